@@ -1,0 +1,70 @@
+# Emitrace: the six commands. Each makes its own .venv first; nothing outside this folder is touched.
+#
+#   make demo                  the whole chain on loopback, until Ctrl-C
+#   make demo ARGS="--for 60"  the same for 60 s, then measured against true and a verified bundle
+#   make test                  all tests (uses the real services it finds and says what it left out)
+#   make test ARGS="tests/e2e" part of them
+#   make soak | make lint | make clean
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: help demo test soak lint clean
+
+VENV := .venv
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	command -v $(name) >/dev/null 2>&1 && \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+PACKAGES := agent calibration collector protocols simulators
+ARGS ?=
+
+help:
+	@sed -n 's/^#   \{0,1\}/  /p' Makefile
+
+demo: $(VENV)/.ready-demo
+	@$(VENV)/bin/emitrace-simulate demo $(ARGS)
+
+test: $(VENV)/.ready-dev
+	@rm -f .coverage
+	$(VENV)/bin/python -m pytest --cov --cov-report= $(ARGS)
+	@if [ -z "$(ARGS)" ]; then $(VENV)/bin/python -m coverage report | tail -n 1 | sed 's/^TOTAL/branch coverage of the five packages:/'; \
+	  $(VENV)/bin/python -m coverage report --include='protocols/*,calibration/*' --fail-under=90 >/dev/null \
+	  || { echo "branch coverage of protocols and calibration is under 90 %:"; \
+	       $(VENV)/bin/python -m coverage report --include='protocols/*,calibration/*'; exit 1; }; fi
+
+soak: $(VENV)/.ready-dev
+	$(VENV)/bin/python -m pytest -m soak $(ARGS)
+
+lint: $(VENV)/.ready-dev
+	$(VENV)/bin/ruff check $(PACKAGES) tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache --no-logo
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What `make demo` runs needs no test tools; the developers' set-up holds both.
+$(VENV)/.ready-demo: pyproject.toml | $(VENV)/.made
+	@if [ -f $(VENV)/.ready-dev ]; then $(MAKE) --no-print-directory $(VENV)/.ready-dev; else \
+	  echo "installing Emitrace into $(VENV) (once; about half a minute)"; \
+	  $(PIP) install --editable '.[agent,collector,simulators]'; fi
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml | $(VENV)/.made
+	@echo "installing Emitrace with its test tools into $(VENV) (once; about a minute)"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Emitrace needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Install one (Debian 12: apt-get install python3) or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
+	  exit 3; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make a virtual environment: its venv module is missing." >&2; \
+	  echo "Install it (Debian: apt-get install python3-venv), then run make again." >&2; \
+	  exit 3; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@

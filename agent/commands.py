@@ -1,0 +1,193 @@
+"""The commands of ``emitrace-agent``, one function each.
+
+Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.clock import KernelClock
+from agent.config import Config, load_config
+from agent.health import read_status
+from agent.lock import LockedError, is_held
+from agent.log import start_logging
+from agent.outbox import OutboxError
+from agent.service import OUTBOX, broker_of, serve
+from agent.site import load_site
+from protocols.errors import EmitraceError
+from protocols.modbus.planner import describe
+from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes
+
+USAGE, ENVIRONMENT = 2, 3
+
+app = typer.Typer(
+    help="Poll meters and analyzers, compute emissions, and hand signed batches to the collector.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)
+ConfigPath = Annotated[Path, typer.Option("--config", help="The agent's configuration.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_CONFIG = Path("agent.toml")
+
+
+@app.command()
+def run(config: ConfigPath = _CONFIG, verbose: Verbose = False) -> None:
+    """Run until SIGTERM or SIGINT; the end is sealed and published as far as two seconds allow."""
+    start_logging(verbose=verbose)
+    with _told():
+        asyncio.run(_serve(load_config(config)))
+
+
+@app.command(name="check-config")
+def check_config(config: ConfigPath = _CONFIG) -> None:
+    """Check agent.toml, the plan, its register maps, the key and the password file; touch nothing else."""
+    with _told():
+        loaded = load_config(config)
+        site = load_site(loaded)
+        key = load_key(loaded.key_file)
+        broker = broker_of(loaded)
+        reading = site.reading
+        _print(f"plan        {loaded.plan} version {reading.bound.plan.version}")
+        _print(f"digest      {reading.bound.digest.hex()}")
+        _print(f"points      {len(reading.bound.points)} in {len(reading.requests)} requests")
+        for bus, endpoint in zip(reading.bound.plan.buses, site.endpoints, strict=True):
+            _print(f"bus         {bus.id} at {endpoint.host}:{endpoint.port}, timeout {endpoint.timeout_s:g} s")
+        tls = "TLS" if broker.tls_ca is not None else "no TLS"
+        _print(f"broker      {broker.host}:{broker.port} as {broker.username or 'nobody'}, {tls}")
+        _print(f"agent       {fingerprint(public_bytes(key))}")
+        _print(f"collector   {loaded.settings.collector.fingerprint}")
+        _print(f"state       {loaded.state_dir}")
+
+
+@app.command()
+def key(config: ConfigPath = _CONFIG) -> None:
+    """Make the agent's key if there is none; print its public part and fingerprint."""
+    with _told():
+        path = load_config(config).key_file
+        public = public_bytes(load_key(path) if path.exists() else make_key(path))
+        _print(f"public key  {public.hex()}")
+        _print(f"fingerprint {fingerprint(public)}")
+
+
+@app.command()
+def plan(config: ConfigPath = _CONFIG) -> None:
+    """Print the read plan: every request with its points."""
+    with _told():
+        reading = load_site(load_config(config)).reading
+        for request in reading.requests:
+            _print(describe(request, reading.bound))
+
+
+@app.command()
+def status(config: ConfigPath = _CONFIG, as_json: AsJson = False) -> None:
+    """Say how the agent goes, without disturbing it; exit 1 where it does not run."""
+    with _told():
+        loaded = load_config(config)
+        running = is_held(loaded.state_dir)
+        told: dict[str, Any] = {"running": running, **read_status(loaded.state_dir)}
+        if (loaded.state_dir / OUTBOX).exists():
+            told.update(_waiting(loaded))
+    _show(told, as_json=as_json)
+    raise typer.Exit(0 if running else 1)
+
+
+@app.command()
+def outbox(
+    config: ConfigPath = _CONFIG,
+    as_json: AsJson = False,
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many items, newest first.")] = 20,
+) -> None:
+    """List the newest items of the outbox: sequence, kind, span, size, and when they were acknowledged."""
+    with _told():
+        rows = _query(
+            load_config(config),
+            "select sequence, kind, from_ms, to_ms, length(data) as bytes, acked_ms, hex(digest) as digest"
+            " from items order by sequence desc limit ?",
+            last,
+        )
+    if as_json:
+        _print(json.dumps(rows))
+        return
+    for row in rows:
+        acked = "waiting" if row["acked_ms"] is None else f"acknowledged {_utc(row['acked_ms'])}"
+        span = f"{_utc(row['from_ms'])} {_utc(row['to_ms'])}"
+        _print(f"{row['sequence']:>8} {row['kind']:<9} {span} {row['bytes']:>8} {acked}")
+
+
+async def _serve(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stop.set)
+    await serve(config, KernelClock(), stop)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of ours become their text and an exit code."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        ours, other = group.split(EmitraceError)
+        if ours is None or other is not None:
+            raise
+        _fail(ours.exceptions[0])
+    except EmitraceError as error:
+        _fail(error)
+
+
+def _fail(error: BaseException) -> None:
+    sys.stderr.write(f"emitrace-agent: {error}\n")
+    raise typer.Exit(ENVIRONMENT if isinstance(error, LockedError | OutboxError) else USAGE)
+
+
+def _waiting(config: Config) -> dict[str, Any]:
+    """The backlog as the outbox itself has it."""
+    return _query(
+        config,
+        "select count(*) as backlog_items, coalesce(sum(length(data)), 0) as backlog_bytes,"
+        " (select max(sequence) from items) as sequence from items where acked_ms is null",
+    )[0]
+
+
+def _query(config: Config, sql: str, *values: object) -> list[dict[str, Any]]:
+    """Rows of the outbox, read beside a running agent."""
+    path = config.state_dir / OUTBOX
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        try:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql, values)]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise OutboxError(f"outbox {path}", str(error), "has the agent run here?") from error
+
+
+def _show(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print(json.dumps(told))
+        return
+    for name, value in told.items():
+        shown = _utc(value) if name.endswith("_ms") and name != "offset_ms" and value else value
+        _print(f"{name:<14} {shown}")
+
+
+def _utc(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")

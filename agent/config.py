@@ -1,0 +1,129 @@
+"""agent.toml: where the plan, the key, the buses and the broker are. The plan itself is another file.
+
+Paths are relative to the file. Secrets are named as files, never written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocols.plan.model import Identifier
+from protocols.toml import read_toml, validate
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Table(BaseModel):
+    """Base of every table: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeyTable(Table):
+    """The agent's own signing key."""
+
+    file: str = "agent.key"
+
+
+class CollectorTable(Table):
+    """The collector whose acknowledgements count: SHA-256 of its raw public key, as it prints it."""
+
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BrokerTable(Table):
+    """The MQTT broker; TLS where ``tls_ca`` names the file of its CA."""
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Port = 1883
+    username: str | None = None
+    password_file: str | None = None
+    tls_ca: str | None = None
+
+
+class BusTable(Table):
+    """Where a bus of the plan is reached; ``timeout_s`` is for connecting and for each answer."""
+
+    kind: Literal["tcp"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Port = 502
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class JournalTable(Table):
+    """How often readings are made safe: 1 s on an SSD, 10 s on an SD card."""
+
+    commit_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+
+class RetentionTable(Table):
+    """How long items stay after the collector has acknowledged them."""
+
+    acknowledged_days: Annotated[int, Field(ge=0, le=3650)] = 30
+
+
+class ClockTable(Table):
+    """How long to wait at start for a disciplined clock before going on with the clock there is."""
+
+    sync_wait_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+
+
+class Settings(Table):
+    """The whole file."""
+
+    plan: str = "plan.toml"
+    state_dir: str = "state"
+    key: KeyTable = KeyTable()
+    collector: CollectorTable
+    broker: BrokerTable
+    buses: Annotated[dict[Identifier, BusTable], Field(min_length=1)]
+    journal: JournalTable = JournalTable()
+    retention: RetentionTable = RetentionTable()
+    clock: ClockTable = ClockTable()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings with every path resolved against the file that names them."""
+
+    file: Path
+    settings: Settings
+
+    @property
+    def plan(self) -> Path:
+        """The monitoring plan."""
+        return self._resolve(self.settings.plan)
+
+    @property
+    def state_dir(self) -> Path:
+        """Where outbox, status and lock live."""
+        return self._resolve(self.settings.state_dir)
+
+    @property
+    def key_file(self) -> Path:
+        """The agent's private key."""
+        return self._resolve(self.settings.key.file)
+
+    @property
+    def password_file(self) -> Path | None:
+        """File with the broker password on its first line."""
+        name = self.settings.broker.password_file
+        return None if name is None else self._resolve(name)
+
+    @property
+    def tls_ca(self) -> Path | None:
+        """CA that signed the broker's certificate."""
+        name = self.settings.broker.tls_ca
+        return None if name is None else self._resolve(name)
+
+    def _resolve(self, name: str) -> Path:
+        return (self.file.parent / name).resolve()
+
+
+def load_config(path: Path) -> Config:
+    """Read agent.toml; InputErrors naming every problem with its line."""
+    return Config(path.resolve(), validate(read_toml(path), Settings))

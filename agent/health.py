@@ -1,0 +1,65 @@
+"""How the agent goes: gathered while it runs, written to ``status.json`` and the broker. Never evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from protocols.records import ClockState, fate_of
+
+FILE = "status.json"
+
+
+@dataclass(slots=True)
+class Health:
+    """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped."""
+
+    agent_id: str
+    software: str
+    phase: str = "starting"
+    note: str = ""
+    stream: str = ""
+    sequence: int = -1
+    head: str = ""
+    span_end_ms: int = 0
+    plan: str = ""
+    plan_version: str = ""
+    clock: str = ClockState.UNSET.name.lower()
+    offset_ms: int = 0
+    broker: str = "disconnected"
+    last_poll_ms: int = 0
+    backlog_items: int = 0
+    backlog_bytes: int = 0
+    buses: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def count(self, bus: str, code: int) -> None:
+        """One more slot of a bus met a fate."""
+        fates = self.buses.setdefault(bus, {})
+        name = fate_of(code).name.lower()
+        fates[name] = fates.get(name, 0) + 1
+
+    def shown(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def payload(self) -> bytes:
+        """The unsigned status message."""
+        return json.dumps(self.shown(), separators=(",", ":")).encode()
+
+    def write(self, folder: Path) -> None:
+        """Replace the status file; readers see the old or the new one, never half."""
+        draft = folder / f".{FILE}.{os.getpid()}"
+        draft.write_text(json.dumps(self.shown(), indent=1) + "\n", encoding="utf-8")
+        draft.replace(folder / FILE)
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """What the status file says; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,39 @@
+"""One agent per state folder: a lock the kernel takes back when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from protocols.errors import EmitraceError
+
+FILE = "agent.lock"
+
+
+class LockedError(EmitraceError):
+    """Another agent works in this state folder."""
+
+
+@contextmanager
+def hold_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; LockedError where another process has it."""
+    with (folder / FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LockedError(f"state folder {folder}", "another agent is running in it", "stop it first") from error
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether an agent runs in the folder now."""
+    try:
+        with (folder / FILE).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

@@ -1,0 +1,243 @@
+"""Everything the agent must not lose, in one SQLite file: journal, sealed items, and where the stream stands.
+
+One transaction seals a span: the item, the new state and the end of the span's journal rows stand together or
+not at all. The file is in WAL mode with full synchronisation. An item leaves only when the collector has
+acknowledged it and the retention has passed; nothing else here deletes one.
+
+All calls belong to one thread (``agent.writer``).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from agent.spans import SealedItem, Tail
+from protocols.errors import EmitraceError
+from protocols.records import Clock, ClockState, ItemKind
+from protocols.wire import cbor
+from protocols.wire.state import read_state, state_map
+
+FORMAT = 1
+DAY_MS = 86_400_000
+
+
+class OutboxError(EmitraceError):
+    """An outbox that cannot be used as it is."""
+
+
+class OutboxDamagedError(OutboxError):
+    """The file is not a sound outbox any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the stream stands: its tail, the clock of the run that wrote it, and whether that run ended cleanly."""
+
+    tail: Tail
+    clock: Clock
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits for the collector: items, bytes, sequence of the oldest (-1 where none)."""
+
+    items: int
+    size: int
+    oldest: int
+
+
+class Outbox:
+    """An open outbox; opening creates what is missing and changes nothing that is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = Database(sqlite3.connect(path))
+            self._prepare()
+        except sqlite3.OperationalError as error:
+            raise OutboxError(f"outbox {path}", str(error), "check the folder, its owner and the free space") from error
+        except sqlite3.DatabaseError as error:
+            raise OutboxDamagedError(f"outbox {path}", str(error)) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def standing(self) -> Standing | None:
+        """Where the stream stands; None before its first item."""
+        rows = list(self._db.query("select * from state"))
+        return _standing(rows[0]) if rows else None
+
+    def document(self, plan: bytes) -> bytes:
+        """The plan document with a digest."""
+        row = self._db.execute("select document from plans where digest = ?", [plan]).fetchone()
+        if row is None:
+            raise OutboxDamagedError(f"outbox {self.path}", f"no plan document {plan.hex()}")
+        return bytes(row[0])
+
+    def append_plan(self, item: SealedItem, document: bytes, standing: Standing) -> None:
+        """A plan takes its place in the stream, with its document."""
+        with self._db.atomic():
+            self._db.table("plans").insert(
+                {"digest": standing.tail.plan, "document": document}, pk="digest", replace=True
+            )
+            self._append(item, standing)
+
+    def begin_run(self, standing: Standing, edge_ms: int, entry: bytes) -> None:
+        """A run starts: its clock is noted together with its first journal entry."""
+        with self._db.atomic():
+            self._save(standing)
+            self._db.table("journal").insert({"edge_ms": edge_ms, "entry": entry})
+
+    def journal(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """Keep entries, each with the batch edge that will seal it, in one transaction."""
+        with self._db.atomic():
+            self._db.table("journal").insert_all({"edge_ms": edge, "entry": entry} for edge, entry in entries)
+
+    def journalled(self) -> list[bytes]:
+        """Entries of the spans not sealed yet, in the order they were written."""
+        return [bytes(row[0]) for row in self._db.execute("select entry from journal order by id")]
+
+    def seal(self, item: SealedItem, standing: Standing, edge_ms: int) -> None:
+        """One transaction: the item stands, the state moves on, the journal up to the edge is over."""
+        with self._db.atomic():
+            self._append(item, standing)
+            self._db.execute("delete from journal where edge_ms <= ?", [edge_ms])
+
+    def unacknowledged(self, most: int) -> list[int]:
+        """The oldest sequences the collector has not acknowledged."""
+        rows = self._db.execute(
+            "select sequence from items where acked_ms is null order by sequence limit ?", [most]
+        )
+        return [row[0] for row in rows]
+
+    def item(self, sequence: int) -> SealedItem | None:
+        """A stored item, bytes as they were sealed; None where it is not here (any more)."""
+        rows = list(self._db.query("select * from items where sequence = ?", [sequence]))
+        if not rows:
+            return None
+        row = rows[0]
+        return SealedItem(sequence, ItemKind(row["kind"]), row["data"], row["digest"], row["from_ms"], row["to_ms"])
+
+    def stored(self, first: int, last: int, most: int) -> list[int]:
+        """Sequences in first..last that are here, at most ``most``."""
+        rows = self._db.execute(
+            "select sequence from items where sequence between ? and ? order by sequence limit ?", [first, last, most]
+        )
+        return [row[0] for row in rows]
+
+    def mark_acknowledged(self, contiguous: int, beyond: Sequence[tuple[int, int]], now_ms: int) -> int:
+        """Note what the collector has committed; the number of items newly acknowledged."""
+        marked = 0
+        with self._db.atomic():
+            for first, last in ((0, contiguous), *beyond):
+                marked += self._db.execute(
+                    "update items set acked_ms = ? where acked_ms is null and sequence between ? and ?",
+                    [now_ms, first, last],
+                ).rowcount
+        return marked
+
+    def evict(self, before_ms: int) -> int:
+        """Drop items acknowledged before an instant; the newest item stays. The number dropped."""
+        with self._db.atomic():
+            return int(
+                self._db.execute(
+                    "delete from items where acked_ms < ? and sequence < (select max(sequence) from items)", [before_ms]
+                ).rowcount
+            )
+
+    def backlog(self) -> Backlog:
+        """What waits for the collector."""
+        row = self._db.execute(
+            "select count(*), coalesce(sum(length(data)), 0), coalesce(min(sequence), -1)"
+            " from items where acked_ms is null"
+        ).fetchone()
+        return Backlog(*row)
+
+    def _prepare(self) -> None:
+        self._db.execute("pragma journal_mode = wal").fetchall()
+        self._db.execute("pragma synchronous = full").fetchall()
+        found = self._db.execute("pragma user_version").fetchone()[0]
+        if found not in (0, FORMAT):
+            seen = f"format {found}, this agent knows {FORMAT}"
+            raise OutboxError(f"outbox {self.path}", seen, "install a newer agent")
+        sound = self._db.execute("pragma quick_check(1)").fetchone()[0]
+        if sound != "ok":
+            raise OutboxDamagedError(f"outbox {self.path}", sound)
+        with self._db.atomic():
+            for statement in _SCHEMA:
+                self._db.execute(statement)
+            self._db.execute(f"pragma user_version = {FORMAT}")
+
+    def _append(self, item: SealedItem, standing: Standing) -> None:
+        self._db.table("items").insert(
+            {
+                "sequence": item.sequence, "kind": item.kind.value, "data": item.data, "digest": item.digest,
+                "from_ms": item.from_ms, "to_ms": item.to_ms, "acked_ms": None,
+            },
+            pk="sequence",
+        )
+        self._save(standing)
+
+    def _save(self, standing: Standing) -> None:
+        tail, clock = standing.tail, standing.clock
+        self._db.table("state").insert(
+            {
+                "id": 1, "stream_id": tail.stream_id, "sequence": tail.sequence, "previous": tail.previous,
+                "span_end_ms": tail.span_end_ms, "plan": tail.plan, "fold": cbor.encode(state_map(tail.fold)),
+                "boot_id": clock.boot_id, "offset_ms": clock.offset_ms, "clock_state": int(clock.state),
+                "uncertainty_ms": clock.uncertainty_ms, "clean": int(standing.clean),
+            },
+            pk="id", replace=True,
+        )
+
+
+def open_outbox(path: Path, now_ms: int) -> tuple[Outbox, Path | None]:
+    """Open the outbox; a damaged file is moved aside (its new place is returned) and an empty one takes its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return Outbox(path), None
+    except OutboxDamagedError:
+        aside = path.with_name(f"{path.name}.damaged-{now_ms}")
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        return Outbox(path), aside
+
+
+def _standing(row: dict[str, Any]) -> Standing:
+    return Standing(
+        Tail(
+            row["stream_id"], row["sequence"], row["previous"], row["span_end_ms"], row["plan"],
+            read_state(cbor.decode(row["fold"]), "outbox state"),
+        ),
+        Clock(row["boot_id"], row["offset_ms"], ClockState(row["clock_state"]), row["uncertainty_ms"]),
+        bool(row["clean"]),
+    )
+
+
+_SCHEMA = (
+    """create table if not exists plans (digest blob primary key, document blob not null) strict""",
+    """create table if not exists journal (
+        id integer primary key, edge_ms integer not null, entry blob not null
+    ) strict""",
+    """create table if not exists items (
+        sequence integer primary key, kind text not null, data blob not null, digest blob not null,
+        from_ms integer not null, to_ms integer not null, acked_ms integer
+    ) strict""",
+    """create index if not exists items_waiting on items (sequence) where acked_ms is null""",
+    """create table if not exists state (
+        id integer primary key check (id = 1), stream_id blob not null, sequence integer not null,
+        previous blob not null, span_end_ms integer not null, plan blob not null, fold blob not null,
+        boot_id blob not null, offset_ms integer not null, clock_state integer not null,
+        uncertainty_ms integer not null, clean integer not null
+    ) strict""",
+)

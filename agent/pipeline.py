@@ -1,0 +1,178 @@
+"""One run of polling: results into the journal every ``commit_s``, a sealed batch at every batch edge.
+
+A span is sealed once every slot due in it has its fate, or when the time to settle is over. While the disk
+refuses (full, unplugged), polling goes on in memory and the write is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from logging import getLogger
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.clock import UtcLine
+from agent.gather import Gathering
+from agent.log import line as log_line
+from agent.outbox import Standing
+from agent.results import Result, encode_entry
+from agent.schedule import Agenda
+from agent.site import Reading
+from agent.spans import SealedItem, next_edge, seal_span
+from agent.startup import Begun
+from agent.waiting import comes_within
+from agent.writer import Writer
+from protocols.records import Event, EventKind, Fate
+
+SETTLE_SPARE_S = 0.5
+"""Beyond the slowest timeout: how long a batch edge waits for slots under way. [s]"""
+DISK_RETRY_S = 5.0
+
+_log = getLogger(__name__)
+
+
+class Pipeline:
+    """From results to sealed batches, over one run.
+
+    Parameters
+    ----------
+    agendas : sequence of Agenda
+        One per bus; they say which slots are still open at an edge.
+    settle_s : float
+        How long an edge waits for open slots. [s]
+    commit_s : float
+        How often results are journalled. [s]
+    on_item : callable
+        Told of every sealed item, after it is safe.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        begun: Begun,
+        agendas: Sequence[Agenda],
+        writer: Writer,
+        key: Ed25519PrivateKey,
+        line: UtcLine,
+        software: str,
+        settle_s: float,
+        commit_s: float,
+        on_item: Callable[[SealedItem, Standing], None],
+    ) -> None:
+        self.standing = begun.standing
+        self.last_poll_ms = 0
+        self._reading = reading
+        self._agendas = tuple(agendas)
+        self._writer = writer
+        self._key = key
+        self._line = line
+        self._software = software
+        self._settle_s = settle_s
+        self._commit_s = commit_s
+        self._on_item = on_item
+        self._gathering = Gathering(reading.requests, reading.bound.intervals_ms)
+        self._events = list(begun.events)
+        self._start_ms = begun.start_ms
+        self._unsaved: list[Result] = []
+        self._progress = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def report(self, result: Result) -> None:
+        """Take a slot's fate; of two for one slot the first stands."""
+        if self._gathering.due_ms(result) < self.standing.tail.span_end_ms or not self._gathering.add(result):
+            return
+        self._unsaved.append(result)
+        if result.fate == Fate.GOOD:
+            self.last_poll_ms = self._line.now_ms()
+        self._progress.set()
+
+    async def run(self) -> None:
+        """Journal and seal until ``stop``."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._journal(), name="journal")
+            group.create_task(self._seal_edges(), name="seal")
+
+    def stop(self) -> None:
+        """Polling is over: let ``run`` end after what it is doing."""
+        self._stopping.set()
+        self._progress.set()
+
+    async def close(self) -> None:
+        """Seal what there is up to now with the stop event; what cannot be written stays for the next start."""
+        to_ms = max(self._line.now_ms(), self.standing.tail.span_end_ms) + 1
+        self._events.append(Event(EventKind.AGENT_STOP, to_ms))
+        try:
+            await self._seal(to_ms, clean=True)
+        except sqlite3.Error as error:
+            _log.error(log_line("stop-not-sealed", error=error, hint="the journal is sealed at the next start"))
+
+    async def _journal(self) -> None:
+        while not await comes_within(self._stopping, self._commit_s):
+            await self._flush()
+
+    async def _flush(self) -> None:
+        sealed_ms = self.standing.tail.span_end_ms
+        fresh = [result for result in self._unsaved if self._gathering.due_ms(result) >= sealed_ms]
+        self._unsaved = []
+        if not fresh:
+            return
+        by_edge: dict[int, list[Result]] = {}
+        for result in fresh:
+            edge_ms = next_edge(self._gathering.due_ms(result), self._reading.bound.batch_ms)
+            by_edge.setdefault(edge_ms, []).append(result)
+        entries = [(edge_ms, encode_entry(results, ())) for edge_ms, results in sorted(by_edge.items())]
+        try:
+            await self._writer.call(self._writer.outbox.journal, entries)
+        except sqlite3.Error as error:
+            self._unsaved = fresh + self._unsaved
+            _log.error(log_line("journal-failed", error=error, hint="check the disk; readings wait in memory"))
+
+    async def _seal_edges(self) -> None:
+        while True:
+            edge_ms = next_edge(max(self.standing.tail.span_end_ms, self._start_ms), self._reading.bound.batch_ms)
+            if await comes_within(self._stopping, (edge_ms - self._line.now_ms()) / 1000):
+                return
+            if not await self._settle(edge_ms):
+                return
+            try:
+                await self._seal(edge_ms, clean=False)
+            except sqlite3.Error as error:
+                _log.error(log_line("seal-failed", error=error, hint="check the disk; it is tried again"))
+                if await comes_within(self._stopping, DISK_RETRY_S):
+                    return
+
+    async def _settle(self, edge_ms: int) -> bool:
+        """Wait for the slots due before an edge, then give up the rest; False when stopping comes first."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settle_s):
+                while not all(agenda.settled(edge_ms) for agenda in self._agendas):
+                    if self._stopping.is_set():
+                        return False
+                    self._progress.clear()
+                    await self._progress.wait()
+        for agenda in self._agendas:
+            skipped, underway = agenda.settle(edge_ms)
+            for turn in skipped:
+                self.report(Result(turn.request, turn.slot, Fate.BUS_BUSY))
+            if underway is not None:
+                self.report(Result(underway.request, underway.slot, Fate.TIMEOUT))
+        return True
+
+    async def _seal(self, to_ms: int, *, clean: bool) -> None:
+        bound, before = self._reading.bound, self.standing
+        events = [event for event in self._events if event.at_ms < to_ms or clean]
+        samples = self._gathering.samples(before.tail.span_end_ms, to_ms)
+        sealed, tail = await asyncio.to_thread(
+            seal_span, bound, before.tail, before.clock, self._software, samples, events, to_ms, self._key
+        )
+        standing = replace(before, tail=tail, clean=clean)
+        edge_ms = next_edge(to_ms - 1, bound.batch_ms)
+        await self._writer.call(self._writer.outbox.seal, sealed, standing, edge_ms)
+        self.standing = standing
+        self._gathering.drop(to_ms)
+        self._events = [event for event in self._events if event not in events]
+        self._on_item(sealed, standing)

@@ -1,0 +1,280 @@
+"""The program put together: files, lock, outbox, uplink, and runs of polling one after another until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from logging import getLogger
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.bus import Bus
+from agent.clock import Anchor, Machine, SystemTime, UtcLine, choose_offset
+from agent.config import Config
+from agent.health import Health, read_status
+from agent.lock import hold_lock
+from agent.log import keep_secret, line
+from agent.outbox import DAY_MS, Standing
+from agent.pipeline import SETTLE_SPARE_S, Pipeline
+from agent.poll import poll
+from agent.results import Result
+from agent.schedule import Agenda
+from agent.site import Site, load_site
+from agent.spans import SealedItem
+from agent.startup import Begun, begin_run, finish_last_run, known_head
+from agent.trust import Trust
+from agent.uplink import Broker, Uplink
+from agent.waiting import comes_within
+from agent.writer import Writer
+from protocols.errors import EmitraceError
+from protocols.records import Clock, ClockState
+from protocols.wire.keys import fingerprint, load_key, public_bytes
+
+OUTBOX = "outbox.sqlite"
+COLLECTOR_KEY = "collector.pub"
+DRAIN_S = 2.0
+CLOCK_LOOK_S = 10.0
+CLOCK_STEP_MS = 1_000
+"""A system clock further than this from the run's time line ends the run; the next begins with a correction."""
+HOUSEKEEPING_S = 3_600.0
+STATUS_FILE_S = 60.0
+"""How often the status file is written at least; each state change writes it too."""
+
+_log = getLogger(__name__)
+
+
+class ServiceError(EmitraceError):
+    """The program cannot run here as configured."""
+
+
+def software() -> str:
+    """Name and version as batches state them."""
+    try:
+        return f"emitrace-agent {version('emitrace')}"
+    except PackageNotFoundError:
+        return "emitrace-agent"
+
+
+async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
+    """Run the agent until ``stop``; configuration errors are raised before anything is touched."""
+    site = load_site(config)
+    key = load_key(config.key_file)
+    broker = broker_of(config)
+    config.state_dir.mkdir(parents=True, exist_ok=True)
+    with hold_lock(config.state_dir):
+        before = read_status(config.state_dir)
+        writer = await Writer.open(config.state_dir / OUTBOX, machine.read().utc_ms)
+        try:
+            service = _Service(config, site, key, writer, machine, before)
+            async with service.uplink(broker):
+                await service.run(stop)
+        finally:
+            await writer.close()
+
+
+def broker_of(config: Config) -> Broker:
+    """The broker with its password, which is kept out of the log from here on."""
+    table, password = config.settings.broker, None
+    if config.password_file is not None:
+        try:
+            password = config.password_file.read_text(encoding="utf-8").splitlines()[0]
+        except (OSError, IndexError) as error:
+            raise ServiceError(
+                f"broker password {config.password_file}", f"cannot be read: {error}", "put it on the file's first line"
+            ) from error
+        keep_secret(password)
+    return Broker(table.host, table.port, table.username, password, config.tls_ca)
+
+
+class _Service:
+    """One process's run: what its parts share."""
+
+    def __init__(
+        self,
+        config: Config,
+        site: Site,
+        key: Ed25519PrivateKey,
+        writer: Writer,
+        machine: Machine,
+        before: dict[str, Any],
+    ) -> None:
+        self._config = config
+        self._site = site
+        self._key = key
+        self._writer = writer
+        self._machine = machine
+        self._lost = known_head(before) if writer.damaged is not None else None
+        self._stream_id = b""
+        self._agent_id = fingerprint(public_bytes(key))
+        bound = site.reading.bound
+        self._health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
+        self._uplink: Uplink | None = None
+        if writer.damaged is not None:
+            _log.error(line("outbox-damaged", moved_to=writer.damaged, hint="a new stream begins; keep the old file"))
+
+    @asynccontextmanager
+    async def uplink(self, broker: Broker) -> AsyncIterator[None]:
+        """The session with the broker beside the runs; at the end it publishes what it can within ``DRAIN_S``."""
+        trust = Trust(self._config.settings.collector.fingerprint, self._config.state_dir / COLLECTOR_KEY)
+        uplink = self._uplink = Uplink(
+            broker, self._agent_id, self._writer, trust, lambda: self._stream_id, self._health.payload,
+            self._on_connection, lambda: self._machine.read().utc_ms,
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(uplink.run(), name="uplink"),
+                group.create_task(self._housekeeping(), name="housekeeping"),
+            ]
+            try:
+                yield
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_S):
+                        await uplink.drained()
+                        await uplink.say(self._health.payload())
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run after run until told to stop; a stepped clock ends a run, not the service."""
+        standing = await finish_last_run(self._writer, self._key, software())
+        self._stands(standing)
+        while not stop.is_set():
+            chosen = await self._clock(standing, stop)
+            if chosen is None:
+                break
+            clock, utc = chosen
+            buses = [Bus(e.host, e.port, e.timeout_s, self._machine.mono_ms) for e in self._site.endpoints]
+            try:
+                await asyncio.gather(*(bus.open() for bus in buses))
+                begun = await begin_run(
+                    self._writer, self._site, self._key, software(), standing, clock, utc.now_ms(), self._lost
+                )
+                self._lost = None
+                self._stands(begun.standing)
+                standing = await self._poll_until(stop, begun, utc, buses)
+            finally:
+                await asyncio.gather(*(bus.close() for bus in buses))
+        await self._tell("stopped")
+
+    async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> Standing:
+        """One run: poll, journal and seal until told to stop or the clock steps."""
+        reading = self._site.reading
+        agendas = [Agenda(reading.intervals(bus), begun.start_ms) for bus in range(len(buses))]
+        settle_s = max(bus.timeout_s for bus in buses) + SETTLE_SPARE_S
+        pipeline = Pipeline(
+            reading, begun, agendas, self._writer, self._key, utc, software(), settle_s,
+            self._config.settings.journal.commit_s, self._on_item,
+        )
+        names = [bus.id for bus in reading.bound.plan.buses]
+
+        def report(result: Result) -> None:
+            self._health.count(names[reading.requests[result.request].bus], result.fate)
+            pipeline.report(result)
+            self._health.last_poll_ms = pipeline.last_poll_ms
+
+        await self._tell("running")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pipeline.run(), name="pipeline")
+            pollers = [
+                group.create_task(poll(bus, agenda, reading.requests, utc, report), name=f"poll {name}")
+                for bus, agenda, name in zip(buses, agendas, names, strict=True)
+            ]
+            await self._stop_or_step(stop, utc)
+            for poller in pollers:
+                poller.cancel()
+            pipeline.stop()
+        await self._tell("stopping")
+        await pipeline.close()
+        return pipeline.standing
+
+    async def _stop_or_step(self, stop: asyncio.Event, utc: UtcLine) -> None:
+        while not await comes_within(stop, CLOCK_LOOK_S):
+            now = self._machine.read()
+            self._health.clock = now.state.name.lower()
+            if abs(utc.drift_ms(now)) > CLOCK_STEP_MS:
+                _log.warning(line("clock-stepped", by_ms=utc.drift_ms(now)))
+                return
+
+    async def _clock(self, standing: Standing | None, stop: asyncio.Event) -> tuple[Clock, UtcLine] | None:
+        """The clock of the next run, once the system's can be used; None when told to stop first."""
+        boot_id = self._machine.boot_id()
+        last = None if standing is None else Anchor(standing.clock.boot_id, standing.clock.offset_ms)
+        began_ms = self._machine.mono_ms()
+        while True:
+            now = self._machine.read()
+            self._health.clock = now.state.name.lower()
+            offset_ms = choose_offset(now, boot_id, last)
+            utc = UtcLine(self._machine, offset_ms)
+            problem = self._clock_problem(now, now.mono_ms - began_ms, utc, standing)
+            if not problem:
+                self._health.offset_ms = offset_ms
+                return Clock(boot_id, offset_ms, now.state, now.uncertainty_ms), utc
+            if problem != self._health.note:
+                _log.warning(line("waiting", reason=problem))
+                await self._tell("waiting", problem)
+            if await comes_within(stop, 1.0):
+                return None
+
+    def _clock_problem(self, now: SystemTime, waited_ms: int, utc: UtcLine, standing: Standing | None) -> str:
+        if now.state is ClockState.UNSET:
+            return "the clock was never set; set it or connect a time server"
+        if now.state is not ClockState.SYNCED and waited_ms < 1000 * self._config.settings.clock.sync_wait_s:
+            return "the clock is not synchronised yet"
+        if standing is not None and utc.now_ms() < standing.tail.span_end_ms:
+            return f"the clock is behind the last batch, which ends at {standing.tail.span_end_ms} ms; polling waits"
+        return ""
+
+    async def _tell(self, phase: str, note: str = "") -> None:
+        self._health.phase, self._health.note = phase, note
+        _log.info(line(phase, note=note) if note else phase)
+        await self._publish_health()
+
+    async def _publish_health(self) -> None:
+        backlog = await self._writer.call(self._writer.outbox.backlog)
+        self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size
+        with suppress(OSError):
+            self._health.write(self._config.state_dir)
+        if self._uplink is not None:
+            self._uplink.wake_status()
+
+    def _on_connection(self, connected: bool) -> None:
+        self._health.broker = "connected" if connected else "disconnected"
+
+    def _on_item(self, sealed: SealedItem, standing: Standing) -> None:
+        _log.info(line("sealed", sequence=sealed.sequence, to_ms=sealed.to_ms, bytes=len(sealed.data)))
+        self._stands(standing)
+
+    def _stands(self, standing: Standing | None) -> None:
+        if standing is None:
+            return
+        tail = standing.tail
+        self._stream_id = tail.stream_id
+        health = self._health
+        health.stream, health.head = tail.stream_id.hex(), tail.previous.hex()
+        health.sequence, health.span_end_ms = tail.sequence - 1, tail.span_end_ms
+        if self._uplink is not None:
+            self._uplink.wake()
+            self._uplink.wake_status()
+
+    async def _housekeeping(self) -> None:
+        """Now and then: the status file, and items whose retention has passed."""
+        waited_s = HOUSEKEEPING_S
+        while True:
+            try:
+                if waited_s >= HOUSEKEEPING_S:
+                    waited_s = 0.0
+                    days = self._config.settings.retention.acknowledged_days
+                    before_ms = self._machine.read().utc_ms - days * DAY_MS
+                    gone = await self._writer.call(self._writer.outbox.evict, before_ms)
+                    if gone:
+                        _log.info(line("evicted", items=gone, acknowledged_days=days))
+                await self._publish_health()
+            except sqlite3.Error as error:
+                _log.error(line("housekeeping-failed", error=error))
+            await asyncio.sleep(STATUS_FILE_S)
+            waited_s += STATUS_FILE_S

@@ -1,0 +1,228 @@
+"""The MQTT session: items out, oldest first, until the collector has said that they are committed.
+
+The broker's own acknowledgement only ends a publish; an item is done when an acknowledgement signed by the
+collector names it. The connection is tried for ever at a bounded rate. (aiomqtt is asyncio-mqtt under its
+present name; the old package does not run with paho-mqtt 2.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+
+import aiomqtt
+
+from agent.log import line
+from agent.outflow import Outflow
+from agent.trust import Refused, Trust
+from agent.writer import Writer
+from protocols.wire import topics
+
+RECONNECT_FIRST_S = 1.0
+RECONNECT_MOST_S = 30.0
+KEEPALIVE_S = 20
+STATUS_EVERY_S = 30.0
+STATUS_LEAST_S = 1.0
+TOGETHER = 8
+"""Publishes waiting for the broker at a time."""
+
+_log = getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and how it is entered."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    tls_ca: Path | None = None
+
+
+class Uplink:
+    """One agent's session with the broker.
+
+    Parameters
+    ----------
+    stream_id : callable
+        The own stream's id; empty before there is one.
+    status : callable
+        The unsigned status message.
+    on_connection : callable
+        Told whether there is a session now.
+    now_ms : callable
+        Wall clock, only for the time of acknowledgements. [UTC ms]
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        agent_id: str,
+        writer: Writer,
+        trust: Trust,
+        stream_id: Callable[[], bytes],
+        status: Callable[[], bytes],
+        on_connection: Callable[[bool], None],
+        now_ms: Callable[[], int],
+        outflow: Outflow | None = None,
+    ) -> None:
+        self._broker = broker
+        self._agent_id = agent_id
+        self._writer = writer
+        self._trust = trust
+        self._stream_id = stream_id
+        self._status = status
+        self._on_connection = on_connection
+        self._now_ms = now_ms
+        self._outflow = outflow or Outflow()
+        self._news = asyncio.Event()
+        self._status_news = asyncio.Event()
+        self._client: aiomqtt.Client | None = None
+
+    def wake(self) -> None:
+        """There is a new item, or something else to publish."""
+        self._news.set()
+
+    def wake_status(self) -> None:
+        """The status has changed."""
+        self._status_news.set()
+
+    async def run(self) -> None:
+        """Keep the session and publish until cancelled."""
+        delay_s = RECONNECT_FIRST_S
+        told = ""
+        while True:
+            began = time.monotonic()
+            try:
+                await self._session()
+            except* (aiomqtt.MqttError, OSError) as group:
+                problem = str(group.exceptions[0])
+                if problem != told:
+                    _log.warning(line("broker-away", host=self._broker.host, port=self._broker.port, problem=problem))
+                told = problem
+            finally:
+                self._client = None
+                self._on_connection(False)
+            if time.monotonic() - began > RECONNECT_MOST_S:
+                delay_s, told = RECONNECT_FIRST_S, ""
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, RECONNECT_MOST_S)
+
+    async def drained(self) -> bool:
+        """Wait until everything that may go out is with the broker; False at once where there is no session."""
+        while self._client is not None:
+            waiting = await self._writer.call(self._writer.outbox.unacknowledged, self._outflow.window)
+            if self._outflow.all_published(waiting):
+                return True
+            self.wake()
+            await asyncio.sleep(0.05)
+        return False
+
+    async def say(self, status: bytes) -> None:
+        """Publish a status at once, where there is a session."""
+        if self._client is not None:
+            with suppress(aiomqtt.MqttError):
+                await self._client.publish(topics.status(self._agent_id), status, qos=1, retain=True)
+
+    async def _session(self) -> None:
+        broker = self._broker
+        gone = json.dumps({"agent_id": self._agent_id, "phase": "offline"}).encode()
+        context = None if broker.tls_ca is None else ssl.create_default_context(cafile=str(broker.tls_ca))
+        async with aiomqtt.Client(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=broker.password,
+            identifier=f"em-{self._agent_id[:20]}",
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            keepalive=KEEPALIVE_S,
+            will=aiomqtt.Will(topics.status(self._agent_id), gone, qos=1, retain=True),
+            tls_context=context,
+        ) as client:
+            await client.subscribe([(topics.COLLECTOR_KEY, 1), (topics.down(self._agent_id), 1)])
+            self._client = client
+            self._outflow.reset()
+            self._on_connection(True)
+            _log.info(line("broker-connected", host=broker.host, port=broker.port))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._receive(client), name="uplink-receive")
+                group.create_task(self._send(client), name="uplink-send")
+                group.create_task(self._tell(client), name="uplink-status")
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        while True:
+            self._news.clear()
+            waiting = await self._writer.call(self._writer.outbox.unacknowledged, self._outflow.window)
+            due = self._outflow.due(waiting, time.monotonic())
+            for start in range(0, len(due), TOGETHER):
+                await asyncio.gather(*(self._publish(client, one) for one in due[start : start + TOGETHER]))
+            if not due:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._outflow.next_s(time.monotonic()) + 0.01):
+                        await self._news.wait()
+
+    async def _publish(self, client: aiomqtt.Client, sequence: int) -> None:
+        item = await self._writer.call(self._writer.outbox.item, sequence)
+        if item is None:
+            self._outflow.missing(sequence)
+            return
+        await client.publish(topics.up(self._agent_id, item.kind), item.data, qos=1)
+        self._outflow.published(sequence, time.monotonic())
+        _log.debug(line("published", sequence=sequence, kind=item.kind.value, bytes=len(item.data)))
+
+    async def _tell(self, client: aiomqtt.Client) -> None:
+        while True:
+            self._status_news.clear()
+            await client.publish(topics.status(self._agent_id), self._status(), qos=1, retain=True)
+            await asyncio.sleep(STATUS_LEAST_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_EVERY_S - STATUS_LEAST_S):
+                    await self._status_news.wait()
+
+    async def _receive(self, client: aiomqtt.Client) -> None:
+        handlers = {
+            topics.COLLECTOR_KEY: self._on_key,
+            topics.ack(self._agent_id): self._on_ack,
+            topics.resend(self._agent_id): self._on_resend,
+        }
+        async for message in client.messages:
+            handler = handlers.get(str(message.topic))
+            if handler is None:
+                continue
+            try:
+                await handler(message)
+            except Refused as refused:
+                _log.warning(line("not-believed", topic=message.topic, reason=refused))
+
+    async def _on_key(self, message: aiomqtt.Message) -> None:
+        self._trust.offer(message.payload)
+        if not message.retain:  # published just now: the collector has come back and may have missed what is under way
+            self._outflow.reset()
+            self.wake()
+
+    async def _on_ack(self, message: aiomqtt.Message) -> None:
+        ack = self._trust.ack(message.payload, self._stream_id())
+        outbox = self._writer.outbox
+        marked = await self._writer.call(outbox.mark_acknowledged, ack.contiguous, ack.beyond, self._now_ms())
+        if marked:
+            _log.info(line("acknowledged", items=marked, contiguous=ack.contiguous))
+            self.wake()
+            self.wake_status()
+
+    async def _on_resend(self, message: aiomqtt.Message) -> None:
+        request = self._trust.resend(message.payload, self._stream_id())
+        outbox = self._writer.outbox
+        for first, last in request.ranges:
+            here = await self._writer.call(outbox.stored, first, last, self._outflow.window)
+            self._outflow.ask(here)
+            _log.info(line("resend-asked", first=first, last=last, here=len(here)))
+        self.wake()

@@ -1,0 +1,43 @@
+"""The one thread that owns the outbox, so that a slow disk never delays a poll and nothing ever collides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from agent.outbox import Outbox, open_outbox
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Writer:
+    """An outbox behind its thread; calls run in the order they were made."""
+
+    def __init__(self, outbox: Outbox, thread: ThreadPoolExecutor, damaged: Path | None) -> None:
+        self.outbox = outbox
+        self.damaged = damaged
+        self._thread = thread
+
+    @classmethod
+    async def open(cls, path: Path, now_ms: int) -> Writer:
+        """Open the outbox in its thread."""
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
+        try:
+            outbox, damaged = await asyncio.get_running_loop().run_in_executor(thread, open_outbox, path, now_ms)
+        except BaseException:
+            thread.shutdown()
+            raise
+        return cls(outbox, thread, damaged)
+
+    async def call(self, method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a method of the outbox in the thread. A call once made runs to its end, cancelled or not."""
+        return await asyncio.shield(asyncio.wrap_future(self._thread.submit(method, *args, **kwargs)))
+
+    async def close(self) -> None:
+        """Finish what was asked, close the file, end the thread."""
+        await self.call(self.outbox.close)
+        self._thread.shutdown()

@@ -1,0 +1,87 @@
+"""The collector's books opened: configuration, key and database, for the service and for every command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from collector.config import Config
+from collector.hours.assemble import HourRule
+from collector.inventory.profile import load_profile
+from collector.store.database import Database
+from collector.store.plans import PlanBook
+from protocols.errors import EmitraceError
+from protocols.wire.keys import KeyFileError, fingerprint, load_key, make_key, public_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything that reads or writes the books starts from here."""
+
+    config: Config
+    key: Ed25519PrivateKey
+    database: Database
+    plans: PlanBook
+
+    @property
+    def public_key(self) -> bytes:
+        """Raw public key, 32 bytes."""
+        return public_bytes(self.key)
+
+    @property
+    def origin(self) -> str:
+        """Fingerprint of the key: the origin of the evidence log."""
+        return fingerprint(self.public_key)
+
+    @property
+    def hour_rule(self) -> HourRule:
+        """The hour rule of the configured profile."""
+        return load_profile(self.config.settings.inventory.profile)[0].hour_rule
+
+
+@contextmanager
+def open_books(config: Config) -> Iterator[Books]:
+    """Open key and database, making both where they are missing."""
+    key = own_key(config)
+    database = Database(config.database_url)
+    try:
+        yield Books(config, key, database, PlanBook())
+    finally:
+        database.close()
+
+
+def own_key(config: Config) -> Ed25519PrivateKey:
+    """The collector's key, made at first use."""
+    _make_folder(config.state_dir)
+    if not config.key_file.exists():
+        try:
+            return make_key(config.key_file)
+        except KeyFileError:
+            if not config.key_file.exists():
+                raise
+    return load_key(config.key_file)
+
+
+def session_secret(config: Config) -> str:
+    """The secret that signs session cookies, made at first start (mode 0600)."""
+    path = config.session_file
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+        draft.replace(path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise EmitraceError(f"state_dir {path}", f"cannot be made: {error.strerror}", "Check its parent.") from error

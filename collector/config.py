@@ -1,0 +1,138 @@
+"""collector.toml: where the books lie, where the broker is, where the pages are served.
+
+Paths are relative to the file. Secrets are named as files, never written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocols.errors import EmitraceError
+from protocols.toml import read_toml, validate
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Table(BaseModel):
+    """Base of every table: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeyTable(Table):
+    """The collector's own signing key, made at first start."""
+
+    file: str = "collector.key"
+
+
+class DatabaseTable(Table):
+    """Where the books are; empty means ``books.sqlite`` in ``state_dir``."""
+
+    url: str = ""
+
+
+class BrokerTable(Table):
+    """The MQTT broker; TLS where ``tls_ca`` names the file of its CA."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 1883
+    client_id: Annotated[str, Field(min_length=1, max_length=64)] = "emitrace-collector"
+    username: str | None = None
+    password_file: str | None = None
+    tls_ca: str | None = None
+
+
+class WebTable(Table):
+    """Where API and pages are served; ``https`` marks cookies Secure when a proxy ends TLS in front."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 8080
+    https: bool = False
+    session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+
+
+class InventoryTable(Table):
+    """Which accounting profile hours and inventories follow."""
+
+    profile: str = "iso14064-1-default"
+
+
+class LogTable(Table):
+    """How much the service says."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Table):
+    """The whole file."""
+
+    state_dir: str = "state"
+    key: KeyTable = KeyTable()
+    database: DatabaseTable = DatabaseTable()
+    broker: BrokerTable = BrokerTable()
+    web: WebTable = WebTable()
+    inventory: InventoryTable = InventoryTable()
+    log: LogTable = LogTable()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings with every path resolved against the file that names them."""
+
+    file: Path
+    settings: Settings
+
+    @property
+    def state_dir(self) -> Path:
+        """Where key, books and session secret live."""
+        return self.resolve(self.settings.state_dir)
+
+    @property
+    def key_file(self) -> Path:
+        """The collector's private key; a bare name lies in ``state_dir``."""
+        return (self.state_dir / self.settings.key.file).resolve()
+
+    @property
+    def session_file(self) -> Path:
+        """The secret that signs session cookies; made at first start."""
+        return self.state_dir / "session.secret"
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the books."""
+        return self.settings.database.url or f"sqlite:///{self.state_dir / 'books.sqlite'}"
+
+    @property
+    def tls_ca(self) -> Path | None:
+        """CA that signed the broker's certificate."""
+        name = self.settings.broker.tls_ca
+        return None if name is None else self.resolve(name)
+
+    def broker_password(self) -> str | None:
+        """The first line of the password file."""
+        name = self.settings.broker.password_file
+        return None if name is None else first_line(self.resolve(name), "[broker] password_file")
+
+    def resolve(self, name: str) -> Path:
+        """A path of the file, absolute."""
+        return (self.file.parent / name).resolve()
+
+
+def first_line(path: Path, subject: str) -> str:
+    """The first line of a file that holds a secret."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmitraceError(subject, f"{path}: {error}", "Name a readable text file with the secret in it.") from error
+    if not lines or not lines[0]:
+        raise EmitraceError(subject, f"{path} has an empty first line", "Write the secret on its first line.")
+    return lines[0]
+
+
+def load_config(path: Path) -> Config:
+    """Read collector.toml; InputErrors naming every problem with its line."""
+    return Config(path.resolve(), validate(read_toml(path), Settings))

@@ -1,0 +1,6 @@
+"""The hourly ledger.
+
+``cells`` cuts time into UTC hours, and at the facility's midnight where that falls inside one. ``assemble``
+turns windows into rows (``model``), with ``sources`` saying which instruments stand behind a source.
+Everything here is pure; the collector's worker and the offline verifier call the same functions.
+"""

@@ -1,0 +1,250 @@
+"""Windows to hour rows: a pure function, so that edge, collector and verifier agree to the last digit.
+
+Every sum is of Python integers. A window is never split: it belongs to the cell that holds its start. Where
+a source and gas have several counter inputs, their windows add, and a moment counts as measured only where
+every input has a window over it.
+
+For a rate-based source the hour qualifies when measured time is at least ``min_share`` of operating time;
+then mass = measured mass x operating time / measured time, rounded half to even once, and what that adds is
+kept as its own integer. Otherwise nothing is added. Counter-based sources never scale: their index already
+holds the whole amount.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from calibration.status import Known, timeline, worst
+from collector.hours.cells import cell_of
+from collector.hours.model import HourRow
+from collector.hours.sources import instruments_of
+from protocols.exact import half_even
+from protocols.ghg.uncertainty import Parts, across, combine, scaled
+from protocols.plan.bound import BoundPlan, BoundSource, Cause
+from protocols.records import Window
+
+MEASURED, SCALED, INCOMPLETE = "measured", "scaled", "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class HourRule:
+    """When an hour of a rate-based source qualifies: measured time >= ``min_share`` x operating time."""
+
+    min_share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpan:
+    """Windows of one agent under one plan, in any order."""
+
+    plan: BoundPlan
+    windows: Sequence[Window]
+
+
+@dataclass(slots=True)
+class _Part:
+    """One window with the plan it was made under and its source's calibration status."""
+
+    window: Window
+    status: str
+    causes: tuple[Cause, ...]
+    sign: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """A row being gathered."""
+
+    source: BoundSource
+    parts: list[_Part] = field(default_factory=list)
+
+
+def assemble(
+    agent: str,
+    spans: Iterable[WindowSpan],
+    rule: HourRule,
+    certificates: Sequence[Known],
+    as_known_at: int | None = None,
+) -> tuple[HourRow, ...]:
+    """Hour rows of one agent from its windows.
+
+    Parameters
+    ----------
+    agent : str
+        Agent id (hex of the key's fingerprint).
+    spans : iterable of WindowSpan
+        The windows, each group under the plan that made it. A cell is complete only when all its windows
+        are given.
+    rule : HourRule
+        The accounting profile's rule.
+    certificates : sequence of (Certificate, int)
+        Every certificate with the tree size from which it is known.
+    as_known_at : int or None
+        Knowledge time as a tree size; None: all that is given.
+
+    Returns
+    -------
+    tuple of HourRow
+        Ordered by cell, source and gas.
+    """
+    rows: dict[tuple[int, int, str, str], _Open] = {}
+    for span in spans:
+        zone = ZoneInfo(span.plan.plan.facility.time_zone)
+        statuses = _source_statuses(span.plan, certificates, as_known_at)
+        for window in span.windows:
+            source = span.plan.sources[window.source]
+            cell = cell_of(window.from_ms, zone)
+            key = (*cell, source.id, source.gases[window.gas])
+            row = rows.get(key)
+            if row is None:
+                row = rows[key] = _Open(source)
+            causes, sign = _series_facts(source, window)
+            row.parts.append(_Part(window, statuses(window.source, window.from_ms), causes, sign))
+    return tuple(_close(agent, key, rows[key], rule) for key in sorted(rows))
+
+
+def _source_statuses(
+    plan: BoundPlan, certificates: Sequence[Known], as_known_at: int | None
+) -> Callable[[int, int], str]:
+    """Status word of a source (position in the plan) at an instant: that of its worst instrument."""
+    zone = plan.plan.facility.time_zone
+    lives = {one.id: timeline(one, as_known_at, certificates, zone) for one in plan.plan.instruments}
+    chains = [[lives[one] for one in instruments_of(plan, source)] for source in plan.sources]
+
+    def status(source: int, at_ms: int) -> str:
+        return worst(life.at(at_ms).state for life in chains[source]).value
+
+    return status
+
+
+def _series_facts(source: BoundSource, window: Window) -> tuple[tuple[Cause, ...], int]:
+    for counter in source.counters:
+        if counter.input == window.input and counter.gas == window.gas:
+            return counter.causes, counter.sign
+    for rate in source.cems:
+        if rate.gas == window.gas:
+            return rate.causes, 1
+    raise ValueError(
+        f"source {source.id}: a window names input {window.input} and gas {window.gas}, which the plan does not have"
+    )
+
+
+def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRule) -> HourRow:
+    from_ms, to_ms, source, gas = key
+    parts = sorted(row.parts, key=lambda p: (p.window.from_ms, p.window.input))
+    mass = sum(p.window.mass_mg for p in parts)
+    operating, measured, stopped, status_ms = _times(row.source, parts)
+    method, numerator, denominator = _scaling(row.source, operating, measured, stopped, rule)
+    total = half_even(mass * numerator, denominator)
+    added = total - mass
+    if method == SCALED and added == 0:
+        method = MEASURED
+    u = scaled(_uncertainty(parts), numerator / denominator)
+    return HourRow(
+        agent=agent, source=source, gas=gas, from_ms=from_ms, to_ms=to_ms, mass_mg=total, added_mg=added,
+        activity=sum(p.sign * p.window.activity for p in parts),
+        operating_ms=operating, measured_ms=measured, stopped_ms=stopped, method=method,
+        status_mg=_status_mass(parts, numerator, denominator), status_ms=status_ms,
+        u_independent=u.independent, u_shared=tuple(sorted(u.shared.items())),
+        u_end_first=u.end_first, u_end_last=u.end_last, windows=len(parts),
+    )  # fmt: skip
+
+
+def _scaling(
+    source: BoundSource, operating: int, measured: int, stopped: int, rule: HourRule
+) -> tuple[str, int, int]:
+    """Method and the ratio (numerator, denominator) that turns measured mass into the row's mass."""
+    if source.counters:
+        return (MEASURED if measured else INCOMPLETE), 1, 1
+    if operating == 0:
+        return (MEASURED if stopped else INCOMPLETE), 1, 1
+    if measured == 0 or measured < rule.min_share * operating:
+        return INCOMPLETE, 1, 1
+    if measured == operating:
+        return MEASURED, 1, 1
+    return SCALED, operating, measured
+
+
+def _times(source: BoundSource, parts: Sequence[_Part]) -> tuple[int, int, int, tuple[tuple[str, int], ...]]:
+    """Operating, measured and stopped time of a row, and measured + stopped time per status. [ms]"""
+    by_status: dict[str, int] = defaultdict(int)
+    if not source.counters:
+        for part in parts:
+            by_status[part.status] += part.window.measured_ms + part.window.stopped_ms
+        return (
+            sum(p.window.operating_ms for p in parts),
+            sum(p.window.measured_ms for p in parts),
+            sum(p.window.stopped_ms for p in parts),
+            _ordered(by_status),
+        )
+    for part, from_ms, to_ms in _common(parts, _inputs_of_gas(source, parts[0].window.gas)):
+        by_status[part.status] += to_ms - from_ms
+    measured = sum(by_status.values())
+    return measured, measured, 0, _ordered(by_status)
+
+
+def _inputs_of_gas(source: BoundSource, gas: int) -> tuple[int, ...]:
+    return tuple(series.input for series in source.counters if series.gas == gas)
+
+
+def _common(parts: Sequence[_Part], inputs: Sequence[int]) -> Iterator[tuple[_Part, int, int]]:
+    """Stretches where every input has a window, with the first input's window over each."""
+    edges = sorted({edge for p in parts for edge in (p.window.from_ms, p.window.to_ms)})
+    at = {number: [p for p in parts if p.window.input == number] for number in inputs}
+    position = dict.fromkeys(inputs, 0)
+    for from_ms, to_ms in pairwise(edges):
+        covering: _Part | None = None
+        for number in inputs:
+            series = at[number]
+            while position[number] < len(series) and series[position[number]].window.to_ms <= from_ms:
+                position[number] += 1
+            if position[number] == len(series) or series[position[number]].window.from_ms > from_ms:
+                covering = None
+                break
+            covering = covering or series[position[number]]
+        if covering is not None:
+            yield covering, from_ms, to_ms
+
+
+def _status_mass(parts: Sequence[_Part], numerator: int, denominator: int) -> tuple[tuple[str, int], ...]:
+    """The row's mass per status by cumulative rounding, so that the parts add to the row exactly. [mg]"""
+    measured: dict[str, int] = defaultdict(int)
+    for part in parts:
+        measured[part.status] += part.window.mass_mg
+    shares: dict[str, int] = {}
+    cumulative, rounded = 0, 0
+    for status in sorted(measured):
+        cumulative += measured[status]
+        up_to = half_even(cumulative * numerator, denominator)
+        shares[status] = up_to - rounded
+        rounded = up_to
+    return _ordered(shares)
+
+
+def _ordered(amounts: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple((status, amounts[status]) for status in sorted(amounts))
+
+
+def _uncertainty(parts: Sequence[_Part]) -> Parts:
+    """Parts of the row's standard uncertainty; inputs, and stretches with a hole between, have their own ends."""
+    runs: dict[int, list[list[_Part]]] = defaultdict(list)
+    for part in parts:
+        own = runs[part.window.input]
+        if own and own[-1][-1].window.to_ms == part.window.from_ms:
+            own[-1].append(part)
+        else:
+            own.append([part])
+    return across(combine([_stated(part) for part in run]) for series in runs.values() for run in series)
+
+
+def _stated(part: _Part) -> Parts:
+    window = part.window
+    if len(part.causes) != len(window.u_shared):
+        raise ValueError(f"a window states {len(window.u_shared)} shared parts, the plan has {len(part.causes)} causes")
+    shared = {cause.name: part.sign * float(u) for cause, u in zip(part.causes, window.u_shared, strict=True)}
+    return Parts(float(window.u_independent), shared, float(window.u_end), float(window.u_end))

@@ -1,0 +1,175 @@
+"""The ingest loop: a small group of messages, one transaction, then PUBACK, then the signed acknowledgement."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from collector.books import Books
+from collector.clock import now_ms
+from collector.ingest.believe import Refused, believe
+from collector.ingest.broker import Broker, Message
+from collector.ingest.gaps import MOST_RANGES, GapKeeper
+from collector.log import line
+from collector.store import quarantine
+from collector.store.agents import Agent, all_agents
+from collector.store.placing import Arrival, Outcome, Placer, ReadStored, ack_of, missing_ranges
+from collector.store.schema import agents, streams
+from protocols.records import Ack, Resend, StreamItem
+from protocols.wire import topics
+from protocols.wire.codec import read_item, seal_ack, seal_resend
+from protocols.wire.errors import Reason
+
+GROUP = 200
+WAIT_S = 0.5
+STORE_RETRY_S = (0.5, 30.0)
+STATUS_BYTES = 16 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class IngestWorker(threading.Thread):
+    """Takes messages from the broker's queue into the books; ``committed`` is set after every commit."""
+
+    def __init__(self, books: Books, broker: Broker) -> None:
+        super().__init__(name="ingest", daemon=True)
+        self._books = books
+        self._broker = broker
+        self._stopping = threading.Event()
+        self._gaps = GapKeeper(time.monotonic)
+        self.committed = threading.Event()
+
+    def stop(self) -> None:
+        """End after the group in hand."""
+        self._stopping.set()
+        self._broker.queue.put(None)
+
+    def run(self) -> None:
+        """The loop; the books being away is retried for ever, what is in hand is not acknowledged meanwhile."""
+        self._note_known_gaps()
+        while not self._stopping.is_set():
+            group = self._next_group()
+            if group and not self._commit_patiently(group):
+                return
+            self._ask_for_missing()
+
+    def _next_group(self) -> list[Message]:
+        try:
+            first = self._broker.queue.get(timeout=WAIT_S)
+        except queue.Empty:
+            return []
+        group = [] if first is None else [first]
+        while len(group) < GROUP:
+            try:
+                message = self._broker.queue.get_nowait()
+            except queue.Empty:
+                break
+            if message is not None:
+                group.append(message)
+        return group
+
+    def _commit_patiently(self, group: Sequence[Message]) -> bool:
+        wait_s = STORE_RETRY_S[0]
+        while True:
+            try:
+                told = commit_group(self._books, [(m.topic, m.payload) for m in group], now_ms())
+                break
+            except SQLAlchemyError as error:
+                log.error(line("books-away", error=error, retry_s=wait_s))
+                if self._stopping.wait(wait_s):
+                    return False
+                wait_s = min(2 * wait_s, STORE_RETRY_S[1])
+        for message in group:
+            self._broker.acknowledge(message)
+        for agent_id, acks in told.items():
+            for ack in acks:
+                self._broker.publish(topics.ack(agent_id), seal_ack(ack, self._books.key))
+                self._gaps.note((agent_id, ack.stream_id), missing_ranges(ack, MOST_RANGES))
+        self.committed.set()
+        return True
+
+    def _note_known_gaps(self) -> None:
+        with self._books.database.reading() as connection:
+            for row in connection.execute(streams.select()):
+                ack = ack_of(connection, row.agent_id, row.stream_id)
+                self._gaps.note((row.agent_id, row.stream_id), missing_ranges(ack, MOST_RANGES))
+
+    def _ask_for_missing(self) -> None:
+        if not self._broker.connected:
+            return
+        for agent_id, stream_id, ranges in self._gaps.due():
+            log.info(line("resend-asked", agent=agent_id[:12], stream=stream_id.hex()[:8], ranges=ranges))
+            self._broker.publish(topics.resend(agent_id), seal_resend(Resend(stream_id, ranges), self._books.key))
+
+
+def commit_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) -> dict[str, list[Ack]]:
+    """Take (topic, payload) messages into the books in one transaction; the acknowledgements to send after it.
+
+    A message that cannot be believed goes to the quarantine; one that breaks the program itself does so too,
+    alone, and the rest of the group is committed.
+    """
+    with books.database.reading() as connection:
+        known = {agent.agent_id: agent for agent in all_agents(connection)}
+    believed: list[Arrival | Refused] = []
+    for topic, payload in messages:
+        if topic.endswith("/status"):
+            continue
+        believed.append(believe(topic, payload, at_ms, known))
+    counts = dict.fromkeys(Outcome, 0)
+    with books.database.writing() as connection:
+        placer = Placer(connection, books.plans, _stored_reader(known))
+        for one in believed:
+            counts[_take(connection, placer, one)] += 1
+        for topic, payload in messages:
+            if topic.endswith("/status"):
+                _note_status(connection, topic, payload, known, at_ms)
+        acks = placer.acks()
+    if believed:
+        log.info(line("ingested", **{outcome.value: count for outcome, count in counts.items()}))
+    return acks
+
+
+def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Outcome:
+    if isinstance(one, Refused):
+        quarantine.keep(connection, one.topic, one.agent_id, one.reason.value, one.detail, one.data, one.at_ms)
+        return Outcome.REFUSED
+    try:
+        with connection.begin_nested():
+            outcome = placer.place(one)
+    except OperationalError:
+        raise  # the books are away: the whole group is tried again
+    except Exception as error:
+        log.exception(line("ingest-failed", topic=one.topic, sequence=one.item.sequence))
+        detail = f"the collector could not take it in: {type(error).__name__}: {error}"
+        quarantine.keep(connection, one.topic, one.agent_id, Reason.SCHEMA.value, detail, one.data, one.at_ms)
+        return Outcome.REFUSED
+    connection.execute(update(agents).where(agents.c.agent_id == one.agent_id).values(last_seen_ms=one.at_ms))
+    return outcome
+
+
+def _stored_reader(known: dict[str, Agent]) -> ReadStored:
+    def read(agent_id: str, data: bytes) -> StreamItem:
+        return read_item(data, known[agent_id].public_key)
+
+    return read
+
+
+def _note_status(connection: Connection, topic: str, payload: bytes, known: dict[str, Agent], at_ms: int) -> None:
+    """Keep an agent's unsigned status for the pages; what is not plain JSON is passed over."""
+    agent_id = topic.split("/")[-2]
+    if agent_id not in known or len(payload) > STATUS_BYTES:
+        return
+    try:
+        text = json.dumps(json.loads(payload), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return
+    connection.execute(
+        update(agents).where(agents.c.agent_id == agent_id).values(status=text, last_seen_ms=at_ms)
+    )

@@ -1,0 +1,153 @@
+"""Off the ingest transaction: fold every batch's raw words again, compare, and keep the hours up to date."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import SQLAlchemyError
+
+from collector.books import Books
+from collector.clock import now_ms
+from collector.log import line
+from collector.store.agents import find_agent
+from collector.store.comparisons import dropped_between, keep_comparison, predecessor, uncompared
+from collector.store.hours import refresh_hours
+from protocols.errors import EmitraceError
+from protocols.plan.bound import BoundPlan
+from protocols.records import Batch, EventKind, FoldState
+from protocols.windows.fold import migrate, recompute
+from protocols.wire.codec import read_item
+
+GROUP = 50
+HOURS_EVERY_S = 2.0
+PAUSE_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """What a stream's last compared batch yielded."""
+
+    sequence: int
+    plan: bytes
+    state: FoldState | None
+
+
+@dataclass(slots=True)
+class Recomputer:
+    """Compares batches in the order they came into the books."""
+
+    books: Books
+    _closed: dict[tuple[str, bytes], _Closed] = field(default_factory=dict)
+
+    def step(self) -> int:
+        """Compare up to a group of batches; how many were."""
+        with self.books.database.reading() as connection:
+            rows = uncompared(connection, GROUP)
+            verdicts = [(row, self._compare(connection, row)) for row in rows]
+        if verdicts:
+            with self.books.database.writing() as connection:
+                for row, differences in verdicts:
+                    keep_comparison(connection, row.id, row.agent_id, differences, now_ms())
+            different = sum(bool(differences) for _, differences in verdicts)
+            log.info(line("recomputed", batches=len(verdicts), different=different))
+        return len(verdicts)
+
+    def _compare(self, connection: Connection, row: Row[Any]) -> list[str]:
+        stream = (row.agent_id, row.stream_id)
+        try:
+            batch, plan = self._open(connection, row)
+            differences, state = recompute(plan, batch)
+            differences = [*differences, *self._continuity(connection, row, batch, plan)]
+        except (EmitraceError, ValueError, ArithmeticError, LookupError) as error:
+            self._closed.pop(stream, None)
+            return [f"cannot be recomputed: {error}"]
+        self._closed[stream] = _Closed(row.sequence, batch.plan, state)
+        return differences
+
+    def _open(self, connection: Connection, row: Row[Any]) -> tuple[Batch, BoundPlan]:
+        agent = find_agent(connection, row.agent_id)
+        if agent is None:
+            raise ValueError(f"agent {row.agent_id[:12]} is not registered any more")
+        batch = read_item(row.bytes, agent.public_key)
+        if not isinstance(batch, Batch):
+            raise TypeError(f"item {row.sequence} is not a batch")
+        plan = self.books.plans.of(connection, row.agent_id, batch.plan)
+        if plan is None:
+            raise ValueError(f"plan {batch.plan.hex()} is not known")
+        return batch, plan
+
+    def _continuity(self, connection: Connection, row: Row[Any], batch: Batch, plan: BoundPlan) -> list[str]:
+        """Opening state and span must continue what the batch before yielded; across a tombstone they cannot."""
+        before = self._before(connection, row)
+        if before is None or any(event.kind is EventKind.NEW_STREAM for event in batch.events):
+            return []
+        if dropped_between(connection, row.agent_id, row.stream_id, before.sequence + 1, row.sequence - 1):
+            return []
+        if before.state is None:
+            return [f"batch {before.sequence} before it does not fold, so its opening state cannot be checked"]
+        state = before.state
+        if before.plan != batch.plan:
+            old = self.books.plans.of(connection, row.agent_id, before.plan)
+            if old is None:
+                return []
+            state = migrate(state, old, plan)
+        if state.at_ms != batch.from_ms:
+            return [f"begins at {batch.from_ms}, batch {before.sequence} ended at {state.at_ms}"]
+        if state != batch.opening:
+            return [f"opening state differs from what batch {before.sequence} yields"]
+        return []
+
+    def _before(self, connection: Connection, row: Row[Any]) -> _Closed | None:
+        known = self._closed.get((row.agent_id, row.stream_id))
+        earlier = predecessor(connection, row.agent_id, row.stream_id, row.sequence)
+        if earlier is None:
+            return None
+        if known is not None and known.sequence == earlier.sequence:
+            return known
+        try:
+            batch, plan = self._open(connection, earlier)
+        except (EmitraceError, ValueError) as error:
+            log.warning(line("recompute-predecessor", sequence=earlier.sequence, seen=error))
+            return _Closed(earlier.sequence, earlier.plan, None)
+        return _Closed(earlier.sequence, batch.plan, recompute(plan, batch)[1])
+
+
+class LedgerWorker(threading.Thread):
+    """Runs the recomputation and keeps the hours, woken by commits."""
+
+    def __init__(self, books: Books, wake: threading.Event) -> None:
+        super().__init__(name="ledger", daemon=True)
+        self._books = books
+        self._wake = wake
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End after the group in hand."""
+        self._stopping.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """The loop; the books being away is retried for ever."""
+        recomputer = Recomputer(self._books)
+        rule = self._books.hour_rule
+        hours_due_s = 0.0
+        while not self._stopping.is_set():
+            try:
+                worked = recomputer.step()
+                if time.monotonic() >= hours_due_s:
+                    refresh_hours(self._books.database, self._books.plans, rule, most=200)
+                    hours_due_s = time.monotonic() + HOURS_EVERY_S
+            except SQLAlchemyError as error:
+                log.error(line("books-away", error=error, retry_s=PAUSE_S))
+                self._stopping.wait(PAUSE_S)
+                continue
+            if not worked:
+                self._wake.wait(HOURS_EVERY_S)
+                self._wake.clear()

@@ -1,0 +1,65 @@
+"""Certificates the central team has entered: kept for ever, logged, and known from their leaf on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from calibration.certificates import Certificate, decode_certificate, encode_certificate
+from calibration.status import Known
+from collector.store.log import append_leaf
+from collector.store.placing import mark_dirty
+from collector.store.schema import certificates, hours
+from protocols.errors import EmitraceError
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCertificate:
+    """A certificate with its place in the log; known from tree size ``leaf + 1`` on."""
+
+    certificate: Certificate
+    digest: bytes
+    leaf: int
+    known_ms: int
+
+
+def add_certificate(connection: Connection, certificate: Certificate, at_ms: int) -> bool:
+    """Keep a certificate and ask for every hour row anew; False where the same record is already here."""
+    data = encode_certificate(certificate)
+    digest = hashlib.sha256(data).digest()
+    known = {stored.certificate.id: stored.digest for stored in all_certificates(connection)}
+    if certificate.id in known:
+        if known[certificate.id] == digest:
+            return False
+        raise EmitraceError(
+            f"certificate {certificate.id}", "another record with this id is already kept",
+            "Records are never edited: give a new id and name the old one in supersedes.",
+        )  # fmt: skip
+    leaf = append_leaf(connection, "certificate", digest.hex(), digest, at_ms)
+    connection.execute(
+        insert(certificates).values(
+            digest=digest, instrument=certificate.instrument, number=certificate.number, bytes=data, leaf=leaf,
+            known_ms=at_ms,
+        )
+    )  # fmt: skip
+    for agent_id in connection.scalars(select(hours.c.agent_id).distinct()).all():
+        cells = connection.execute(
+            select(hours.c.from_ms, hours.c.to_ms).where(hours.c.agent_id == agent_id).distinct()
+        )
+        mark_dirty(connection, agent_id, {(row.from_ms, row.to_ms) for row in cells})
+    return True
+
+
+def all_certificates(connection: Connection) -> tuple[StoredCertificate, ...]:
+    """Every certificate, in the order of entry."""
+    rows = connection.execute(select(certificates).order_by(certificates.c.leaf))
+    return tuple(
+        StoredCertificate(decode_certificate(row.bytes), row.digest, row.leaf, row.known_ms) for row in rows
+    )
+
+
+def known_certificates(connection: Connection) -> tuple[Known, ...]:
+    """Every certificate with the tree size from which it is known, as ``calibration.status`` wants it."""
+    return tuple((stored.certificate, stored.leaf + 1) for stored in all_certificates(connection))

@@ -1,0 +1,142 @@
+"""The hourly ledger on disk: derived, versioned, made anew for dirty cells; nothing increments a total."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from collector.hours.assemble import HourRule, WindowSpan, assemble
+from collector.hours.model import HourRow
+from collector.store.certificates import known_certificates
+from collector.store.database import Database
+from collector.store.plans import PlanBook
+from collector.store.schema import dirty_hours, hours, windows
+from protocols.records import Window
+
+_INTEGERS = ("mass_mg", "added_mg", "activity")
+_PLAIN = ("source", "gas", "from_ms", "to_ms", "operating_ms", "measured_ms", "stopped_ms", "method",
+          "u_independent", "u_end_first", "u_end_last", "windows")  # fmt: skip
+_PAIRS = ("status_mg", "status_ms", "u_shared")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedHour:
+    """An hour row and how often it has been made anew."""
+
+    row: HourRow
+    version: int
+
+
+def dirty_cells(connection: Connection) -> int:
+    """How many cells wait to be made anew."""
+    return int(connection.scalar(select(func.count()).select_from(dirty_hours)) or 0)
+
+
+def refresh_hours(database: Database, book: PlanBook, rule: HourRule, most: int | None = None) -> int:
+    """Make dirty cells anew, oldest first; how many were made.
+
+    Rows are computed on a snapshot and written only where no new window came in meanwhile.
+    """
+    with database.reading() as connection:
+        marks = connection.execute(select(dirty_hours).order_by(dirty_hours.c.from_ms).limit(most)).all()
+    for mark in marks:
+        with database.reading() as connection:
+            rows = _make_cell(connection, book, mark, rule)
+        with database.writing() as connection:
+            place = (dirty_hours.c.agent_id == mark.agent_id, dirty_hours.c.from_ms == mark.from_ms)
+            if connection.scalar(select(dirty_hours.c.marks).where(*place)) != mark.marks:
+                continue
+            _replace(connection, mark.agent_id, mark.from_ms, rows)
+            connection.execute(delete(dirty_hours).where(*place))
+    return len(marks)
+
+
+def read_hours(
+    connection: Connection, from_ms: int, to_ms: int, limit: int | None = None, newest_first: bool = False
+) -> list[VersionedHour]:
+    """Hour rows that touch [from, to), by time, agent, source and gas."""
+    time = hours.c.from_ms.desc() if newest_first else hours.c.from_ms
+    rows = connection.execute(
+        select(hours)
+        .where(hours.c.from_ms < to_ms, hours.c.to_ms > from_ms)
+        .order_by(time, hours.c.agent_id, hours.c.source, hours.c.gas)
+        .limit(limit)
+    )
+    return [VersionedHour(_row_of(row), row.version) for row in rows]
+
+
+def windows_between(
+    connection: Connection, agent_id: str, from_ms: int, to_ms: int, limit: int | None = None
+) -> list[tuple[bytes, Window]]:
+    """(plan digest, window) of every window of an agent that starts in [from, to), in order."""
+    rows = connection.execute(
+        select(windows)
+        .where(windows.c.agent_id == agent_id, windows.c.from_ms >= from_ms, windows.c.from_ms < to_ms)
+        .order_by(windows.c.from_ms, windows.c.source, windows.c.input, windows.c.gas)
+        .limit(limit)
+    )
+    return [(row.plan, _window_of(row)) for row in rows]
+
+
+def _make_cell(connection: Connection, book: PlanBook, mark: Row[Any], rule: HourRule) -> list[HourRow]:
+    by_plan: dict[bytes, list[Window]] = defaultdict(list)
+    for digest, window in windows_between(connection, mark.agent_id, mark.from_ms, mark.to_ms):
+        by_plan[digest].append(window)
+    spans: list[WindowSpan] = []
+    for digest in sorted(by_plan):
+        plan = book.of(connection, mark.agent_id, digest)
+        if plan is not None:
+            spans.append(WindowSpan(plan, by_plan[digest]))
+    return list(assemble(mark.agent_id, spans, rule, known_certificates(connection)))
+
+
+def _replace(connection: Connection, agent_id: str, from_ms: int, rows: Sequence[HourRow]) -> None:
+    place = (hours.c.agent_id == agent_id, hours.c.from_ms == from_ms)
+    before = {
+        (row.source, row.gas): row.version
+        for row in connection.execute(select(hours.c.source, hours.c.gas, hours.c.version).where(*place))
+    }
+    connection.execute(delete(hours).where(*place))
+    if rows:
+        connection.execute(
+            insert(hours), [_columns(row) | {"version": before.get((row.source, row.gas), 0) + 1} for row in rows]
+        )
+
+
+def _columns(row: HourRow) -> dict[str, object]:
+    return (
+        {"agent_id": row.agent}
+        | {name: getattr(row, name) for name in _PLAIN}
+        | {name: str(getattr(row, name)) for name in _INTEGERS}
+        | {name: json.dumps(getattr(row, name)) for name in _PAIRS}
+    )
+
+
+def _row_of(row: Row[Any]) -> HourRow:
+    return HourRow(
+        agent=row.agent_id, source=row.source, gas=row.gas, from_ms=row.from_ms, to_ms=row.to_ms,
+        mass_mg=int(row.mass_mg), added_mg=int(row.added_mg), activity=int(row.activity),
+        operating_ms=row.operating_ms, measured_ms=row.measured_ms, stopped_ms=row.stopped_ms, method=row.method,
+        status_mg=_pairs(row.status_mg), status_ms=_pairs(row.status_ms), u_independent=row.u_independent,
+        u_shared=tuple((str(cause), float(u)) for cause, u in json.loads(row.u_shared)),
+        u_end_first=row.u_end_first, u_end_last=row.u_end_last, windows=row.windows,
+    )  # fmt: skip
+
+
+def _pairs(text: str) -> tuple[tuple[str, int], ...]:
+    return tuple((str(status), int(amount)) for status, amount in json.loads(text))
+
+
+def _window_of(row: Row[Any]) -> Window:
+    return Window(
+        source=row.source, input=row.input, gas=row.gas, from_ms=row.from_ms, to_ms=row.to_ms, activity=row.activity,
+        mass_mg=row.mass_mg, operating_ms=row.operating_ms, measured_ms=row.measured_ms, stopped_ms=row.stopped_ms,
+        flags=row.flags, u_independent=row.u_independent,
+        u_shared=struct.unpack(f"<{len(row.u_shared) // 4}f", row.u_shared), u_end=row.u_end,
+    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""Inventory versions: each build is a new one; a sealed one can never change again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from collector.inventory.assemble import assemble_inventory
+from collector.inventory.document import decode_inventory, encode_inventory
+from collector.inventory.model import Inventory, Pinned
+from collector.inventory.profile import DEFAULT_PROFILE, load_profile
+from collector.store.certificates import all_certificates
+from collector.store.database import Database
+from collector.store.hours import read_hours, refresh_hours
+from collector.store.log import append_leaf, tree_size
+from collector.store.plans import PlanBook, plans_used, sources_known
+from collector.store.schema import inventories, inventory_rows
+from protocols.errors import EmitraceError
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInventory:
+    """One version; ``sealed_ms`` and ``leaf`` are None until it is sealed."""
+
+    version: int
+    inventory: Inventory
+    digest: bytes
+    built_ms: int
+    sealed_ms: int | None
+    leaf: int | None
+
+
+def build_inventory(
+    database: Database, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, at_ms: int,
+    profile_name: str = DEFAULT_PROFILE,
+) -> StoredInventory:  # fmt: skip
+    """Bring the hours up to date, then build and keep a new version."""
+    profile, digest = load_profile(profile_name)
+    if gwp_set not in profile.gwp.allowed:
+        raise EmitraceError(
+            "GWP set", repr(gwp_set), f"Profile {profile.id} allows {', '.join(profile.gwp.allowed)}."
+        )
+    refresh_hours(database, book, profile.hour_rule)
+    with database.writing() as connection:
+        pinned = Pinned(
+            origin=origin, tree_size=tree_size(connection),
+            plans=tuple(sorted({plan.hex() for _, plan in plans_used(connection, from_ms, to_ms)})),
+            certificates=tuple(sorted(stored.digest.hex() for stored in all_certificates(connection))),
+            gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
+        )  # fmt: skip
+        rows = [hour.row for hour in read_hours(connection, from_ms, to_ms)]
+        inventory = assemble_inventory(from_ms, to_ms, rows, sources_known(connection, book), pinned)
+        version = _keep(connection, inventory, at_ms)
+        return read_inventory(connection, version)
+
+
+def _keep(connection: Connection, inventory: Inventory, at_ms: int) -> int:
+    document = encode_inventory(inventory)
+    version = int(
+        connection.execute(
+            insert(inventories).returning(inventories.c.id).values(
+                from_ms=inventory.from_ms, to_ms=inventory.to_ms, gwp_set=inventory.pinned.gwp_set,
+                digest=hashlib.sha256(document).digest(), document=document, built_ms=at_ms,
+            )
+        ).scalar_one()
+    )  # fmt: skip
+    rows = [
+        {"inventory": version, "position": position, "agent_id": row.agent, "source": row.source,
+         "category": row.category, "gas": row.gas, "mass_mg": str(row.mass_mg), "co2e_mg": str(row.co2e_mg)}
+        for position, row in enumerate(inventory.rows)
+    ]  # fmt: skip
+    if rows:
+        connection.execute(insert(inventory_rows), rows)
+    return version
+
+
+def seal_inventory(connection: Connection, version: int, at_ms: int) -> StoredInventory:
+    """Seal a version: its digest becomes a leaf of the evidence log, and the database refuses every change."""
+    stored = read_inventory(connection, version)
+    if stored.sealed_ms is not None:
+        raise EmitraceError(f"inventory version {version}", "is already sealed", "Build a new version instead.")
+    leaf = append_leaf(connection, "inventory-seal", str(version), stored.digest, at_ms)
+    connection.execute(update(inventories).where(inventories.c.id == version).values(sealed_ms=at_ms, leaf=leaf))
+    return read_inventory(connection, version)
+
+
+def read_inventory(connection: Connection, version: int | None = None) -> StoredInventory:
+    """One version, or the newest."""
+    query = select(inventories).order_by(inventories.c.id.desc()).limit(1)
+    if version is not None:
+        query = query.where(inventories.c.id == version)
+    row = connection.execute(query).first()
+    if row is None:
+        subject = "inventory" if version is None else f"inventory version {version}"
+        raise EmitraceError(subject, "there is none", "Build one with emitrace-collector inventory build.")
+    return StoredInventory(
+        row.id, decode_inventory(row.document), row.digest, row.built_ms, row.sealed_ms, row.leaf
+    )
+
+
+def all_versions(connection: Connection) -> list[StoredInventory]:
+    """Every version, newest first."""
+    versions = connection.scalars(select(inventories.c.id).order_by(inventories.c.id.desc())).all()
+    return [read_inventory(connection, version) for version in versions]

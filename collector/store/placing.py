@@ -1,0 +1,355 @@
+"""Signed items take their place: stored verbatim, logged, and read into the books in the stream's own order.
+
+An item ahead of the contiguous head is stored and logged at once and read when the gap closes. An item that
+its signature and chain prove authentic but that cannot be read into the books (an unknown plan, windows
+outside the plan) keeps its place in the chain, is marked refused and shown in the quarantine: the agent may
+let go of it, because its bytes are safe here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from collector.hours.cells import cell_of
+from collector.store import quarantine
+from collector.store.log import append_leaf, item_leaf_id
+from collector.store.plans import PlanBook
+from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, windows
+from protocols.plan.bound import BoundPlan
+from protocols.plan.document import document_digest
+from protocols.records import Ack, Batch, PlanItem, StreamItem, Tombstone, Window
+from protocols.wire.codec import item_digest
+from protocols.wire.errors import Reason, WireError
+
+NO_HEAD = bytes(32)
+"""What item 0 of a stream names as its previous."""
+
+
+class Outcome(Enum):
+    """What became of an arriving item."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An item whose signature and schema hold, with its bytes as they came in."""
+
+    topic: str
+    agent_id: str
+    item: StreamItem
+    data: bytes
+    at_ms: int
+
+
+ReadStored = Callable[[str, bytes], StreamItem]
+"""(agent id, stored bytes) -> the item; for items that waited ahead."""
+
+
+@dataclass(slots=True)
+class Placer:
+    """Places arrivals of one write transaction; ``book`` keeps opened plans between transactions."""
+
+    connection: Connection
+    book: PlanBook
+    read_stored: ReadStored
+    touched: set[tuple[str, bytes]] = field(default_factory=set)
+
+    def place(self, arrival: Arrival) -> Outcome:
+        """Store one item, then read into the books whatever is now in order."""
+        item, digest = arrival.item, item_digest(arrival.data)
+        stream = (arrival.agent_id, item.stream_id)
+        known = self.connection.execute(
+            select(items.c.digest).where(*_at(arrival.agent_id, item.stream_id, item.sequence))
+        ).first()
+        if known is not None:
+            self.touched.add(stream)
+            if known.digest == digest:
+                return Outcome.DUPLICATE
+            return self._refuse(arrival, Reason.CONFLICT, f"item {item.sequence} is already here with other bytes")
+        contiguous, head = self._head(arrival)
+        if item.sequence <= contiguous:
+            self.touched.add(stream)
+            return self._refuse(
+                arrival, Reason.CONFLICT, f"item {item.sequence} was passed over; the stream stands at {contiguous}"
+            )
+        if item.sequence == contiguous + 1 and not _follows(item, head):
+            return self._refuse(arrival, Reason.CHAIN, _broken(item, head))
+        self._store(arrival, digest)
+        self.touched.add(stream)
+        self._advance(stream, contiguous, head, {digest: item})
+        return Outcome.STORED
+
+    def _refuse(self, arrival: Arrival, reason: Reason, detail: str) -> Outcome:
+        quarantine.keep(
+            self.connection, arrival.topic, arrival.agent_id, reason.value, detail, arrival.data, arrival.at_ms
+        )
+        return Outcome.REFUSED
+
+    def _head(self, arrival: Arrival) -> tuple[int, bytes]:
+        agent_id, stream_id = arrival.agent_id, arrival.item.stream_id
+        row = self.connection.execute(
+            select(streams).where(streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
+        ).first()
+        if row is not None:
+            return row.contiguous, row.head
+        self.connection.execute(
+            insert(streams).values(
+                agent_id=agent_id, stream_id=stream_id, contiguous=-1, head=NO_HEAD, first_ms=arrival.at_ms
+            )
+        )
+        return -1, NO_HEAD
+
+    def _store(self, arrival: Arrival, digest: bytes) -> None:
+        item = arrival.item
+        object_id = item_leaf_id(arrival.agent_id, item.stream_id, item.sequence)
+        leaf = append_leaf(self.connection, "item", object_id, digest, arrival.at_ms)
+        span = (item.from_ms, item.to_ms) if isinstance(item, Batch | Tombstone) else (None, None)
+        key = self.connection.scalar(
+            insert(items).returning(items.c.id).values(
+                agent_id=arrival.agent_id, stream_id=item.stream_id, sequence=item.sequence, kind=_kind(item),
+                digest=digest, previous=item.previous, state="ahead",
+                plan=item.plan if isinstance(item, Batch) else None, from_ms=span[0], to_ms=span[1],
+                received_ms=arrival.at_ms, leaf=leaf, bytes=arrival.data,
+            )
+        )  # fmt: skip
+        if isinstance(item, Tombstone):
+            self.connection.execute(
+                insert(tombstones).values(
+                    item=key, agent_id=arrival.agent_id, stream_id=item.stream_id, first=item.first, last=item.last,
+                    last_digest=item.last_digest, from_ms=item.from_ms, to_ms=item.to_ms, reason=item.reason,
+                )
+            )  # fmt: skip
+
+    def _advance(
+        self, stream: tuple[str, bytes], contiguous: int, head: bytes, fresh: dict[bytes, StreamItem]
+    ) -> None:
+        """Read into the books every item that is now in order; step over what a tombstone stands for."""
+        agent_id, stream_id = stream
+        while True:
+            following = self.connection.execute(
+                select(items).where(*_at(agent_id, stream_id, contiguous + 1))
+            ).first()
+            if following is None:
+                stone = self._tombstone_over(stream, contiguous + 1)
+                if stone is None:
+                    break
+                first, contiguous, head = contiguous + 1, stone[0], stone[1]
+                self.connection.execute(
+                    update(items)
+                    .where(items.c.agent_id == agent_id, items.c.stream_id == stream_id,
+                           items.c.sequence.between(first, contiguous), items.c.state == "ahead")
+                    .values(state="passed")
+                )  # fmt: skip
+                continue
+            item = fresh.get(following.digest) or self.read_stored(agent_id, following.bytes)
+            if not _follows(item, head):
+                topic = f"stored ahead: {following.kind} {following.sequence}"
+                quarantine.keep(
+                    self.connection, topic, agent_id, Reason.CHAIN.value, _broken(item, head), following.bytes,
+                    following.received_ms,
+                )  # fmt: skip
+                break
+            state = self._read_in(agent_id, following.id, item, following.bytes, following.received_ms)
+            self.connection.execute(update(items).where(items.c.id == following.id).values(state=state))
+            contiguous, head = following.sequence, following.digest
+        self.connection.execute(
+            update(streams)
+            .where(streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
+            .values(contiguous=contiguous, head=head)
+        )
+
+    def _tombstone_over(self, stream: tuple[str, bytes], sequence: int) -> tuple[int, bytes] | None:
+        row = self.connection.execute(
+            select(tombstones.c.last, tombstones.c.last_digest)
+            .where(tombstones.c.agent_id == stream[0], tombstones.c.stream_id == stream[1],
+                   tombstones.c.first <= sequence, tombstones.c.last >= sequence)
+            .order_by(tombstones.c.last.desc())
+        ).first()  # fmt: skip
+        return None if row is None else (row.last, row.last_digest)
+
+    def _read_in(self, agent_id: str, key: int, item: StreamItem, data: bytes, at_ms: int) -> str:
+        """Read one item into the books; its new state."""
+        try:
+            if isinstance(item, PlanItem):
+                self._read_plan(agent_id, key, item, at_ms)
+            elif isinstance(item, Batch):
+                self._read_batch(agent_id, key, item)
+        except WireError as error:
+            topic = f"{_kind(item)} {item.sequence} of stream {item.stream_id.hex()}"
+            quarantine.keep(self.connection, topic, agent_id, error.reason.value, str(error), data, at_ms)
+            return "refused"
+        return "placed"
+
+    def _read_plan(self, agent_id: str, key: int, item: PlanItem, at_ms: int) -> None:
+        digest = document_digest(item.document)
+        self.book.open(item.document)
+        known = select(plans.c.item).where(plans.c.agent_id == agent_id, plans.c.digest == digest)
+        if self.connection.scalar(known) is not None:
+            return
+        append_leaf(self.connection, "plan", digest.hex(), digest, at_ms)
+        self.connection.execute(
+            insert(plans).values(agent_id=agent_id, digest=digest, item=key, known_ms=at_ms, document=item.document)
+        )
+
+    def _read_batch(self, agent_id: str, key: int, batch: Batch) -> None:
+        plan = self.book.of(self.connection, agent_id, batch.plan)
+        if plan is None:
+            raise WireError(
+                Reason.PLAN_UNKNOWN, f"batch {batch.sequence}", f"names plan {batch.plan.hex()}",
+                "The agent must send that plan before its batches.",
+            )  # fmt: skip
+        _check_against(plan, batch)
+        if batch.windows:
+            self.connection.execute(insert(windows), [_window_row(agent_id, key, batch, w) for w in batch.windows])
+        self._count_slots(agent_id, plan, batch)
+        self._mark_dirty(agent_id, plan, batch)
+
+    def _count_slots(self, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
+        day = _day(batch.from_ms, ZoneInfo(plan.plan.facility.time_zone))
+        counts: dict[tuple[str, int], int] = defaultdict(int)
+        for slot in batch.slots:
+            counts[plan.points[slot.point].id, slot.fate] += slot.count
+        rows = [
+            {"agent_id": agent_id, "point": point, "day": day, "fate": fate, "count": count}
+            for (point, fate), count in sorted(counts.items())
+        ]
+        if rows:
+            entry = upsert(slots)
+            self.connection.execute(
+                entry.on_conflict_do_update(
+                    index_elements=["agent_id", "point", "day", "fate"],
+                    set_={"count": slots.c.count + entry.excluded.count},
+                ),
+                rows,
+            )
+
+    def _mark_dirty(self, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
+        zone = ZoneInfo(plan.plan.facility.time_zone)
+        starts = {window.from_ms for window in batch.windows}
+        mark_dirty(self.connection, agent_id, {cell_of(start, zone) for start in starts})
+
+    def acks(self) -> dict[str, list[Ack]]:
+        """What is now committed of every stream the transaction touched, by agent."""
+        told: dict[str, list[Ack]] = defaultdict(list)
+        for agent_id, stream_id in sorted(self.touched):
+            told[agent_id].append(ack_of(self.connection, agent_id, stream_id))
+        return told
+
+
+def mark_dirty(connection: Connection, agent_id: str, cells: set[tuple[int, int]]) -> None:
+    """Ask for the hour rows of these cells to be made anew."""
+    rows = [{"agent_id": agent_id, "from_ms": start, "to_ms": end, "marks": 1} for start, end in sorted(cells)]
+    if rows:
+        connection.execute(
+            upsert(dirty_hours).on_conflict_do_update(
+                index_elements=["agent_id", "from_ms"], set_={"marks": dirty_hours.c.marks + 1}
+            ),
+            rows,
+        )
+
+
+def ack_of(connection: Connection, agent_id: str, stream_id: bytes) -> Ack:
+    """What is committed of a stream."""
+    place = (items.c.agent_id == agent_id, items.c.stream_id == stream_id)
+    contiguous = connection.scalar(
+        select(streams.c.contiguous).where(streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
+    )
+    standing = -1 if contiguous is None else int(contiguous)
+    ahead = connection.scalars(
+        select(items.c.sequence).where(*place, items.c.sequence > standing).order_by(items.c.sequence)
+    )
+    return Ack(stream_id, standing, ranges_of(ahead.all()))
+
+
+def missing_ranges(ack: Ack, most: int) -> tuple[tuple[int, int], ...]:
+    """The gaps behind which stored items wait, lowest first, at most ``most`` ranges."""
+    gaps: list[tuple[int, int]] = []
+    expected = ack.contiguous + 1
+    for first, last in ack.beyond:
+        if first > expected:
+            gaps.append((expected, first - 1))
+        expected = last + 1
+    return tuple(gaps[:most])
+
+
+def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Ascending numbers as closed ranges."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] + 1 == number:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)
+
+
+def count_items(connection: Connection) -> dict[str, int]:
+    """How many items are in each state."""
+    rows = connection.execute(select(items.c.state, func.count()).group_by(items.c.state))
+    return {state: int(count) for state, count in rows}
+
+
+def _at(agent_id: str, stream_id: bytes, sequence: int) -> tuple[ColumnElement[bool], ...]:
+    return (items.c.agent_id == agent_id, items.c.stream_id == stream_id, items.c.sequence == sequence)
+
+
+def _kind(item: StreamItem) -> str:
+    return {Batch: "batch", PlanItem: "plan", Tombstone: "tombstone"}[type(item)]
+
+
+def _follows(item: StreamItem, head: bytes) -> bool:
+    """Whether the item names the head as its previous; item 0 may name the last head of a lost stream."""
+    return item.sequence == 0 or item.previous == head
+
+
+def _broken(item: StreamItem, head: bytes) -> str:
+    return f"item {item.sequence} names previous {item.previous.hex()}, the head of the stream is {head.hex()}"
+
+
+def _check_against(plan: BoundPlan, batch: Batch) -> None:
+    series = {
+        (position, one.input, one.gas): len(one.causes)
+        for position, source in enumerate(plan.sources) for one in source.counters
+    } | {
+        (position, 0, one.gas): len(one.causes) for position, source in enumerate(plan.sources) for one in source.cems
+    }  # fmt: skip
+    for window in batch.windows:
+        if series.get((window.source, window.input, window.gas)) != len(window.u_shared):
+            raise WireError(
+                Reason.SCHEMA, f"batch {batch.sequence}",
+                f"a window of source {window.source}, input {window.input}, gas {window.gas} with "
+                f"{len(window.u_shared)} causes, which its plan does not have",
+            )  # fmt: skip
+    for slot in batch.slots:
+        if slot.point >= len(plan.points):
+            raise WireError(
+                Reason.SCHEMA, f"batch {batch.sequence}",
+                f"slots of point {slot.point}, the plan has {len(plan.points)}",
+            )  # fmt: skip
+
+
+def _day(at_ms: int, zone: ZoneInfo) -> str:
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    return instant.astimezone(zone).date().isoformat()
+
+
+def _window_row(agent_id: str, key: int, batch: Batch, window: Window) -> dict[str, object]:
+    fields = ("source", "input", "gas", "from_ms", "to_ms", "activity", "mass_mg", "operating_ms", "measured_ms",
+              "stopped_ms", "flags", "u_independent", "u_end")  # fmt: skip
+    row: dict[str, object] = {name: getattr(window, name) for name in fields}
+    shared = window.u_shared
+    return row | {
+        "item": key, "agent_id": agent_id, "plan": batch.plan, "u_shared": struct.pack(f"<{len(shared)}f", *shared),
+    }  # fmt: skip

@@ -1,0 +1,63 @@
+"""Monitoring plans the agents have sent, opened once and kept open."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from collector.hours.sources import SourceFacts, source_facts
+from collector.store.schema import plans, windows
+from protocols.errors import EmitraceError
+from protocols.plan.bound import BoundPlan
+from protocols.plan.document import document_digest, open_document
+from protocols.wire.errors import Reason, WireError
+
+KEPT_OPEN = 64
+
+
+class PlanBook:
+    """Opened plans by digest; a plan never changes, so an opened one stays right."""
+
+    def __init__(self) -> None:
+        self._opened: dict[bytes, BoundPlan] = {}
+
+    def open(self, document: bytes) -> BoundPlan:
+        """Open a plan document; WireError ``plan-invalid`` where it does not open."""
+        digest = document_digest(document)
+        plan = self._opened.get(digest)
+        if plan is None:
+            try:
+                plan = open_document(document)
+            except WireError:
+                raise
+            except (EmitraceError, ValueError) as error:
+                raise WireError(Reason.PLAN_INVALID, f"plan {digest.hex()[:12]}", str(error)) from error
+            while len(self._opened) >= KEPT_OPEN:
+                self._opened.pop(next(iter(self._opened)))
+            self._opened[digest] = plan
+        return plan
+
+    def of(self, connection: Connection, agent_id: str, digest: bytes) -> BoundPlan | None:
+        """The plan of that digest, if this agent has sent it."""
+        document = connection.scalar(
+            select(plans.c.document).where(plans.c.agent_id == agent_id, plans.c.digest == digest)
+        )
+        return None if document is None else self.open(document)
+
+
+def plans_used(connection: Connection, from_ms: int, to_ms: int) -> list[tuple[str, bytes]]:
+    """(agent, plan digest) of every window that starts in [from, to)."""
+    rows = connection.execute(
+        select(windows.c.agent_id, windows.c.plan)
+        .where(windows.c.from_ms >= from_ms, windows.c.from_ms < to_ms)
+        .distinct()
+    )
+    return sorted((row.agent_id, row.plan) for row in rows)
+
+
+def sources_known(connection: Connection, book: PlanBook) -> tuple[SourceFacts, ...]:
+    """Every source of every agent, as its newest plan that names it states it."""
+    facts: dict[tuple[str, str], SourceFacts] = {}
+    for row in connection.execute(select(plans).order_by(plans.c.item)):
+        for fact in source_facts(row.agent_id, book.open(row.document)):
+            facts[fact.agent, fact.source] = fact
+    return tuple(facts[key] for key in sorted(facts))

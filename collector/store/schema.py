@@ -1,0 +1,277 @@
+"""Tables of the books, and the triggers that make a sealed inventory immutable in the database itself.
+
+Column types are portable; what only SQLite understands is bound to its dialect. Times are UTC milliseconds.
+Bytes that came in signed stay verbatim in ``items`` or ``quarantine``; everything else is derived from them
+or was entered by the central team.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+about = Table(
+    "about", metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)  # fmt: skip
+
+agents = Table(
+    "agents", metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("added_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger),
+    Column("status", Text),
+)  # fmt: skip
+
+streams = Table(
+    "streams", metadata,
+    Column("agent_id", String(64), ForeignKey("agents.agent_id"), primary_key=True),
+    Column("stream_id", LargeBinary, primary_key=True),
+    Column("contiguous", BigInteger, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+)  # fmt: skip
+
+items = Table(
+    "items", metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("agent_id", String(64), nullable=False),
+    Column("stream_id", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),  # ahead, placed, passed (inside a tombstone), refused
+    Column("plan", LargeBinary),
+    Column("from_ms", BigInteger),
+    Column("to_ms", BigInteger),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("leaf", BigInteger, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    UniqueConstraint("agent_id", "stream_id", "sequence", name="items_place"),
+    Index("items_span", "agent_id", "from_ms"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+tombstones = Table(
+    "tombstones", metadata,
+    Column("item", BigInteger, ForeignKey("items.id"), primary_key=True),
+    Column("agent_id", String(64), nullable=False),
+    Column("stream_id", LargeBinary, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("last_digest", LargeBinary, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)  # fmt: skip
+
+leaves = Table(
+    "leaves", metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("object_digest", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("leaves_object", "kind", "object_id"),
+)  # fmt: skip
+
+frontier = Table(
+    "frontier", metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("node_hash", LargeBinary, nullable=False),
+)  # fmt: skip
+
+plans = Table(
+    "plans", metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("item", BigInteger, ForeignKey("items.id"), nullable=False),
+    Column("known_ms", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)  # fmt: skip
+
+windows = Table(
+    "windows", metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("item", BigInteger, ForeignKey("items.id"), nullable=False),
+    Column("agent_id", String(64), nullable=False),
+    Column("plan", LargeBinary, nullable=False),
+    Column("source", Integer, nullable=False),
+    Column("input", Integer, nullable=False),
+    Column("gas", Integer, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("activity", BigInteger, nullable=False),
+    Column("mass_mg", BigInteger, nullable=False),
+    Column("operating_ms", BigInteger, nullable=False),
+    Column("measured_ms", BigInteger, nullable=False),
+    Column("stopped_ms", BigInteger, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("u_independent", Float(53), nullable=False),
+    Column("u_shared", LargeBinary, nullable=False),  # float32, little-endian, one per cause
+    Column("u_end", Float(53), nullable=False),
+    Index("windows_time", "agent_id", "from_ms"),
+)  # fmt: skip
+
+slots = Table(
+    "slots", metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("point", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("fate", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+)  # fmt: skip
+
+dirty_hours = Table(
+    "dirty_hours", metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("marks", BigInteger, nullable=False),
+)  # fmt: skip
+
+hours = Table(
+    "hours", metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("gas", String(32), primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("mass_mg", String(40), nullable=False),
+    Column("added_mg", String(40), nullable=False),
+    Column("activity", String(40), nullable=False),
+    Column("operating_ms", BigInteger, nullable=False),
+    Column("measured_ms", BigInteger, nullable=False),
+    Column("stopped_ms", BigInteger, nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("status_mg", Text, nullable=False),
+    Column("status_ms", Text, nullable=False),
+    Column("u_independent", Float(53), nullable=False),
+    Column("u_shared", Text, nullable=False),
+    Column("u_end_first", Float(53), nullable=False),
+    Column("u_end_last", Float(53), nullable=False),
+    Column("windows", Integer, nullable=False),
+    Index("hours_time", "from_ms"),
+)  # fmt: skip
+
+certificates = Table(
+    "certificates", metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("instrument", String(64), nullable=False),
+    Column("number", Text, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    Column("leaf", BigInteger, nullable=False),
+    Column("known_ms", BigInteger, nullable=False),
+)  # fmt: skip
+
+quarantine = Table(
+    "quarantine", metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("agent_id", String(64), nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    UniqueConstraint("digest", "agent_id", "reason", name="quarantine_object"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+comparisons = Table(
+    "comparisons", metadata,
+    Column("item", BigInteger, ForeignKey("items.id"), primary_key=True),
+    Column("agent_id", String(64), nullable=False),
+    Column("equal", Boolean, nullable=False),
+    Column("differences", Text, nullable=False),
+    Column("compared_ms", BigInteger, nullable=False),
+    Index("comparisons_verdict", "equal"),
+)  # fmt: skip
+
+inventories = Table(
+    "inventories", metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("gwp_set", String(16), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("built_ms", BigInteger, nullable=False),
+    Column("sealed_ms", BigInteger),
+    Column("leaf", BigInteger),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+inventory_rows = Table(
+    "inventory_rows", metadata,
+    Column("inventory", BigInteger, ForeignKey("inventories.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("agent_id", String(64), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("category", Integer, nullable=False),
+    Column("gas", String(32), nullable=False),
+    Column("mass_mg", String(40), nullable=False),
+    Column("co2e_mg", String(40), nullable=False),
+)  # fmt: skip
+
+users = Table(
+    "users", metadata,
+    Column("name", String(64), primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+)  # fmt: skip
+
+_SEALED = "RAISE(ABORT, 'a sealed inventory version is immutable')"
+_PARENT = "(SELECT sealed_ms FROM inventories WHERE id = {row}.inventory) IS NOT NULL"
+
+_TRIGGERS = {
+    # INSERT OR REPLACE deletes without firing delete triggers, so the insert itself is refused.
+    "inventories_no_insert": (
+        "INSERT ON inventories", "EXISTS (SELECT 1 FROM inventories WHERE id = NEW.id AND sealed_ms IS NOT NULL)"
+    ),
+    "inventories_no_update": ("UPDATE ON inventories", "OLD.sealed_ms IS NOT NULL"),
+    "inventories_no_delete": ("DELETE ON inventories", "OLD.sealed_ms IS NOT NULL"),
+    "inventory_rows_no_insert": ("INSERT ON inventory_rows", _PARENT.format(row="NEW")),
+    "inventory_rows_no_update": (
+        "UPDATE ON inventory_rows", f"{_PARENT.format(row='OLD')} OR {_PARENT.format(row='NEW')}"
+    ),
+    "inventory_rows_no_delete": ("DELETE ON inventory_rows", _PARENT.format(row="OLD")),
+}  # fmt: skip
+SQLITE_TRIGGERS = tuple(
+    f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {what} WHEN {when} BEGIN SELECT {_SEALED}; END"
+    for name, (what, when) in _TRIGGERS.items()
+)
+"""Held by the database itself: no program, ours included, changes a sealed inventory version."""
+
+for _statement in SQLITE_TRIGGERS:
+    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

@@ -1,0 +1,201 @@
+"""Register words to numbers, over blocks of times x registers; a live poll is the one-row case.
+
+Words stay as the device sent them until ``numbers``: on the wire and in the journal a value is its registers
+in the map's order, first register highest. Word and byte order, type, sentinels and scale apply here, once.
+A value that is not available (a sentinel, NaN, infinity, an index out of range) is a False in the mask that
+comes with every result; the number beside it is 0 and means nothing.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.exact import LIMIT, half_even
+from protocols.modbus.registermap import Register
+from protocols.plan.bound import BoundPoint
+from protocols.records import Float64, Int64, ReadRequest, UInt16, UInt64
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+EXACT_FLOAT = 2**53
+"""Integers up to here are float64 exactly."""
+SURE_BELOW = 2.0**50
+"""Quotients below this are screened in float64; above, they are computed exactly one by one."""
+
+
+def join_words(registers: UInt16, request: ReadRequest) -> UInt64:
+    """One unsigned integer per point from the registers of an answer.
+
+    Parameters
+    ----------
+    registers : ndarray of uint16, shape (times, count)
+        Answers of one request, a row each.
+    request : ReadRequest
+
+    Returns
+    -------
+    ndarray of uint64, shape (times, points)
+        Registers in the map's order, the first one highest; no order of the device is undone yet.
+    """
+    if registers.ndim != 2 or registers.shape[1] != request.count:
+        raise ValueError(f"registers of shape {registers.shape} are no answers of {request.count} registers")
+    joined = np.zeros((registers.shape[0], len(request.points)), dtype=np.uint64)
+    wide = registers.astype(np.uint64)
+    for column, (offset, width) in enumerate(zip(request.offsets, request.widths, strict=True)):
+        for register in range(offset, offset + width):
+            joined[:, column] = (joined[:, column] << np.uint64(16)) | wide[:, register]
+    return joined
+
+
+def numbers(words: UInt64, register: Register) -> tuple[Float64, Mask]:
+    """Register numbers before scale, and which of them are available.
+
+    Parameters
+    ----------
+    words : ndarray of uint64, shape (n,)
+        As ``join_words`` gives them.
+    register : Register
+
+    Returns
+    -------
+    tuple of (ndarray of float64, ndarray of bool), shape (n,)
+        64-bit integers beyond 2**53 are rounded to the nearest float64; ``indexes`` does not round them.
+    """
+    bits = _in_order(words, register)
+    available = _present(bits, register)
+    if register.type.startswith("float"):
+        number = _floats(bits, register)
+        available = available & np.isfinite(number)
+    else:
+        number = (bits if register.type.startswith("u") else _signed(bits, register)).astype(np.float64)
+    return np.where(available, number, 0.0), available
+
+
+def values(words: UInt64, point: BoundPoint) -> tuple[Float64, Mask]:
+    """Values in the base unit: number x numerator / denominator of the point's ratio, in this order.
+
+    Returns
+    -------
+    tuple of (ndarray of float64, ndarray of bool), shape (n,)
+    """
+    number, available = numbers(words, point.register)
+    with np.errstate(over="ignore"):
+        value = number * float(point.ratio.numerator) / float(point.ratio.denominator)
+    available = available & np.isfinite(value)
+    return np.where(available, value, 0.0), available
+
+
+def indexes(words: UInt64, point: BoundPoint) -> tuple[Int64, Mask]:
+    """Counter indexes: the exact value of number x ratio, rounded half to even once.
+
+    Parameters
+    ----------
+    words : ndarray of uint64, shape (n,)
+    point : BoundPoint
+
+    Returns
+    -------
+    tuple of (ndarray of int64, ndarray of bool), shape (n,)
+        In the counter's base unit. A negative number or an index above 2**62 is not available.
+    """
+    bits = _in_order(words, point.register)
+    available = _present(bits, point.register)
+    if point.register.type.startswith("float"):
+        return _indexes_of_floats(_floats(bits, point.register), available, point.ratio)
+    if point.register.type.startswith("s"):
+        signed = _signed(bits, point.register)
+        available = available & (signed >= 0)
+        bits = np.where(available, bits, np.uint64(0))
+    return _indexes_of_integers(bits, available, point.ratio)
+
+
+def _in_order(words: UInt64, register: Register) -> UInt64:
+    """The value's bits, most significant first: undo the device's word order, then its byte order."""
+    bits = words.astype(np.uint64, copy=False)
+    if register.word_order == "little" and register.width > 1:
+        source, bits = bits, np.zeros_like(bits)
+        for _ in range(register.width):
+            bits = (bits << np.uint64(16)) | (source & np.uint64(0xFFFF))
+            source = source >> np.uint64(16)
+    if register.byte_order == "little":
+        low = np.uint64(0x00FF00FF00FF00FF)
+        bits = ((bits & low) << np.uint64(8)) | ((bits >> np.uint64(8)) & low)
+    return bits
+
+
+def _present(bits: UInt64, register: Register) -> Mask:
+    """Where the bits are none of the sentinels."""
+    if not register.sentinels:
+        return np.ones(bits.shape, dtype=np.bool_)
+    return ~np.isin(bits, np.array(register.sentinels, dtype=np.uint64))
+
+
+def _signed(bits: UInt64, register: Register) -> Int64:
+    """Two's complement of the register's width."""
+    unused = np.int64(64 - 16 * register.width)
+    return (bits.view(np.int64) << unused) >> unused
+
+
+def _floats(bits: UInt64, register: Register) -> Float64:
+    """IEEE 754 numbers of the bits; a float32 becomes float64 before anything is done with it."""
+    if register.type == "float64":
+        return bits.view(np.float64)
+    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+def _indexes_of_integers(numbers_: UInt64, available: Mask, ratio: Fraction) -> tuple[Int64, Mask]:
+    """Half-even of integer x ratio: int64 where the product fits, Python integers elsewhere."""
+    numerator, denominator = ratio.numerator, ratio.denominator
+    result = np.zeros(numbers_.shape, dtype=np.int64)
+    fits = available & (numbers_ <= np.uint64(LIMIT // numerator))
+    if denominator >= LIMIT:
+        fits = np.zeros_like(fits)
+    else:
+        product = np.where(fits, numbers_, np.uint64(0)).astype(np.int64) * np.int64(min(numerator, LIMIT))
+        quotient, rest = np.divmod(product, np.int64(denominator))
+        half = rest > (denominator - rest)
+        tie = rest == (denominator - rest)
+        result = quotient + (half | (tie & (quotient % 2 == 1))).astype(np.int64)
+    large = available & ~fits
+    return _one_by_one(result, available, large, [Fraction(int(number)) for number in numbers_[large]], ratio)
+
+
+def _indexes_of_floats(number: Float64, available: Mask, ratio: Fraction) -> tuple[Int64, Mask]:
+    """Half-even of float x ratio.
+
+    The product and quotient in float64 are off by at most two roundings, 2**-52 of the result: where the
+    result keeps further than that from a tie its nearest integer is the exact one; the others are computed
+    as fractions.
+    """
+    available = available & np.isfinite(number) & (number >= 0)
+    number = np.where(available, number, 0.0)
+    sure = np.zeros(number.shape, dtype=np.bool_)
+    nearest = np.zeros(number.shape, dtype=np.float64)
+    if max(ratio.numerator, ratio.denominator) <= EXACT_FLOAT:
+        with np.errstate(over="ignore", under="ignore"):
+            near = number * float(ratio.numerator) / float(ratio.denominator)
+        small = near < SURE_BELOW
+        near = np.where(small, near, 0.0)
+        distance = np.abs(near - np.floor(near) - 0.5)
+        sure = small & (distance > near * 2.0**-51)
+        nearest = np.where(sure, np.rint(near), 0.0)
+    doubtful = available & ~sure
+    exact = [Fraction(float(n)) for n in number[doubtful]]
+    return _one_by_one(nearest.astype(np.int64), available, doubtful, exact, ratio)
+
+
+def _one_by_one(
+    result: Int64, available: Mask, where: Mask, numbers_: list[Fraction], ratio: Fraction
+) -> tuple[Int64, Mask]:
+    """Fill in the exact indexes at ``where``; one above the limit is not available."""
+    available = available.copy()
+    for position, number in zip(np.flatnonzero(where), numbers_, strict=True):
+        exact = number * ratio
+        index = half_even(exact.numerator, exact.denominator)
+        available[position] = index <= LIMIT
+        result[position] = index if index <= LIMIT else 0
+    return np.where(available, result, 0), available

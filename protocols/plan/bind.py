@@ -1,0 +1,212 @@
+"""A plan and its register maps become a ``BoundPlan``: names gone to positions, decimals to exact ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+from protocols.errors import InputErrors
+from protocols.exact import half_even
+from protocols.ghg.cems import needed_inputs
+from protocols.ghg.factors import coefficient
+from protocols.modbus.maps import scale_of, step_of
+from protocols.modbus.registermap import Register, RegisterMap
+from protocols.plan.bound import (
+    BoundOperating,
+    BoundPlan,
+    BoundPoint,
+    BoundSource,
+    Cause,
+    CemsSeries,
+    CounterSeries,
+)
+from protocols.plan.check import plan_errors
+from protocols.plan.model import FactorRecord, Instrument, Method, Operating, Plan, Point, Source
+from protocols.plan.ratios import max_rate, reference_of, unit_ratio
+from protocols.quantities import Kind, Moisture
+from protocols.toml import Document
+
+SQRT3 = 1.7320508075688772
+COVERAGE = 2.0
+"""k of the 95 % intervals that factor records state."""
+
+
+def bind(plan: Plan, maps: Mapping[str, RegisterMap], digest: bytes, document: Document | None = None) -> BoundPlan:
+    """Resolve a plan once and for all.
+
+    Parameters
+    ----------
+    plan : Plan
+    maps : mapping of str to RegisterMap
+        By model; every map the instruments name.
+    digest : bytes
+        SHA-256 of the plan document.
+    document : Document, optional
+        The text the plan was read from, so that errors name its lines.
+
+    Returns
+    -------
+    BoundPlan
+
+    Raises
+    ------
+    InputErrors
+        The plan breaks a rule of ``protocols.plan.check``.
+    """
+    errors = plan_errors(plan, maps, document or Document("plan", "", {}, {}))
+    if errors:
+        raise InputErrors(errors)
+    instruments = {instrument.id: position for position, instrument in enumerate(plan.instruments)}
+    scans = {scan.id: position for position, scan in enumerate(plan.scan_classes)}
+    points = tuple(
+        _point(plan, point, instruments[point.instrument], scans[point.scan_class], maps) for point in plan.points
+    )
+    positions = {point.id: position for position, point in enumerate(points)}
+    return BoundPlan(
+        plan=plan,
+        digest=digest,
+        window_ms=plan.windows.window_s * 1000,
+        batch_ms=plan.windows.batch_s * 1000,
+        intervals_ms=tuple(scan.interval_ms for scan in plan.scan_classes),
+        points=points,
+        sources=tuple(_source(plan, source, points, positions) for source in plan.sources),
+        quirks=tuple(maps[instrument.map].quirks for instrument in plan.instruments),
+    )
+
+
+def _point(
+    plan: Plan, point: Point, instrument_at: int, scan_class: int, maps: Mapping[str, RegisterMap]
+) -> BoundPoint:
+    instrument = plan.instruments[instrument_at]
+    register = maps[instrument.map].register_named(point.register_name)
+    units = unit_ratio(instrument, register)
+    interval_ms = plan.scan_classes[scan_class].interval_ms
+    growth = max_rate(point, register.quantity)
+    accuracy = instrument.accuracy
+    return BoundPoint(
+        id=point.id,
+        instrument=instrument_at,
+        register=register,
+        quantity=register.quantity,
+        kind=register.quantity.definition.kind,
+        reference=reference_of(register),
+        scan_class=scan_class,
+        interval_ms=interval_ms,
+        hold_ms=point.hold_ms if point.hold_ms is not None else 2 * interval_ms,
+        ratio=scale_of(register) * units,
+        modulus=_nearest(register.modulus, units),
+        resolution=_resolution(register) * units,
+        max_per_hour=None if growth is None else ceil(growth),
+        mpe_percent_of_reading=float(accuracy.percent_of_reading),
+        mpe_absolute=_limit_of_span(instrument, register, units),
+        repeatability_percent=float(accuracy.repeatability_percent),
+    )
+
+
+def _nearest(modulus: Decimal | None, units: Fraction) -> int | None:
+    if modulus is None:
+        return None
+    exact = Fraction(modulus) * units
+    return half_even(exact.numerator, exact.denominator)
+
+
+def _resolution(register: Register) -> Fraction:
+    """Least step of the indication in the register's unit: as stated, else the step of an integer register."""
+    if register.resolution is not None:
+        return Fraction(register.resolution)
+    if register.quantity.definition.kind is Kind.STATE:
+        return Fraction(0)
+    return step_of(register) or Fraction(0)
+
+
+def _limit_of_span(instrument: Instrument, register: Register, units: Fraction) -> float:
+    """Absolute part of the limit of error. [base unit]"""
+    if register.quantity.definition.kind is not Kind.INSTANT:
+        return 0.0
+    accuracy = instrument.accuracy
+    return float(Fraction(accuracy.percent_of_span) / 100 * Fraction(accuracy.span) * units)
+
+
+def _source(plan: Plan, source: Source, points: Sequence[BoundPoint], positions: Mapping[str, int]) -> BoundSource:
+    is_cems = source.method is Method.CEMS
+    return BoundSource(
+        id=source.id,
+        method=source.method,
+        role=source.role,
+        category=source.category,
+        gases=source.gases,
+        counters=() if is_cems else tuple(_counters(plan, source, points, positions)),
+        cems=tuple(_cems(plan, source, points, positions)) if is_cems else (),
+        operating=_operating(source.operating, positions),
+    )
+
+
+def _counters(
+    plan: Plan, source: Source, points: Sequence[BoundPoint], positions: Mapping[str, int]
+) -> Iterable[CounterSeries]:
+    """One series per input and gas, inputs outermost; first those to add, then those to subtract."""
+    records = {factor.id: factor for factor in plan.factors}
+    signed = [(name, 1) for name in source.inputs.add] + [(name, -1) for name in source.inputs.subtract]
+    for position, (name, sign) in enumerate(signed):
+        point = points[positions[name]]
+        for gas_at, gas in enumerate(source.gases):
+            chain = [records[factor] for factor in source.factors[gas]]
+            yield CounterSeries(
+                input=position,
+                gas=gas_at,
+                point=positions[name],
+                sign=sign,
+                coefficient=float(coefficient(chain, gas, point.quantity, point.reference)),
+                causes=(_instrument_cause(plan.instruments[point.instrument], point), *_factor_causes(chain)),
+            )
+
+
+def _instrument_cause(instrument: Instrument, point: BoundPoint) -> Cause:
+    return Cause(f"instrument:{instrument.id}", point.mpe_percent_of_reading / 100.0 / SQRT3)
+
+
+def _factor_causes(chain: Sequence[FactorRecord]) -> Iterable[Cause]:
+    """Factors that are not exact; sources that use the same factor share its cause."""
+    for record in chain:
+        if record.uncertainty_percent > 0:
+            yield Cause(f"factor:{record.id}", float(record.uncertainty_percent) / 100.0 / COVERAGE)
+
+
+def _cems(
+    plan: Plan, source: Source, points: Sequence[BoundPoint], positions: Mapping[str, int]
+) -> Iterable[CemsSeries]:
+    """One series per gas, with the conversions that this gas needs."""
+    inputs = source.inputs
+    flow = positions[inputs.flow or ""]
+    reference = points[flow].reference
+    for gas_at, gas in enumerate(source.gases):
+        concentration = positions[inputs.concentration[gas]]
+        is_dry = points[concentration].reference.moisture is Moisture.DRY
+        needed = needed_inputs(reference, is_dry)
+        names = {"temperature": inputs.temperature, "pressure": inputs.pressure, "moisture": inputs.moisture}
+        at = {key: positions[name] for key, name in names.items() if key in needed and name is not None}
+        used = [flow, *at.values(), concentration]
+        owners = dict.fromkeys(plan.instruments[points[position].instrument].id for position in used)
+        yield CemsSeries(
+            gas=gas_at,
+            flow=flow,
+            temperature=at.get("temperature"),
+            pressure=at.get("pressure"),
+            moisture=at.get("moisture"),
+            concentration=concentration,
+            flow_reference=reference,
+            fraction_is_dry=is_dry,
+            causes=tuple(Cause(f"instrument:{owner}", 0.0) for owner in owners),
+        )
+
+
+def _operating(operating: Operating | None, positions: Mapping[str, int]) -> BoundOperating | None:
+    """Codes that are operating time and codes that are zero by evidence; standby goes as the plan says."""
+    if operating is None:
+        return None
+    running = {*operating.running, *operating.starting}
+    stopped = {*operating.stopped}
+    (running if operating.standby_is_operating else stopped).update(operating.standby)
+    return BoundOperating(positions[operating.point], frozenset(running), frozenset(stopped))

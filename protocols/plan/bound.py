@@ -1,0 +1,137 @@
+"""A plan bound to its register maps: everything the fold needs, resolved once, names gone to indexes.
+
+``protocols.plan.bind.bind`` makes it; nothing here reads files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from protocols.modbus.registermap import Quirks, Register
+from protocols.plan.model import Method, Plan, Role
+from protocols.quantities import Kind, Quantity, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPoint:
+    """One point, ready to decode.
+
+    Attributes
+    ----------
+    ratio : Fraction
+        Base-unit value = register number x ratio (scale, unit, CT and PT together, exact).
+    modulus : int or None
+        Where the counter rolls over. [base unit]
+    resolution : Fraction
+        Least step of the indication; 0 where unknown. [base unit]
+    max_per_hour : int or None
+        Greatest plausible growth of a counter. [base unit/h]
+    mpe_percent_of_reading, mpe_absolute, repeatability_percent : float
+        Limits of error: relative part [%], absolute part [base unit], repeatability [% of reading].
+    """
+
+    id: str
+    instrument: int
+    register: Register
+    quantity: Quantity
+    kind: Kind
+    reference: Reference
+    scan_class: int
+    interval_ms: int
+    hold_ms: int
+    ratio: Fraction
+    modulus: int | None
+    resolution: Fraction
+    max_per_hour: int | None
+    mpe_percent_of_reading: float
+    mpe_absolute: float
+    repeatability_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A cause of shared uncertainty, e.g. ``instrument:em-1`` or ``factor:grid-2023``.
+
+    ``relative`` is the standard uncertainty relative to the mass it acts on; 0 for the causes of a CEMS
+    source, whose part follows from the readings.
+    """
+
+    name: str
+    relative: float
+
+
+@dataclass(frozen=True, slots=True)
+class CounterSeries:
+    """One (input, gas) of a counter-based source: mass = sign x rint(activity x coefficient).
+
+    ``coefficient`` is mg of the gas per base unit of the counter, rounded once from the exact chain.
+    """
+
+    input: int
+    gas: int
+    point: int
+    sign: int
+    coefficient: float
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CemsSeries:
+    """One gas of a CEMS source. Positions of points; None where the reference state makes it needless.
+
+    ``fraction_is_dry`` with a wet flow means the water fraction converts once, here.
+    ``causes`` names the instruments in the order flow, temperature, pressure, moisture, concentration,
+    without repeats; an instrument serving several inputs is one cause and adds linearly.
+    """
+
+    gas: int
+    flow: int
+    temperature: int | None
+    pressure: int | None
+    moisture: int | None
+    concentration: int
+    flow_reference: Reference
+    fraction_is_dry: bool
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOperating:
+    """Operating state from a state point: codes by meaning."""
+
+    point: int
+    operating: frozenset[int]
+    stopped: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSource:
+    """One source with its series; exactly one of ``counters`` and ``cems`` is not empty."""
+
+    id: str
+    method: Method
+    role: Role
+    category: int
+    gases: tuple[str, ...]
+    counters: tuple[CounterSeries, ...]
+    cems: tuple[CemsSeries, ...]
+    operating: BoundOperating | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPlan:
+    """The plan with every name resolved.
+
+    ``digest`` is the plan document's SHA-256; ``quirks`` are the reading limits of each instrument's model, by
+    position of the instrument.
+    """
+
+    plan: Plan
+    digest: bytes
+    window_ms: int
+    batch_ms: int
+    intervals_ms: tuple[int, ...]
+    points: tuple[BoundPoint, ...]
+    sources: tuple[BoundSource, ...]
+    quirks: tuple[Quirks, ...]

@@ -1,0 +1,271 @@
+"""Held values to masses per window, for a source whose emission is a rate (CEMS).
+
+A sample holds until the next one, the next event, or its hold time, whichever is first; a value is never
+extended backwards. Between two breakpoints every input is constant, so a window's mass is a sum of
+integers: each stretch's rate x time is rounded half to even to micrograms, then added.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.exact import half_even, sum_by_group, to_int64
+from protocols.ghg.cems import mass_rate_kg_per_h, sensitivities
+from protocols.modbus.decode import numbers, values
+from protocols.plan.bound import BoundOperating, BoundPoint, BoundSource, CemsSeries
+from protocols.records import Float64, HeldSample, Int64, UInt64
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+UG_PER_MS = 2500.0 / 9.0
+"""1 kg/h in micrograms per millisecond: 1e9 / 3.6e6."""
+SQRT3 = 1.7320508075688772
+SQRT12 = 3.4641016151377544
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Available samples of one instant over a span, the ones carried in first, with the end of each hold."""
+
+    point: BoundPoint
+    at_ms: Int64
+    ends_ms: Int64
+    words: UInt64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masses:
+    """Windows of one rate-based source and gas; arrays of shape (windows,), masses in mg, times in ms."""
+
+    from_ms: Int64
+    to_ms: Int64
+    mass_mg: Int64
+    operating_ms: Int64
+    measured_ms: Int64
+    stopped_ms: Int64
+    u_independent: Float64
+    u_shared: Float64  # shape (windows, causes)
+
+
+def hold(point: BoundPoint, carried: tuple[HeldSample, ...], at_ms: Int64, words: UInt64, events_ms: Int64) -> Held:
+    """Join carried and new samples and end each hold: next sample, next event, or ``hold_ms``."""
+    times = np.concatenate((np.array([s.at_ms for s in carried], dtype=np.int64), at_ms))
+    joined = np.concatenate((np.array([s.words for s in carried], dtype=np.uint64), words))
+    ends = times + point.hold_ms
+    if times.size > 1:
+        ends[:-1] = np.minimum(ends[:-1], times[1:])
+    if events_ms.size and times.size:
+        following = np.searchsorted(events_ms, times, side="right")
+        has = following < events_ms.size
+        ends[has] = np.minimum(ends[has], events_ms[following[has]])
+    return Held(point, times, ends, joined)
+
+
+def carry(held: Held, to_ms: int, events_ms: Int64) -> tuple[HeldSample, ...]:
+    """What still matters behind the span's end: holds that reach it, and samples stamped at or after it."""
+    keep = (held.ends_ms > to_ms) | (held.at_ms >= to_ms)
+    if events_ms.size:
+        keep &= held.at_ms >= int(events_ms[-1])
+    return tuple(
+        HeldSample(int(at), int(word)) for at, word in zip(held.at_ms[keep], held.words[keep], strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretches:
+    """Elementary stretches of a span: every input constant in each; ``group`` starts each window."""
+
+    start_ms: Int64
+    length_ms: Int64
+    group: Int64
+
+
+def window_edges(from_ms: int, to_ms: int, window_ms: int) -> Int64:
+    """Edges of the cells of the grid clipped to [from, to]."""
+    first = (from_ms // window_ms + 1) * window_ms
+    inner = np.arange(first, to_ms, window_ms, dtype=np.int64)
+    return np.concatenate((np.array([from_ms], dtype=np.int64), inner, np.array([to_ms], dtype=np.int64)))
+
+
+def fold_rates(
+    source: BoundSource, series: CemsSeries, held: dict[int, Held], edges: Int64
+) -> Masses:
+    """Masses of one gas of a CEMS source over the windows between ``edges``.
+
+    Parameters
+    ----------
+    source : BoundSource
+        Carries the operating state's meaning.
+    series : CemsSeries
+    held : dict of int to Held
+        By position of the point, for every input and the state signal.
+    edges : ndarray of int64, shape (windows + 1,)
+        Ascending window edges. [UTC ms]
+
+    Returns
+    -------
+    Masses
+        All windows, those without any known operating state included (times 0).
+    """
+    points = [series.flow, series.temperature, series.pressure, series.moisture, series.concentration]
+    inputs = [held[p] for p in points if p is not None]
+    if source.operating is None:
+        raise ValueError(f"source {source.id}: a rate-based source needs an operating state")
+    state = held[source.operating.point]
+    stretches = _stretches([*inputs, state], edges)
+    operating, stopped = _operating(source.operating, state, stretches)
+    active = [_active(h, stretches.start_ms) for h in inputs]
+    valid = operating.copy()
+    for index in active:
+        valid &= index >= 0
+    columns: dict[int, Float64] = {}
+    for h, index, position in zip(inputs, active, (p for p in points if p is not None), strict=True):
+        decoded, available = values(h.words, h.point) if h.words.size else (np.zeros(0), np.zeros(0, np.bool_))
+        valid &= np.where(index >= 0, available[index] if decoded.size else False, False)
+        columns[position] = np.where(valid, decoded[index] if decoded.size else 0.0, 0.0)
+    state_of_gas = (
+        columns[series.flow],
+        source.gases[series.gas],
+        columns[series.concentration],
+        None if series.temperature is None else columns[series.temperature],
+        None if series.pressure is None else columns[series.pressure],
+        None if series.moisture is None else columns[series.moisture],
+        series.flow_reference,
+        series.fraction_is_dry,
+    )
+    rate = mass_rate_kg_per_h(*state_of_gas)
+    valid &= np.isfinite(rate)  # no gas can be in such a state: operating, but not measured
+    lengths = stretches.length_ms
+    ug = to_int64(np.where(valid, rate * lengths * UG_PER_MS, 0.0))
+    mass = np.array([half_even(int(v), 1000) for v in sum_by_group(ug, stretches.group)], dtype=np.int64)
+    measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
+    slopes = sensitivities(*state_of_gas)
+    shared, independent = _uncertainty(series, held, points, columns, slopes, active, valid, stretches)
+    turnover = _turnover(state, operating, stopped, stretches, mass, measured_ms)
+    return Masses(
+        edges[:-1], edges[1:], mass,
+        sum_by_group(np.where(operating, lengths, 0), stretches.group), measured_ms,
+        sum_by_group(np.where(stopped, lengths, 0), stretches.group),
+        np.sqrt(independent + turnover), shared,
+    )
+
+
+def _stretches(held: list[Held], edges: Int64) -> _Stretches:
+    """Cut the span at every window edge, sample and end of hold."""
+    low, high = int(edges[0]), int(edges[-1])
+    cuts = np.unique(np.concatenate([edges, *(h.at_ms for h in held), *(h.ends_ms for h in held)]))
+    cuts = cuts[(cuts >= low) & (cuts <= high)]
+    starts = cuts[:-1]
+    return _Stretches(starts, np.diff(cuts), np.searchsorted(starts, edges[:-1]).astype(np.int64))
+
+
+def _active(held: Held, at_ms: Int64) -> Int64:
+    """Index of the sample that holds at each instant; -1 where none does."""
+    index = np.searchsorted(held.at_ms, at_ms, side="right").astype(np.int64) - 1
+    if held.at_ms.size:
+        index = np.where((index >= 0) & (at_ms < held.ends_ms[np.maximum(index, 0)]), index, -1)
+    return index
+
+
+def _codes(held: Held) -> Int64:
+    """State codes of the samples; -1 where the register says nothing."""
+    if not held.words.size:
+        return np.zeros(0, dtype=np.int64)
+    number, available = numbers(held.words, held.point.register)
+    return np.where(available, np.where(available, number, 0.0).astype(np.int64), -1)
+
+
+def _operating(
+    meaning: BoundOperating, state: Held, stretches: _Stretches
+) -> tuple[Mask, Mask]:
+    """Which stretches are operating time and which are stopped by evidence; the rest is unknown."""
+    index = _active(state, stretches.start_ms)
+    codes = _codes(state)
+    code = np.where(index >= 0, codes[index], -1) if codes.size else np.full(index.size, -1, dtype=np.int64)
+    known = index >= 0
+    operating = known & np.isin(code, np.array(sorted(meaning.operating), dtype=np.int64))
+    stopped = known & np.isin(code, np.array(sorted(meaning.stopped), dtype=np.int64))
+    return operating, stopped
+
+
+def _uncertainty(
+    series: CemsSeries,
+    held: dict[int, Held],
+    points: list[int | None],
+    columns: dict[int, Float64],
+    slopes: dict[str, Float64],
+    active: list[Int64],
+    valid: Mask,
+    stretches: _Stretches,
+) -> tuple[Float64, Float64]:
+    """Shared part per cause [mg] and square of the independent part [mg^2], per window.
+
+    Shared: u = limit of error / sqrt(3), the same for every sample of an instrument, so linear over the
+    stretches and, conservatively, over the inputs of one instrument. Independent: repeatability, one draw
+    per sample, so linear within a sample and in quadrature between samples.
+    """
+    names = ("flow", "temperature", "pressure", "moisture", "concentration")
+    windows = stretches.group.size
+    shared = np.zeros((windows, len(series.causes)), dtype=np.float64)
+    independent = np.zeros(windows, dtype=np.float64)
+    used = [(n, p) for n, p in zip(names, points, strict=True) if p is not None]
+    for (name, position), index in zip(used, active, strict=True):
+        point = held[position].point
+        weight = np.abs(slopes[name]) * stretches.length_ms * UG_PER_MS
+        level = np.abs(columns[position])
+        limit = level * (point.mpe_percent_of_reading / 100.0) + point.mpe_absolute
+        ug = to_int64(np.where(valid, weight * limit / SQRT3, 0.0))
+        cause = _cause_of(series, held, points, position)
+        shared[:, cause] = shared[:, cause] + sum_by_group(ug, stretches.group) / 1000.0
+        draws = to_int64(np.where(valid, weight * level * (point.repeatability_percent / 100.0), 0.0))
+        independent = independent + _squares(draws, index, stretches)
+    return shared, independent
+
+
+def _cause_of(series: CemsSeries, held: dict[int, Held], points: list[int | None], position: int) -> int:
+    """Which cause an input belongs to: instruments in order of first use."""
+    order: list[int] = []
+    for p in points:
+        if p is not None and held[p].point.instrument not in order:
+            order.append(held[p].point.instrument)
+    cause = order.index(held[position].point.instrument)
+    if len(order) != len(series.causes):
+        raise ValueError(f"{len(series.causes)} causes named, {len(order)} instruments used")
+    return cause
+
+
+def _squares(draws: Int64, index: Int64, stretches: _Stretches) -> Float64:
+    """Sum over samples of (sum over a sample's stretches)^2, per window. [mg^2]"""
+    result = np.zeros(stretches.group.size, dtype=np.float64)
+    bounds = [*stretches.group.tolist(), draws.size]
+    for window, (low, high) in enumerate(pairwise(bounds)):
+        part, samples = draws[low:high], index[low:high]
+        if not bool(np.any(part)):
+            continue
+        starts = np.flatnonzero(np.diff(samples, prepend=-2)).astype(np.int64)
+        mg = sum_by_group(part, starts) / 1000.0
+        result[window] = math.fsum((mg * mg).tolist())
+    return result
+
+
+def _turnover(
+    state: Held, operating: Mask, stopped: Mask, stretches: _Stretches, mass_mg: Int64, measured_ms: Int64
+) -> Float64:
+    """Square of the part from not knowing when inside a scan the state changed, per window. [mg^2]
+
+    A start or stop shows at the next sample only: the instant is uniform over one scan interval, so
+    u = rate x interval / sqrt(12) for each change seen inside a window.
+    """
+    flips = np.zeros(operating.size, dtype=np.int64)
+    flips[1:] = (operating[1:] & stopped[:-1]) | (stopped[1:] & operating[:-1])
+    flips[stretches.group] = 0
+    changes = sum_by_group(flips, stretches.group)
+    rate = np.where(measured_ms > 0, mass_mg / np.maximum(measured_ms, 1), 0.0)
+    one = rate * float(state.point.interval_ms) / SQRT12
+    return np.asarray(changes * one * one, dtype=np.float64)

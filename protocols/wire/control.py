@@ -1,0 +1,63 @@
+"""The back path: acknowledgements and resend requests as maps, and strictly back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from protocols.records import Ack, Resend
+from protocols.wire import limits
+from protocols.wire.fields import array, blob, record, uint
+from protocols.wire.items import STREAM, VERSION, VERSION_NOW, check_version, digest, stream_id
+
+COMMITTED, BEYOND, CHECKPOINT, CONSISTENCY = range(3, 7)
+RANGES = 3
+_PROOF = 64
+
+
+def ack_map(ack: Ack) -> dict[int, Any]:
+    """The map of an acknowledgement."""
+    return {
+        VERSION: VERSION_NOW,
+        STREAM: ack.stream_id,
+        COMMITTED: ack.contiguous + 1,
+        BEYOND: list(map(list, ack.beyond)),
+        CHECKPOINT: ack.checkpoint,
+        CONSISTENCY: list(ack.consistency),
+    }
+
+
+def read_ack_map(value: object) -> Ack:
+    """The acknowledgement in a decoded map; its ranges ascend, apart from each other and from ``contiguous``."""
+    check_version(value, "ack")
+    fields = record(value, "ack", range(VERSION, CONSISTENCY + 1))
+    contiguous = uint(fields[COMMITTED], "ack.committed", limits.SEQUENCE) - 1
+    return Ack(
+        stream_id(fields[STREAM], "ack.stream_id"),
+        contiguous,
+        _read_ranges(fields[BEYOND], contiguous + 2, "ack.beyond"),
+        blob(fields[CHECKPOINT], "ack.checkpoint", limits.TEXT),
+        tuple(digest(part, "ack.consistency") for part in array(fields[CONSISTENCY], "ack.consistency", _PROOF)),
+    )
+
+
+def resend_map(resend: Resend) -> dict[int, Any]:
+    """The map of a resend request."""
+    return {VERSION: VERSION_NOW, STREAM: resend.stream_id, RANGES: list(map(list, resend.ranges))}
+
+
+def read_resend_map(value: object) -> Resend:
+    """The resend request in a decoded map."""
+    check_version(value, "resend")
+    fields = record(value, "resend", range(VERSION, RANGES + 1))
+    return Resend(stream_id(fields[STREAM], "resend.stream_id"), _read_ranges(fields[RANGES], 0, "resend.ranges"))
+
+
+def _read_ranges(value: object, least: int, where: str) -> tuple[tuple[int, int], ...]:
+    ranges: list[tuple[int, int]] = []
+    for pair in array(value, where, limits.RANGES):
+        start, end = array(pair, where, 2, 2)
+        first = uint(start, where, limits.SEQUENCE, least)
+        last = uint(end, where, limits.SEQUENCE, first)
+        ranges.append((first, last))
+        least = last + 2
+    return tuple(ranges)

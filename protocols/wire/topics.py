@@ -1,0 +1,69 @@
+"""MQTT topics. QoS 1 everywhere; only ``status`` and the collector's key are retained."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from protocols.records import ItemKind
+from protocols.wire.errors import Reason, WireError
+
+ROOT = "emitrace/v1"
+COLLECTOR_KEY = f"{ROOT}/collector/key"
+"""Retained: the collector's raw public key. An agent believes it only where its fingerprint is the one it holds."""
+
+ALL_UP = f"{ROOT}/+/up/+"
+"""Subscription of the collector to every item of every agent."""
+
+ALL_STATUS = f"{ROOT}/+/status"
+"""Subscription to every agent's unsigned status; never evidence."""
+
+_AGENT_ID = re.compile(r"[0-9a-f]{64}")
+_UP = re.compile(rf"{ROOT}/([0-9a-f]{{64}})/up/({'|'.join(kind.value for kind in ItemKind)})")
+
+
+@dataclass(frozen=True, slots=True)
+class UpTopic:
+    """Whose item of which kind a topic carries."""
+
+    agent_id: str
+    kind: ItemKind
+
+
+def up(agent_id: str, kind: ItemKind) -> str:
+    """Where an agent publishes items of a kind."""
+    return f"{ROOT}/{_checked(agent_id)}/up/{kind.value}"
+
+
+def ack(agent_id: str) -> str:
+    """Where the collector acknowledges to an agent."""
+    return f"{ROOT}/{_checked(agent_id)}/down/ack"
+
+
+def resend(agent_id: str) -> str:
+    """Where the collector asks an agent for items again."""
+    return f"{ROOT}/{_checked(agent_id)}/down/resend"
+
+
+def down(agent_id: str) -> str:
+    """Subscription of an agent to its back path."""
+    return f"{ROOT}/{_checked(agent_id)}/down/+"
+
+
+def status(agent_id: str) -> str:
+    """Where an agent keeps its unsigned status."""
+    return f"{ROOT}/{_checked(agent_id)}/status"
+
+
+def parse_up(topic: str) -> UpTopic:
+    """Agent and kind of an upward topic; WireError for any other topic."""
+    match = _UP.fullmatch(topic)
+    if match is None:
+        raise WireError(Reason.MALFORMED, "topic", repr(topic[:200]), f"{ROOT}/AGENT_ID/up/KIND")
+    return UpTopic(match[1], ItemKind(match[2]))
+
+
+def _checked(agent_id: str) -> str:
+    if not _AGENT_ID.fullmatch(agent_id):
+        raise ValueError(f"agent id {agent_id!r} is not 64 hexadecimal digits in lower case")
+    return agent_id

@@ -1,0 +1,12 @@
+"""A plant with known truth: it stands in for the hardware, and it knows what was really emitted.
+
+In the order of the data: ``scenario`` reads one TOML file; ``waves``, ``schedule``, ``boiler`` and ``loads``
+are its physics, pure functions of time; ``plant`` joins them under names ("boiler.gas", "workshop.power");
+``ledger`` says what was truly consumed and emitted between two instants, in integers; ``instruments`` turn
+truth into indications with bias, noise and resolution drawn from the seed (``draws``); ``encode`` turns an
+indication into register words; ``modbus_server`` serves them over Modbus TCP; ``broker`` is an embedded MQTT
+broker for machines without one. ``emitrace-simulate`` is the command.
+
+The rule: the simulators encode on their own and never import ``protocols.modbus.decode``. A mistake made alike
+on both sides would otherwise cancel out.
+"""

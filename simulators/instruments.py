@@ -1,0 +1,168 @@
+"""From truth to registers: bias inside the class, noise, resolution, and the words at an address.
+
+The bias of an instrument and quantity is fixed by the seed, rectangular inside the limit of error. Noise is
+new in every ``noise_ms`` and the same for everybody who reads in it. Counters carry the bias and no noise: they
+only grow. Indications are cut (counters) or rounded (instants) to the register's resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from protocols.modbus.registermap import Register, RegisterMap
+from protocols.quantities import Kind
+from simulators import draws
+from simulators.boiler import SUB
+from simulators.encode import encode
+from simulators.plant import Plant
+from simulators.scenario import Instrument, ScenarioError, load_register_map
+
+BIAS_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One register of one instrument and what it shows. ``words`` is a function of UTC ms."""
+
+    register: Register
+    signal: str
+    bias: Fraction
+    words: Callable[[int], tuple[int, ...]]
+
+    @property
+    def span(self) -> range:
+        """Addresses of the register."""
+        return range(self.register.address, self.register.address + self.register.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An instrument behind a unit id."""
+
+    instrument: Instrument
+    map: RegisterMap
+    channels: tuple[Channel, ...]
+
+    def read(self, function: int, address: int, count: int, at_ms: int) -> list[int] | None:
+        """Words at ``address``, all of one instant; None where an address belongs to nothing.
+
+        Addresses between two registers that are no further apart than the map's ``max_gap`` read 0, as on
+        the hardware the map allows to be read across.
+        """
+        channels = sorted((c for c in self.channels if c.register.function == function), key=lambda c: c.span.start)
+        words: dict[int, int] = {}
+        end = None
+        for channel in channels:
+            if end is not None and channel.span.start - end <= self.map.quirks.max_gap:
+                words.update(dict.fromkeys(range(end, channel.span.start), 0))
+            if channel.span.start < address + count and address < channel.span.stop:
+                words.update(zip(channel.span, channel.words(at_ms), strict=True))
+            end = channel.span.stop
+        wanted = range(address, address + count)
+        if any(a not in words for a in wanted):
+            return None
+        return [words[a] for a in wanted]
+
+
+def relative_bias(seed: int, instrument: Instrument, quantity: str) -> Fraction:
+    """Relative bias of an instrument for a quantity: rectangular within its limit of error."""
+    percent = min(instrument.percent_of_reading, instrument.tighter.get(quantity, instrument.percent_of_reading))
+    share = Decimal(repr(draws.symmetric(seed, "bias", instrument.id, quantity)))
+    return Fraction(round(share * percent / 100, BIAS_DIGITS))
+
+
+def build_devices(plant: Plant) -> tuple[Device, ...]:
+    """The plant's instruments.
+
+    Raises
+    ------
+    ScenarioError
+        A register has no signal, a signal does not exist, or two instruments share a unit id.
+    """
+    devices = tuple(_build_device(plant, instrument) for instrument in plant.scenario.instruments)
+    units = [d.instrument.unit for d in devices]
+    for unit in units:
+        if units.count(unit) > 1:
+            seen = f"unit id {unit} is given twice"
+            raise ScenarioError(f"scenario {plant.scenario.name}: {seen}. Each instrument needs its own")
+    return devices
+
+
+def _build_device(plant: Plant, instrument: Instrument) -> Device:
+    register_map = load_register_map(instrument.map)
+    wiring = plant.scenario.signals.get(instrument.map, {})
+    channels = []
+    for register in register_map.registers:
+        where = f"scenario {plant.scenario.name}: instrument {instrument.id}, register {register.name}"
+        if register.name in instrument.constants:
+            channels.append(_constant(register, instrument.constants[register.name]))
+            continue
+        if register.name not in wiring:
+            raise ScenarioError(f"{where}: no signal. Name one in [signals.{instrument.map}] or a constant")
+        signal = wiring[register.name].format(of=instrument.of)
+        if signal not in plant.instants and signal not in plant.counters:
+            known = ", ".join(sorted([*plant.instants, *plant.counters]))
+            raise ScenarioError(f"{where}: no signal {signal!r}. Signals: {known}")
+        channels.append(_channel(plant, instrument, register, signal))
+    return Device(instrument, register_map, tuple(channels))
+
+
+def _constant(register: Register, value: int) -> Channel:
+    words = encode(Decimal(value), register)
+    return Channel(register, f"constant {value}", Fraction(0), lambda at_ms: words)  # noqa: ARG005
+
+
+def _channel(plant: Plant, instrument: Instrument, register: Register, signal: str) -> Channel:
+    kind = register.quantity.definition.kind
+    if kind is Kind.STATE:
+        return Channel(
+            register, signal, Fraction(0), lambda at_ms: encode(Decimal(int(plant.instant(signal, at_ms))), register)
+        )
+    bias = relative_bias(plant.seed, instrument, register.quantity.value)
+    if kind is Kind.COUNTER:
+        initial = instrument.initial.get(register.name, Decimal(0))
+
+        def shown(at_ms: int) -> Decimal:
+            return counter_indication(plant, register, signal, bias, initial, at_ms)
+    else:
+
+        def shown(at_ms: int) -> Decimal:
+            return instant_indication(plant, instrument, register, signal, bias, at_ms)
+
+    return Channel(register, signal, bias, lambda at_ms: encode(shown(at_ms), register))
+
+
+def counter_indication(
+    plant: Plant, register: Register, signal: str, bias: Fraction, initial: Decimal, at_ms: int
+) -> Decimal:
+    """What a counter shows: initial reading plus the biased total, cut to the resolution, rolled over."""
+    ratio = register.quantity.definition.units[register.unit] * SUB
+    index = Fraction(initial) + Fraction(plant.total(signal, at_ms)) * (1 + bias) / ratio
+    step = Fraction(register.resolution) if register.resolution is not None else Fraction(1, SUB)
+    steps = index // step
+    if register.modulus is not None:
+        steps %= Fraction(register.modulus) // step
+    return _decimal(steps * step)
+
+
+def instant_indication(
+    plant: Plant, instrument: Instrument, register: Register, signal: str, bias: Fraction, at_ms: int
+) -> Decimal:
+    """What an instrument shows for an instant: truth with bias and noise, rounded to the resolution."""
+    base = plant.instant(signal, at_ms)
+    repeatability = float(instrument.repeatability_percent) / 100.0
+    quantum = at_ms // plant.scenario.noise_ms
+    noise = draws.normal(plant.seed, "noise", instrument.id, register.name, quantum) if repeatability else 0.0
+    shown = base * (1.0 + float(bias)) + abs(base) * repeatability * noise
+    value = shown / float(register.quantity.definition.units[register.unit])
+    if register.resolution is None:
+        return Decimal(repr(value))
+    return round(Fraction(value) / Fraction(register.resolution)) * register.resolution
+
+
+def _decimal(value: Fraction) -> Decimal:
+    """A fraction whose denominator is a power of ten, as Decimal."""
+    return Decimal(value.numerator) / Decimal(value.denominator)

@@ -1,0 +1,90 @@
+"""Fixtures that every room shares: free ports, processes and real services on loopback.
+
+A service that is not installed is left out, and the run says so; with CI=true nothing may be left out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.services import Mosquitto, Process, find_program, free_port, in_ci
+
+SERVICES = {"mosquitto": "apt-get install mosquitto"}
+"""Real services the tests use, and how to get them on Debian."""
+
+
+def _version(program: str) -> str:
+    said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return said[0].strip() if said else "version unknown"
+
+
+def _report() -> list[str]:
+    lines = []
+    for name, how in SERVICES.items():
+        program = find_program(name)
+        lines.append(
+            f"real services: {name} found at {program} ({_version(program)})"
+            if program
+            else f"real services: {name} NOT FOUND, its tests are left out ({how})"
+        )
+    return lines
+
+
+def pytest_report_header() -> list[str]:
+    """Say at the start what real services were found."""
+    return _report()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it again at the end, where people look."""
+    left_out = [name for name in SERVICES if find_program(name) is None]
+    for line in _report():
+        terminalreporter.write_line(line)
+    terminalreporter.write_line("left out: " + (", ".join(left_out) if left_out else "nothing"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what needs a missing service; in CI let it run and fail."""
+    if in_ci():
+        return
+    for name, how in SERVICES.items():
+        if find_program(name) is None:
+            for item in items:
+                if item.get_closest_marker(name) is not None:
+                    item.add_marker(pytest.mark.skip(reason=f"no {name} on this machine ({how})"))
+
+
+@pytest.fixture
+def port() -> int:
+    """A free TCP port on loopback."""
+    return free_port()
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Callable[[str, Sequence[str]], Process]]:
+    """Start a program by name and command; whatever still lives at the end is killed by its PID."""
+    started: list[Process] = []
+
+    def start(name: str, command: Sequence[str]) -> Process:
+        process = Process(name, command, tmp_path / f"{name}.log").start()
+        started.append(process)
+        return process
+
+    yield start
+    for process in reversed(started):
+        process.kill()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running mosquitto with a password file; mark the test ``@pytest.mark.mosquitto``."""
+    program = find_program("mosquitto")
+    if program is None:
+        pytest.fail("mosquitto is not installed (apt-get install mosquitto); CI leaves nothing out")
+    broker = Mosquitto(program, tmp_path / "mosquitto", free_port()).prepare().start()
+    yield broker
+    broker.kill()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent.config import BusTable, Config
 from protocols.errors import InputErrors
-from protocols.modbus.maps import load_map
 from protocols.modbus.planner import plan_reads
-from protocols.plan.bind import bind
 from protocols.plan.bound import BoundPlan
-from protocols.plan.document import document_digest, encode_document, open_document
-from protocols.plan.load import load_plan
+from protocols.plan.document import make_document, open_document
 from protocols.records import ReadRequest
 from protocols.toml import read_toml
 
@@ -50,10 +46,8 @@ def open_reading(document: bytes) -> Reading:
 
 def load_site(config: Config) -> Site:
     """Read plan and maps and match the buses; InputErrors naming file, line and field."""
-    plan, text = load_plan(config.plan)
-    maps = {model: load_map(model) for model in sorted({instrument.map for instrument in plan.instruments})}
-    document = encode_document(text, {model: map_text for model, (_, map_text) in maps.items()})
-    bound = bind(plan, {model: loaded for model, (loaded, _) in maps.items()}, document_digest(document))
+    document = make_document(config.plan)
+    bound = open_document(document, str(config.plan))
     ids = [bus.id for bus in bound.plan.buses]
     _check_buses(config, ids)
     return Site(document, Reading(bound, plan_reads(bound)), tuple(config.settings.buses[bus] for bus in ids))
@@ -64,7 +58,7 @@ def _check_buses(config: Config, ids: list[str]) -> None:
     own = config.settings.buses
     source = read_toml(config.file)
     errors = [
-        source.error(("buses",), f"no table for bus '{bus}' of {_name(config.plan)}", f"add [buses.{bus}]")
+        source.error(("buses",), f"no table for bus '{bus}' of {config.plan.name}", f"add [buses.{bus}]")
         for bus in ids
         if bus not in own
     ]
@@ -75,7 +69,3 @@ def _check_buses(config: Config, ids: list[str]) -> None:
     ]
     if errors:
         raise InputErrors(errors)
-
-
-def _name(path: Path) -> str:
-    return path.name

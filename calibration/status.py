@@ -24,11 +24,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from calibration.certificates import Certificate, Result, supports
 from protocols.plan.model import Instrument, Regime
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Known: TypeAlias = tuple[Certificate, int]
 """A certificate and the size of the evidence log from which on it is known."""
@@ -121,16 +124,10 @@ def timeline(
     instrument: Instrument, as_known_at: int | None, certificates: Iterable[Known], zone: str
 ) -> Timeline:
     """An instrument's status over all time, to be asked many times."""
-    pieces = list(_pieces(_decisions(instrument, _evidence(instrument, as_known_at, certificates)), ZoneInfo(zone)))
-    merged: list[tuple[int, State, str]] = []
-    for piece in pieces:
-        if not merged or merged[-1][1:] != piece[1:]:
-            merged.append(piece)
-    before: tuple[State, str] = (State.UNKNOWN, "")
-    if merged and merged[0][1:] == before:
-        merged = merged[1:]
-    starts = tuple(start for start, _, _ in merged)
-    held = [before, *((state, certificate) for _, state, certificate in merged)]
+    decisions = _decisions(instrument, _evidence(instrument, as_known_at, certificates))
+    pieces = list(_pieces(decisions, ZoneInfo(zone)))
+    starts = tuple(start for start, _, _ in pieces)
+    held = [(State.UNKNOWN, ""), *((state, certificate) for _, state, certificate in pieces)]
     ends: list[int | None] = [*starts, None]
     return Timeline(starts, tuple(Status(s, c, end) for (s, c), end in zip(held, ends, strict=True)))
 
@@ -214,20 +211,20 @@ def _pieces(decisions: Sequence[_Decision], zone: ZoneInfo) -> Iterator[tuple[in
             continue
         yield start, State.IN_INTERVAL, decision.certificate
         end = _midnight_after(decision.last_day, zone)
-        stop = _midnight(following.day, zone) if following is not None else None
-        doubted = following is not None and following.last_day is None
-        if doubted and following is not None:
+        stop = end if following is None else _midnight(following.day, zone)
+        if following is not None and following.last_day is None:
             reach = _midnight_after(decision.day, zone)
-            if reach < min(end, stop or end):
+            if reach < min(end, stop):
                 yield reach, State.UNKNOWN, following.certificate
-        if stop is None or end < stop:
+        if following is None or end < stop:
             yield end, State.OVERDUE, decision.certificate
 
 
+@lru_cache(maxsize=2**16)  # a few thousand days serve thousands of instruments
 def _midnight(day: date, zone: ZoneInfo) -> int:
     """Start of a day in the zone. [UTC ms]"""
     local = datetime(day.year, day.month, day.day, tzinfo=zone)
-    return (local - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (local - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _midnight_after(day: date, zone: ZoneInfo) -> int:

@@ -120,8 +120,12 @@ DEFINITIONS: dict[Quantity, Definition] = {
         Kind.COUNTER, "mWh", _ENERGY, _UP + "; energy given by the facility", "反向有功电能", "active energy, export"
     ),
     Quantity.ACTIVE_POWER: Definition(
-        Kind.INSTANT, "W", {"W": _F(1), "kW": _F(1000), "MW": _F(10**6)}, "positive when the facility takes energy",
-        "有功功率", "active power",
+        Kind.INSTANT,
+        "W",
+        {"W": _F(1), "kW": _F(1000), "MW": _F(10**6)},
+        "positive when the facility takes energy",
+        "有功功率",
+        "active power",
     ),
     Quantity.VOLTAGE: Definition(Kind.INSTANT, "V", {"V": _F(1), "kV": _F(1000)}, _PLAIN, "电压", "voltage"),
     Quantity.CURRENT: Definition(Kind.INSTANT, "A", {"A": _F(1), "mA": _F(1, 1000)}, _PLAIN, "电流", "current"),
@@ -131,8 +135,14 @@ DEFINITIONS: dict[Quantity, Definition] = {
     ),
     Quantity.MASS: Definition(Kind.COUNTER, "mg", _MASS, _UP, "累积质量", "mass, totalised"),
     Quantity.GAS_FLOW: Definition(
-        Kind.INSTANT, "m3/h", {"m3/h": _F(1), "m3/s": _F(3600)}, "positive towards the stack's mouth",
-        "气体流量", "gas flow", needs_temperature=True, needs_moisture=True,
+        Kind.INSTANT,
+        "m3/h",
+        {"m3/h": _F(1), "m3/s": _F(3600)},
+        "positive towards the stack's mouth",
+        "气体流量",
+        "gas flow",
+        needs_temperature=True,
+        needs_moisture=True,
     ),
     Quantity.CO2_FRACTION: Definition(
         Kind.INSTANT, "vol%", _FRACTION, _PLAIN, "二氧化碳体积分数", "CO2 volume fraction", needs_moisture=True
@@ -153,14 +163,22 @@ DEFINITIONS: dict[Quantity, Definition] = {
         Kind.INSTANT, "Cel", {"Cel": _F(1)}, "degrees Celsius, either sign", "气体温度", "gas temperature"
     ),
     Quantity.GAS_PRESSURE_ABSOLUTE: Definition(
-        Kind.INSTANT, "kPa", {"kPa": _F(1), "Pa": _F(1, 1000), "hPa": _F(1, 10)}, "absolute, never negative",
-        "气体绝对压力", "gas pressure, absolute",
+        Kind.INSTANT,
+        "kPa",
+        {"kPa": _F(1), "Pa": _F(1, 1000), "hPa": _F(1, 10)},
+        "absolute, never negative",
+        "气体绝对压力",
+        "gas pressure, absolute",
     ),
     Quantity.OPERATING_STATE: Definition(
         Kind.STATE, "1", {"1": _F(1)}, "a code; its meaning is in the plan", "运行状态", "operating state"
     ),
     Quantity.DEVICE_STATUS: Definition(
-        Kind.STATE, "1", {"1": _F(1)}, "a code or bit field; its meaning is in the register map",
-        "设备状态", "device status",
+        Kind.STATE,
+        "1",
+        {"1": _F(1)},
+        "a code or bit field; its meaning is in the register map",
+        "设备状态",
+        "device status",
     ),
 }

@@ -24,6 +24,13 @@ from protocols.toml_lines import TomlPath, find_lines
 M = TypeVar("M", bound=BaseModel)
 Problem: TypeAlias = Any  # a pydantic ErrorDetails, whose ``ctx`` and ``input`` are untyped
 
+PATTERNS = {
+    r"^[a-z0-9][a-z0-9._-]{0,63}$": "at most 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+    r"^[a-z0-9][a-z0-9_]{0,63}$": "at most 64 of a-z, 0-9 and '_', beginning with a letter or digit",
+    r"^[0-9a-f]{64}$": "64 hexadecimal digits in small letters",
+}
+"""What a pattern asks for, in words."""
+
 _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -153,9 +160,9 @@ def _shape_error(document: Document, model: type[BaseModel], problem: Problem) -
         valid = _QUOTED.findall(expected)
         return document.error(path, seen, f"one of {', '.join(valid)}" if valid else f"write {expected}", valid)
     if kind == "string_pattern_mismatch":
-        hint = "small letters and digits first, then also '.', '_' and '-', at most 64 characters"
-        return document.error(path, seen, hint)
-    message = str(problem["msg"])
+        pattern = str(problem["ctx"]["pattern"])
+        return document.error(path, seen, PATTERNS.get(pattern, f"it must match {pattern}"))
+    message = str(problem["msg"]).removeprefix("Value error, ")
     return document.error(path, seen, message[:1].lower() + message[1:])
 
 

@@ -75,13 +75,23 @@ def profile_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_profile(name: str = DEFAULT_PROFILE) -> tuple[Profile, bytes]:
-    """A packaged profile and the SHA-256 of its text."""
+def profile_text(name: str) -> str:
+    """The exact text of a packaged profile; its SHA-256 is what inventories pin."""
     if name not in profile_names():
         known = ", ".join(profile_names())
         raise EmitraceError(f"accounting profile {name!r}", "no such profile", f"Choose one of: {known}.")
-    text = (resources.files("collector.inventory") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+    return (resources.files("collector.inventory") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def parse_profile(text: str, name: str) -> Profile:
+    """A profile from its text."""
     try:
-        return Profile.model_validate(tomllib.loads(text)), hashlib.sha256(text.encode()).digest()
-    except ValidationError as error:
+        return Profile.model_validate(tomllib.loads(text))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
         raise EmitraceError(f"accounting profile {name!r}", str(error), "Reinstall the program.") from error
+
+
+def load_profile(name: str = DEFAULT_PROFILE) -> tuple[Profile, bytes]:
+    """A packaged profile and the SHA-256 of its text."""
+    text = profile_text(name)
+    return parse_profile(text, name), hashlib.sha256(text.encode()).digest()

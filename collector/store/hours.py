@@ -84,6 +84,20 @@ def windows_between(
     return [(row.plan, _window_of(row)) for row in rows]
 
 
+def windows_page(
+    connection: Connection, agent_id: str, from_ms: int, to_ms: int, limit: int
+) -> tuple[list[tuple[bytes, Window]], int | None]:
+    """About ``limit`` windows, never splitting those of one start, and where to go on (None: that was all)."""
+    found = windows_between(connection, agent_id, from_ms, to_ms, limit + 1)
+    if len(found) <= limit:
+        return found, None
+    following = found[limit][1].from_ms
+    whole = [pair for pair in found if pair[1].from_ms < following]
+    if whole:
+        return whole, following
+    return windows_between(connection, agent_id, following, following + 1), following + 1
+
+
 def _make_cell(connection: Connection, book: PlanBook, mark: Row[Any], rule: HourRule) -> list[HourRow]:
     by_plan: dict[bytes, list[Window]] = defaultdict(list)
     for digest, window in windows_between(connection, mark.agent_id, mark.from_ms, mark.to_ms):

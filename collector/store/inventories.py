@@ -32,28 +32,32 @@ class StoredInventory:
     leaf: int | None
 
 
+def compose_inventory(
+    connection: Connection, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, profile_name: str
+) -> Inventory:
+    """The inventory of [from, to) from the hours as they stand in this snapshot; nothing is kept."""
+    profile, digest = load_profile(profile_name)
+    if gwp_set not in profile.gwp.allowed:
+        raise EmitraceError("GWP set", repr(gwp_set), f"Profile {profile.id} allows {', '.join(profile.gwp.allowed)}")
+    pinned = Pinned(
+        origin=origin, tree_size=tree_size(connection),
+        plans=tuple(sorted({plan.hex() for _, plan in plans_used(connection, from_ms, to_ms)})),
+        certificates=tuple(sorted(stored.digest.hex() for stored in all_certificates(connection))),
+        gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
+    )  # fmt: skip
+    rows = [hour.row for hour in read_hours(connection, from_ms, to_ms)]
+    return assemble_inventory(from_ms, to_ms, rows, sources_known(connection, book), pinned)
+
+
 def build_inventory(
     database: Database, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, at_ms: int,
     profile_name: str = DEFAULT_PROFILE,
 ) -> StoredInventory:  # fmt: skip
     """Bring the hours up to date, then build and keep a new version."""
-    profile, digest = load_profile(profile_name)
-    if gwp_set not in profile.gwp.allowed:
-        raise EmitraceError(
-            "GWP set", repr(gwp_set), f"Profile {profile.id} allows {', '.join(profile.gwp.allowed)}."
-        )
-    refresh_hours(database, book, profile.hour_rule)
+    refresh_hours(database, book, load_profile(profile_name)[0].hour_rule)
     with database.writing() as connection:
-        pinned = Pinned(
-            origin=origin, tree_size=tree_size(connection),
-            plans=tuple(sorted({plan.hex() for _, plan in plans_used(connection, from_ms, to_ms)})),
-            certificates=tuple(sorted(stored.digest.hex() for stored in all_certificates(connection))),
-            gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
-        )  # fmt: skip
-        rows = [hour.row for hour in read_hours(connection, from_ms, to_ms)]
-        inventory = assemble_inventory(from_ms, to_ms, rows, sources_known(connection, book), pinned)
-        version = _keep(connection, inventory, at_ms)
-        return read_inventory(connection, version)
+        inventory = compose_inventory(connection, book, origin, from_ms, to_ms, gwp_set, profile_name)
+        return read_inventory(connection, _keep(connection, inventory, at_ms))
 
 
 def _keep(connection: Connection, inventory: Inventory, at_ms: int) -> int:

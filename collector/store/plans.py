@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from sqlalchemy import Connection, select
 
 from collector.hours.sources import SourceFacts, source_facts
@@ -9,6 +11,7 @@ from collector.store.schema import plans, windows
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest, open_document
+from protocols.plan.model import Instrument
 from protocols.wire.errors import Reason, WireError
 
 KEPT_OPEN = 64
@@ -61,3 +64,17 @@ def sources_known(connection: Connection, book: PlanBook) -> tuple[SourceFacts, 
         for fact in source_facts(row.agent_id, book.open(row.document)):
             facts[fact.agent, fact.source] = fact
     return tuple(facts[key] for key in sorted(facts))
+
+
+def site_zone(connection: Connection, book: PlanBook) -> ZoneInfo:
+    """The zone of the newest plan's facility; UTC before the first plan."""
+    document = connection.scalar(select(plans.c.document).order_by(plans.c.item.desc()).limit(1))
+    return ZoneInfo("UTC") if document is None else ZoneInfo(book.open(document).plan.facility.time_zone)
+
+
+def instruments_known(connection: Connection, book: PlanBook) -> tuple[Instrument, ...]:
+    """Every instrument of every agent's newest plan."""
+    newest: dict[str, bytes] = {}
+    for row in connection.execute(select(plans.c.agent_id, plans.c.document).order_by(plans.c.item)):
+        newest[row.agent_id] = row.document
+    return tuple(one for agent_id in sorted(newest) for one in book.open(newest[agent_id]).plan.instruments)

@@ -69,9 +69,7 @@ def combine(rows: Sequence[Parts]) -> Parts:
     """
     if not rows:
         return Parts()
-    return Parts(
-        quadrature(r.independent for r in rows), _shared(rows), rows[0].end_first, rows[-1].end_last
-    )
+    return Parts(quadrature(r.independent for r in rows), _shared(rows), rows[0].end_first, rows[-1].end_last)
 
 
 def across(parts: Iterable[Parts]) -> Parts:

@@ -23,6 +23,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 EXACT_FLOAT = 2**53
 """Integers up to here are float64 exactly."""
+FLOAT_PRECISION = {"float32": 24, "float64": 53}
+"""Significant bits of each float type."""
 SURE_BELOW = 2.0**50
 """Quotients below this are screened in float64; above, they are computed exactly one by one."""
 
@@ -44,10 +46,12 @@ def join_words(registers: UInt16, request: ReadRequest) -> UInt64:
     if registers.ndim != 2 or registers.shape[1] != request.count:
         raise ValueError(f"registers of shape {registers.shape} are no answers of {request.count} registers")
     joined = np.zeros((registers.shape[0], len(request.points)), dtype=np.uint64)
-    wide = registers.astype(np.uint64)
-    for column, (offset, width) in enumerate(zip(request.offsets, request.widths, strict=True)):
-        for register in range(offset, offset + width):
-            joined[:, column] = (joined[:, column] << np.uint64(16)) | wide[:, register]
+    offsets, widths = np.array(request.offsets, dtype=np.intp), np.array(request.widths, dtype=np.intp)
+    for width in np.unique(widths).tolist():
+        columns = np.flatnonzero(widths == width)
+        places = offsets[columns, np.newaxis] + np.arange(width)
+        sent = np.ascontiguousarray(registers[:, places], dtype=">u2")
+        joined[:, columns] = sent.view(f">u{2 * width}")[:, :, 0]
     return joined
 
 
@@ -105,7 +109,8 @@ def indexes(words: UInt64, point: BoundPoint) -> tuple[Int64, Mask]:
     bits = _in_order(words, point.register)
     available = _present(bits, point.register)
     if point.register.type.startswith("float"):
-        return _indexes_of_floats(_floats(bits, point.register), available, point.ratio)
+        precision = FLOAT_PRECISION[point.register.type]
+        return _indexes_of_floats(_floats(bits, point.register), available, point.ratio, precision)
     if point.register.type.startswith("s"):
         signed = _signed(bits, point.register)
         available = available & (signed >= 0)
@@ -164,12 +169,12 @@ def _indexes_of_integers(numbers_: UInt64, available: Mask, ratio: Fraction) -> 
     return _one_by_one(result, available, large, [Fraction(int(number)) for number in numbers_[large]], ratio)
 
 
-def _indexes_of_floats(number: Float64, available: Mask, ratio: Fraction) -> tuple[Int64, Mask]:
-    """Half-even of float x ratio.
+def _indexes_of_floats(number: Float64, available: Mask, ratio: Fraction, precision: int) -> tuple[Int64, Mask]:
+    """Half-even of float x ratio, for numbers of so many significant bits.
 
-    The product and quotient in float64 are off by at most two roundings, 2**-52 of the result: where the
-    result keeps further than that from a tie its nearest integer is the exact one; the others are computed
-    as fractions.
+    Where every product fits into float64 its nearest integer is the exact one. Otherwise product and quotient
+    are off by at most two roundings, 2**-52 of the result: where the result keeps further than that from a tie
+    its nearest integer is the exact one again. The rest are computed as fractions.
     """
     available = available & np.isfinite(number) & (number >= 0)
     number = np.where(available, number, 0.0)
@@ -181,11 +186,17 @@ def _indexes_of_floats(number: Float64, available: Mask, ratio: Fraction) -> tup
         small = near < SURE_BELOW
         near = np.where(small, near, 0.0)
         distance = np.abs(near - np.floor(near) - 0.5)
-        sure = small & (distance > near * 2.0**-51)
+        sure = small if _product_is_exact(ratio, precision) else small & (distance > near * 2.0**-51)
         nearest = np.where(sure, np.rint(near), 0.0)
     doubtful = available & ~sure
     exact = [Fraction(float(n)) for n in number[doubtful]]
     return _one_by_one(nearest.astype(np.int64), available, doubtful, exact, ratio)
+
+
+def _product_is_exact(ratio: Fraction, precision: int) -> bool:
+    """Whether number x ratio of such numbers never needs more than a float64's 53 bits."""
+    odd = ratio.numerator // (ratio.numerator & -ratio.numerator)
+    return ratio.denominator & (ratio.denominator - 1) == 0 and odd.bit_length() + precision <= 53
 
 
 def _one_by_one(

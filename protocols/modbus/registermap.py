@@ -42,7 +42,9 @@ class Quirks(MapTable):
 class Register(MapTable):
     """One value of the model.
 
-    ``address`` is the zero-based protocol address. The value in ``unit`` is words x scale or words / scale.
+    ``address`` is the zero-based protocol address. ``word_order`` "big" means the first register is the most
+    significant; ``byte_order`` "little" means the two bytes of every register are exchanged. The
+    value in ``unit`` is words x scale or words / scale.
     ``modulus`` is where a counter rolls over, in ``unit``; absent where the manual does not say.
     ``resolution`` is the least step of the indication, in ``unit``.
     ``sentinels`` are whole-width bit patterns, most significant register and byte first, that mean "not

@@ -164,7 +164,7 @@ def _rate_problems(path: TomlPath, point: Point, register: Register) -> Iterator
     growth = max_rate(point, quantity)
     if growth is None:
         problem = unknown(
-            (*path, "max_rate_unit"), "unit", point.max_rate_unit, units, f" of {quantity.value} per hour"
+            (*path, "max_rate_unit"), "unit", point.max_rate_unit, units, f" of {quantity.value} in an hour"
         )
         yield Problem(problem.path, problem.seen, f"one of {', '.join(units)}", problem.near)
     elif not 1 <= growth < LIMIT:

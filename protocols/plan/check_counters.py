@@ -73,11 +73,12 @@ def _unlike(path: TomlPath, source: Source, known: list[tuple[TomlPath, str, Reg
     for where, name, register in known[1:]:
         same = source.method is Method.ELECTRICITY or register.quantity is first.quantity
         if not same or reference_of(register) != reference_of(first):
-            hint = (
-                f"but {name_1} is {first.quantity.value} at {reference_of(first)};"
-                " the counters of a source are of one quantity and one reference state"
+            seen = (
+                f"{name} is {register.quantity.value} at {reference_of(register)},"
+                f" but {name_1} is {first.quantity.value} at {reference_of(first)}"
             )
-            yield Problem((*path, *where), f"{name} is {register.quantity.value} at {reference_of(register)}", hint)
+            hint = "the counters of a source are of one quantity and one reference state"
+            yield Problem((*path, *where), seen, hint)
 
 
 def _chain_problems(

@@ -163,8 +163,7 @@ def _judge(
     fresh = CounterState(opened_ms, opening, opened_ms, 0)
     knots = np.array([at for at, _ in waiting[1:]], dtype=np.int64)
     growths = [
-        _growth(point, index_b, index_a, at_b - at_a) or 0
-        for (at_a, index_a), (at_b, index_b) in pairwise(waiting)
+        _growth(point, index_b, index_a, at_b - at_a) or 0 for (at_a, index_a), (at_b, index_b) in pairwise(waiting)
     ]
     after, cut = _split(point, window_ms, fresh, knots, np.array(growths, dtype=np.int64))
     return replace(after, last_index=index), _joined(rest, cut), reset, False
@@ -205,12 +204,18 @@ def _split(
     reach = _gap_reach(times, gaps, np.concatenate((starts, edges[-1:])), state.gap)
     if edges.size:
         after = CounterState(
-            int(times[-1]), state.last_index, int(edges[-1]), int(totals[-1] - reached[-1]),
+            int(times[-1]),
+            state.last_index,
+            int(edges[-1]),
+            int(totals[-1] - reached[-1]),
             _pending_gap(times, gaps, int(edges[-1])),
         )
     else:
         after = CounterState(
-            int(times[-1]), state.last_index, state.emitted_to_ms, int(totals[-1]),
+            int(times[-1]),
+            state.last_index,
+            state.emitted_to_ms,
+            int(totals[-1]),
             max(state.gap, int(np.max(gaps)) if gaps.size else 0),
         )
     return after, Amounts(starts, edges, parts, reach)
@@ -241,8 +246,10 @@ def _close(state: CounterState) -> tuple[CounterState, Amounts | None]:
     if state.last_ms <= state.emitted_to_ms:
         return state, None
     rest = Amounts(
-        np.array([state.emitted_to_ms], dtype=np.int64), np.array([state.last_ms], dtype=np.int64),
-        np.array([state.pending], dtype=np.int64), np.array([state.gap], dtype=np.int64),
+        np.array([state.emitted_to_ms], dtype=np.int64),
+        np.array([state.last_ms], dtype=np.int64),
+        np.array([state.pending], dtype=np.int64),
+        np.array([state.gap], dtype=np.int64),
     )
     return replace(state, emitted_to_ms=state.last_ms, pending=0, gap=0), rest
 
@@ -252,6 +259,8 @@ def _joined(first: Amounts | None, second: Amounts) -> Amounts:
     if first is None:
         return second
     return Amounts(
-        np.concatenate((first.from_ms, second.from_ms)), np.concatenate((first.to_ms, second.to_ms)),
-        np.concatenate((first.amount, second.amount)), np.concatenate((first.gap, second.gap)),
+        np.concatenate((first.from_ms, second.from_ms)),
+        np.concatenate((first.to_ms, second.to_ms)),
+        np.concatenate((first.amount, second.amount)),
+        np.concatenate((first.gap, second.gap)),
     )

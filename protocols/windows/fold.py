@@ -40,8 +40,13 @@ READ_TIME_MS = 1000.0
 Meters refresh their registers about once a second; manuals rarely say. An assumption, confidence: unverified.
 """
 HOLD_ENDERS = frozenset(
-    {EventKind.AGENT_START, EventKind.AGENT_STOP, EventKind.CALIBRATION_CHECK, EventKind.OPERATING_STOP,
-     EventKind.METER_SWAP}
+    {
+        EventKind.AGENT_START,
+        EventKind.AGENT_STOP,
+        EventKind.CALIBRATION_CHECK,
+        EventKind.OPERATING_STOP,
+        EventKind.METER_SWAP,
+    }
 )
 """Events no held value crosses."""
 DERIVED = frozenset({EventKind.COUNTER_RESET})
@@ -65,9 +70,7 @@ def initial_state(bound: BoundPlan, at_ms: int) -> FoldState:
 
 def migrate(state: FoldState, old: BoundPlan, new: BoundPlan) -> FoldState:
     """The state under a new plan: kept for points whose id, instrument and register stayed the same."""
-    kept = {
-        point.id: (_identity(old, point), carried) for point, carried in zip(old.points, state.points, strict=True)
-    }
+    kept = {point.id: (_identity(old, point), carried) for point, carried in zip(old.points, state.points, strict=True)}
     nothing = (None, PointState())
     points = []
     for point in new.points:
@@ -194,9 +197,14 @@ def _fold_counter(
 def _reset_event(point: BoundPoint, reset: Reset) -> Event:
     """A counter that started anew, as an event."""
     return Event(
-        EventKind.COUNTER_RESET, reset.opened_ms, point.id,
-        (("closed_ms", reset.closed_ms), ("closing_index", reset.closing_index),
-         ("opening_index", reset.opening_index)),
+        EventKind.COUNTER_RESET,
+        reset.opened_ms,
+        point.id,
+        (
+            ("closed_ms", reset.closed_ms),
+            ("closing_index", reset.closing_index),
+            ("opening_index", reset.opening_index),
+        ),
     )
 
 
@@ -241,10 +249,20 @@ def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges:
             lag = resolution(mass * READ_TIME_MS / measured) if measured else 0.0
             windows.append(
                 Window(
-                    index, 0, series.gas, int(masses.from_ms[at]), int(masses.to_ms[at]), 0, mass,
-                    int(masses.operating_ms[at]), measured, int(masses.stopped_ms[at]), 0,
+                    index,
+                    0,
+                    series.gas,
+                    int(masses.from_ms[at]),
+                    int(masses.to_ms[at]),
+                    0,
+                    mass,
+                    int(masses.operating_ms[at]),
+                    measured,
+                    int(masses.stopped_ms[at]),
+                    0,
                     _float32(float(masses.u_independent[at])),
-                    tuple(_float32(float(u)) for u in masses.u_shared[at]), _float32(lag),
+                    tuple(_float32(float(u)) for u in masses.u_shared[at]),
+                    _float32(lag),
                 )
             )
     return windows
@@ -297,16 +315,27 @@ def recompute(bound: BoundPlan, batch: Batch) -> tuple[list[str], FoldState | No
 def _integers(window: Window) -> tuple[int, ...]:
     """What must be equal to the last digit."""
     return (
-        window.source, window.input, window.gas, window.from_ms, window.to_ms, window.activity, window.mass_mg,
-        window.operating_ms, window.measured_ms, window.stopped_ms, window.flags,
+        window.source,
+        window.input,
+        window.gas,
+        window.from_ms,
+        window.to_ms,
+        window.activity,
+        window.mass_mg,
+        window.operating_ms,
+        window.measured_ms,
+        window.stopped_ms,
+        window.flags,
     )
 
 
 def _close(stated: Window, own: Window) -> bool:
     """Whether uncertainties agree to one step of a float32."""
-    pairs = [(stated.u_independent, own.u_independent), (stated.u_end, own.u_end),
-             *zip(stated.u_shared, own.u_shared, strict=False)]
+    pairs = [
+        (stated.u_independent, own.u_independent),
+        (stated.u_end, own.u_end),
+        *zip(stated.u_shared, own.u_shared, strict=False),
+    ]
     return len(stated.u_shared) == len(own.u_shared) and all(
         abs(a - b) <= 2.4e-7 * max(abs(a), abs(b)) for a, b in pairs
     )
-

@@ -72,9 +72,7 @@ def carry(held: Held, to_ms: int, events_ms: Int64) -> tuple[HeldSample, ...]:
     keep = (held.ends_ms > to_ms) | (held.at_ms >= to_ms)
     if events_ms.size:
         keep &= held.at_ms >= int(events_ms[-1])
-    return tuple(
-        HeldSample(int(at), int(word)) for at, word in zip(held.at_ms[keep], held.words[keep], strict=True)
-    )
+    return tuple(HeldSample(int(at), int(word)) for at, word in zip(held.at_ms[keep], held.words[keep], strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +91,7 @@ def window_edges(from_ms: int, to_ms: int, window_ms: int) -> Int64:
     return np.concatenate((np.array([from_ms], dtype=np.int64), inner, np.array([to_ms], dtype=np.int64)))
 
 
-def fold_rates(
-    source: BoundSource, series: CemsSeries, held: dict[int, Held], edges: Int64
-) -> Masses:
+def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], edges: Int64) -> Masses:
     """Masses of one gas of a CEMS source over the windows between ``edges``.
 
     Parameters
@@ -149,10 +145,14 @@ def fold_rates(
     shared, independent = _uncertainty(series, held, points, columns, slopes, active, valid, stretches)
     turnover = _turnover(state, operating, stopped, stretches, mass, measured_ms)
     return Masses(
-        edges[:-1], edges[1:], mass,
-        sum_by_group(np.where(operating, lengths, 0), stretches.group), measured_ms,
+        edges[:-1],
+        edges[1:],
+        mass,
+        sum_by_group(np.where(operating, lengths, 0), stretches.group),
+        measured_ms,
         sum_by_group(np.where(stopped, lengths, 0), stretches.group),
-        np.sqrt(independent + turnover), shared,
+        np.sqrt(independent + turnover),
+        shared,
     )
 
 
@@ -181,9 +181,7 @@ def _codes(held: Held) -> Int64:
     return np.where(available, np.where(available, number, 0.0).astype(np.int64), -1)
 
 
-def _operating(
-    meaning: BoundOperating, state: Held, stretches: _Stretches
-) -> tuple[Mask, Mask]:
+def _operating(meaning: BoundOperating, state: Held, stretches: _Stretches) -> tuple[Mask, Mask]:
     """Which stretches are operating time and which are stopped by evidence; the rest is unknown."""
     index = _active(state, stretches.start_ms)
     codes = _codes(state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from simulators.demo.broker import LOOPBACK, BrokerChoice, choose, start_embedded, start_mosquitto
@@ -28,6 +28,8 @@ from simulators.scenario import load_scenario
 
 SCENARIO = "demo"
 SEED = 2026
+HEAD_START_S = 540
+"""The plant counts from so long before now: its boiler stops half a minute into the demo and starts again."""
 Say = Callable[[str], None]
 
 
@@ -83,11 +85,11 @@ def start(folder: Path, choice: BrokerChoice, children: list[Child], say: Say) -
 
 
 def start_plant(site: Site, children: list[Child]) -> tuple[Plant, int]:
-    """Start the plant from this second on; its ledger, and the port it announces."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    """Start the plant in the middle of its cycle; its ledger, and the port it announces."""
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=HEAD_START_S)
     command = command_line(
         "emitrace-simulate", "plant", "--scenario", SCENARIO, "--host", LOOPBACK, "--port", "0",
-        "--start", now.isoformat(), "--seed", str(SEED),
+        "--start", began.isoformat(), "--seed", str(SEED),
     )  # fmt: skip
     child = Child("plant", command, site.folder / "plant.log", announces=True).start()
     children.append(child)
@@ -96,17 +98,16 @@ def start_plant(site: Site, children: list[Child]) -> tuple[Plant, int]:
         port = int(json.loads(announced)["port"])
     except (ValueError, KeyError, TypeError) as error:
         raise DemoError(f"plant announced no port but {announced!r}. See {child.log}") from error
-    return build_plant(load_scenario(SCENARIO), SEED, now), port
+    return build_plant(load_scenario(SCENARIO), SEED, began), port
 
 
 def start_collector(site: Site, children: list[Child]) -> Dashboard:
-    """Start the collector and sign in."""
+    """Start the collector and wait for its API."""
     command = command_line("emitrace-collector", "serve", "--config", site.collector_config)
     child = Child("collector", command, site.folder / "collector.log").start()
     children.append(child)
     dashboard = Dashboard(site.address, ADMINISTRATOR, site.admin_password)
     wait_for(dashboard.answers, 60, "the dashboard to answer", [child])
-    dashboard.sign_in()
     return dashboard
 
 

@@ -107,8 +107,8 @@ def recomputed(chain: Chain, findings: Findings) -> None:
     """Recomputed from raw words, the collector finds what the edge stated."""
     now = books.progress(chain.dashboard, chain.agent.fingerprint)
     findings.say("\nrecomputed from raw register words by the collector")
-    findings.check(now.differing == 0, f"{now.compared} batches compared with the edge, {now.differing} differ")
-    findings.check(now.compared == now.batches > 0, f"{now.batches} batches committed")
+    findings.check(now.differing == 0, f"{now.equal} batches equal to the edge's figures, {now.differing} differ")
+    findings.check(now.equal == now.batches > 0, f"{now.batches} batches committed")
     findings.check(now.quarantined == 0, f"{now.quarantined} messages in quarantine")
 
 

@@ -79,6 +79,14 @@ def test_an_interval_ends_one_day_before_the_same_day(performed: str, months: in
     assert date.fromisoformat(last) == last_valid_day(certificate("c", performed, interval_months=months))
 
 
+def test_a_test_report_without_validity_has_no_last_day() -> None:
+    """It may be entered, and gives nothing."""
+    report = certificate("r", "2021-01-01", kind="test-report")
+
+    assert last_valid_day(report) is None
+    assert [("2020-01-01", UNKNOWN, "")] == _days([report])
+
+
 @given(st.dates(date(1950, 1, 1), date(2150, 1, 1)), st.integers(1, 600))
 def test_months_are_added_by_the_calendar(day: date, months: int) -> None:
     """The month is right and the day is the same or the last there is."""

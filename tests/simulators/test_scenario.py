@@ -81,7 +81,7 @@ def test_a_map_is_whole(model: str) -> None:
         assert (register.moisture is not None) == definition.needs_moisture
         assert not addresses & taken
         taken |= addresses
-    assert register_map.register_named(register_map.probe.register_name)
+    assert register_map.register_named(register_map.probe.register_name).name == register_map.probe.register_name
     assert (register_map.status == "simulator-only") == model.startswith("sim-")
 
 

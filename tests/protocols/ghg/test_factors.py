@@ -210,6 +210,12 @@ def test_units_that_do_not_cancel_are_refused(gas: str, quantity: Quantity, seen
         coefficient(natural_gas(), gas, quantity, AT_20C)
 
 
+def test_a_chain_that_cancels_to_nothing_is_refused() -> None:
+    """A plain number is no mass."""
+    with pytest.raises(FactorError, match="gives a plain number, not a mass of CO2"):
+        coefficient([factor("per-energy", "2", "1/kWh")], "CO2", Quantity.ACTIVE_ENERGY_IMPORT, NO_REFERENCE)
+
+
 def test_an_empty_chain_gives_no_gas() -> None:
     """No factor, no mass of a gas."""
     with pytest.raises(FactorError, match="no factor gives energy"):

@@ -72,23 +72,23 @@ def test_a_map_that_is_not_packaged_names_the_nearest() -> None:
         (
             'unit = "m3"',
             'unit = "m4"',
-            'x.toml:16: registers[0].unit: "m4". gas_volume is in mL or L or m3.',
+            'x.toml:16: registers[0].unit: "m4". the units of gas_volume are mL, L, m3.',
         ),
         (
             'temperature = "20C"\n',
             "\n",
             (
-                'x.toml:9: registers[0].temperature: gas_volume without its reference state. state "actual", "0C", "15C" or'
-                ' "20C", as the manual says.'
+                "x.toml:9: registers[0].temperature: gas_volume without its reference state."
+                ' state "actual", "0C", "15C" or "20C", as the manual says.'
             ),
         ),
         (
             'moisture = "dry"',
             'temperature = "0C"',
             (
-                'x.toml:22: registers[1].moisture: co2_fraction without its reference state. state "wet" or "dry", as the'
-                " manual says.\n"
-                'x.toml:29: registers[1].temperature: "0C". co2_fraction has no such state; remove it.'
+                "x.toml:22: registers[1].moisture: co2_fraction without its reference state."
+                ' state "wet" or "dry", as the manual says.\n'
+                'x.toml:29: registers[1].temperature: "0C". there is no such state of co2_fraction; remove it.'
             ),
         ),
         (
@@ -115,8 +115,8 @@ def test_a_map_that_is_not_packaged_names_the_nearest() -> None:
             "resolution = 0.01",
             "resolution = 0.001",
             (
-                "x.toml:19: registers[0].resolution: 0.001 m3. finer than the register's own step of 0.01 m3; is the scale"
-                " right?"
+                "x.toml:19: registers[0].resolution: 0.001 m3."
+                " finer than the register's own step of 0.01 m3; is the scale right?"
             ),
         ),
         (
@@ -151,6 +151,16 @@ def test_a_map_that_is_not_packaged_names_the_nearest() -> None:
             'quantity = "device_status"',
             'quantity = "operating_state"\nscale = 2',
             "x.toml:37: registers[2].type: u16 x 2. an operating state is a code",
+        ),
+        (
+            'name = "model_code"',
+            'name = "model_code"\nresolution = 1',
+            "x.toml:33: registers[2].resolution: 1 1. a code has no step; remove it.",
+        ),
+        (
+            'name = "model_code"',
+            'name = "Model code"',
+            "x.toml:32: registers[2].name: \"Model code\". at most 64 of a-z, 0-9 and '_', beginning with",
         ),
         (
             'status = "unconfirmed"',

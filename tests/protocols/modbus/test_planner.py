@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.modbus.decode import join_words
-from protocols.modbus.planner import plan_reads
+from protocols.modbus.planner import describe, plan_reads
 from protocols.modbus.registermap import WIDTHS, Quirks
 from protocols.plan.bound import BoundPlan
 from tests.protocols.modbus.points import make_point, make_register
+from tests.protocols.plan.site import bound_site
 
 
 def bound_of(points: list[Any], units: list[tuple[str, int]], quirks: list[Quirks]) -> BoundPlan:
@@ -143,3 +144,13 @@ def test_equal_plans_give_equal_requests() -> None:
         (3, 2, 1, 1, (4,), (0,), (1,)),
         (4, 1, 1, 0, (3,), (0,), (1,)),
     ] == [(r.function, r.address, r.count, r.scan_class, r.points, r.offsets, r.widths) for r in requests]
+
+
+def test_a_request_is_told_in_one_line() -> None:
+    """A technician reads where, what, how often and which points."""
+    bound = bound_site()
+
+    assert (
+        "bus line-b, unit 6, function 4, registers 0-1, every 1000 ms (second): stack.temperature, stack.pressure"
+        in [describe(request, bound) for request in plan_reads(bound)]
+    )

@@ -1,0 +1,216 @@
+"""The REST API: thin routes over the store."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from starlette.background import BackgroundTask
+
+from collector.api import shapes
+from collector.books import Books
+from collector.clock import now_ms
+from collector.exporting import export_bundle
+from collector.inventory.document import plain
+from collector.store import quarantine
+from collector.store.agents import view_agents
+from collector.store.certificates import all_certificates
+from collector.store.comparisons import differing, verdicts
+from collector.store.hours import dirty_cells, read_hours, windows_page
+from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
+from collector.store.log import read_frontier
+from collector.store.schema import items, slots
+
+FAR_MS = 2**48
+PAGE = 1000
+MOST = 100_000
+
+FromMs = Annotated[int, Query(ge=0, lt=FAR_MS, description="Start of the period [UTC ms]")]
+ToMs = Annotated[int, Query(gt=0, le=FAR_MS, description="End of the period, exclusive [UTC ms]")]
+Limit = Annotated[int, Query(ge=1, le=MOST, description="Most rows in one answer")]
+AgentId = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Agent id")]
+
+
+class BuildRequest(BaseModel):
+    """What to build an inventory of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_ms: Annotated[int, Field(ge=0, lt=FAR_MS)]
+    to_ms: Annotated[int, Field(gt=0, le=FAR_MS)]
+    gwp_set: Annotated[str, Field(max_length=16)] = "AR6"
+
+
+def api_router(books: Books) -> APIRouter:
+    """Every route of /api/v1."""
+    router = APIRouter(prefix="/api/v1")
+    _add_ledger(router, books)
+    _add_evidence(router, books)
+    _add_inventories(router, books)
+    return router
+
+
+def _add_ledger(router: APIRouter, books: Books) -> None:
+    @router.get("/health", tags=["service"])
+    def health() -> dict[str, str]:
+        """Whether the service answers; says nothing else to strangers."""
+        return {"status": "ok"}
+
+    @router.get("/agents", tags=["ledger"])
+    def agents() -> dict[str, Any]:
+        """Registered agents, how far their streams have come, and their own unsigned status."""
+        with books.database.reading() as connection:
+            return {"agents": [shapes.agent(view) for view in view_agents(connection)]}
+
+    @router.get("/windows", tags=["ledger"])
+    def windows(agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
+        """Windows as the edge stated them, by start; ``next_from_ms`` is where to go on, null at the end."""
+        with books.database.reading() as connection:
+            found, following = windows_page(connection, agent, from_ms, to_ms, limit)
+            plans = {digest: books.plans.of(connection, agent, digest) for digest in {digest for digest, _ in found}}
+        rows = [shapes.window(agent, plan, one) for digest, one in found if (plan := plans[digest]) is not None]
+        return {"windows": rows, "next_from_ms": following}
+
+    @router.get("/hours", tags=["ledger"])
+    def hours(from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
+        """The hourly ledger; ``dirty`` cells are about to be made anew."""
+        with books.database.reading() as connection:
+            rows = read_hours(connection, from_ms, to_ms, limit)
+            return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection)}
+
+    @router.get("/slots", tags=["ledger"])
+    def slot_counts(agent: AgentId) -> dict[str, Any]:
+        """Slots per point, day (of the batch's start, in the facility's zone) and fate."""
+        query = select(slots).where(slots.c.agent_id == agent).order_by(slots.c.day, slots.c.point, slots.c.fate)
+        with books.database.reading() as connection:
+            rows = connection.execute(query).all()
+        return {
+            "slots": [
+                {"point": row.point, "day": row.day, "fate": shapes.fate_name(row.fate), "count": row.count}
+                for row in rows
+            ]
+        }
+
+
+def _add_evidence(router: APIRouter, books: Books) -> None:
+    @router.get("/items", tags=["evidence"])
+    def stream_items(agent: AgentId, after: Annotated[int, Query(ge=0)] = 0, limit: Limit = PAGE) -> dict[str, Any]:
+        """Items of an agent in the order they came; continue with ``after`` = the last ``id``."""
+        columns = [column for column in items.c if column.name != "bytes"]
+        query = select(*columns).where(items.c.agent_id == agent, items.c.id > after).order_by(items.c.id).limit(limit)
+        with books.database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {
+            "items": [
+                {key: value.hex() if isinstance(value, bytes) else value for key, value in row.items()} for row in rows
+            ]
+        }
+
+    @router.get("/items/{item}/bytes", tags=["evidence"], response_class=Response)
+    def item_bytes(item: int) -> Response:
+        """The signed bytes exactly as they came in."""
+        with books.database.reading() as connection:
+            data = connection.scalar(select(items.c.bytes).where(items.c.id == item))
+        return _download(data, f"item-{item}.cose")
+
+    @router.get("/quarantine", tags=["evidence"])
+    def refused(limit: Limit = PAGE) -> dict[str, Any]:
+        """What could not be believed, last seen first, with its reason."""
+        with books.database.reading() as connection:
+            found = quarantine.latest(connection, limit)
+            return {"quarantine": plain(found), "by_reason": quarantine.count_by_reason(connection)}
+
+    @router.get("/quarantine/{entry}/bytes", tags=["evidence"], response_class=Response)
+    def refused_bytes(entry: int) -> Response:
+        """The refused bytes exactly as they came in."""
+        with books.database.reading() as connection:
+            return _download(quarantine.read_bytes(connection, entry), f"quarantine-{entry}.bin")
+
+    @router.get("/comparisons", tags=["evidence"])
+    def comparisons() -> dict[str, Any]:
+        """Batches recomputed from raw words: how many are equal, differ or wait, and every difference."""
+        with books.database.reading() as connection:
+            stands, found = verdicts(connection), differing(connection)
+        rows = [
+            {"agent": one.agent_id, "stream": one.stream_id.hex(), "sequence": one.sequence,
+             "differences": one.differences.splitlines(), "compared_ms": one.compared_ms}
+            for one in found
+        ]  # fmt: skip
+        return {
+            "equal": stands.equal, "different": stands.different, "waiting": stands.waiting, "differing": rows
+        }  # fmt: skip
+
+    @router.get("/certificates", tags=["evidence"])
+    def certificates() -> dict[str, Any]:
+        """Every certificate entered."""
+        with books.database.reading() as connection:
+            return {"certificates": [shapes.certificate(stored) for stored in all_certificates(connection)]}
+
+    @router.get("/log", tags=["evidence"])
+    def log() -> dict[str, Any]:
+        """The evidence log: its origin, size and root."""
+        with books.database.reading() as connection:
+            tree = read_frontier(connection)
+        return {"origin": books.origin, "tree_size": tree.size, "root": tree.root.hex()}
+
+    @router.get("/bundle", tags=["evidence"], response_class=FileResponse)
+    def bundle(from_ms: FromMs, to_ms: ToMs) -> FileResponse:
+        """An evidence bundle for emitrace-verify."""
+        folder = tempfile.TemporaryDirectory(prefix="emitrace-bundle-")
+        path = Path(folder.name) / f"emitrace-{from_ms}-{to_ms}.zip"
+        export_bundle(books, from_ms, to_ms, path)
+        return FileResponse(
+            path, media_type="application/zip", filename=path.name, background=BackgroundTask(folder.cleanup)
+        )
+
+
+def _add_inventories(router: APIRouter, books: Books) -> None:
+    @router.get("/inventories", tags=["inventory"])
+    def versions() -> dict[str, Any]:
+        """Every inventory version, newest first, without rows."""
+        with books.database.reading() as connection:
+            found = all_versions(connection)
+        return {
+            "inventories": [
+                {"version": one.version, "from_ms": one.inventory.from_ms, "to_ms": one.inventory.to_ms,
+                 "gwp_set": one.inventory.pinned.gwp_set, "co2e_mg": plain(one.inventory.total.co2e_mg),
+                 "digest": one.digest.hex(), "built_ms": one.built_ms, "sealed_ms": one.sealed_ms}
+                for one in found
+            ]
+        }  # fmt: skip
+
+    @router.post("/inventories", status_code=201, tags=["inventory"])
+    def build(wanted: BuildRequest) -> dict[str, Any]:
+        """Bring the hours up to date and build a new version."""
+        profile = books.config.settings.inventory.profile
+        return shapes.inventory(
+            build_inventory(
+                books.database, books.plans, books.origin, wanted.from_ms, wanted.to_ms, wanted.gwp_set, now_ms(),
+                profile,
+            )
+        )  # fmt: skip
+
+    @router.get("/inventories/{version}", tags=["inventory"])
+    def one_version(version: int) -> dict[str, Any]:
+        """One version with its rows, totals and pinned inputs."""
+        with books.database.reading() as connection:
+            return shapes.inventory(read_inventory(connection, version))
+
+    @router.post("/inventories/{version}/seal", tags=["inventory"])
+    def seal(version: int) -> dict[str, Any]:
+        """Seal a version for ever: its digest goes into the evidence log, and the database refuses changes."""
+        with books.database.writing() as connection:
+            return shapes.inventory(seal_inventory(connection, version, now_ms()))
+
+
+def _download(data: bytes | None, name: str) -> Response:
+    if data is None:
+        raise HTTPException(404, "nothing is kept under this number")
+    return Response(
+        data, media_type="application/octet-stream", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )

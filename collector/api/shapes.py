@@ -1,0 +1,79 @@
+"""Store values as JSON: names instead of positions, hex for bytes, strings for integers above 1e15."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from collector.inventory.document import plain
+from collector.store.agents import AgentView
+from collector.store.certificates import StoredCertificate
+from collector.store.hours import VersionedHour
+from collector.store.inventories import StoredInventory
+from protocols.plan.bound import BoundPlan
+from protocols.records import Fate, Window
+
+Json = dict[str, Any]
+
+
+def agent(view: AgentView) -> Json:
+    """An agent with its streams; ``status`` is its own unsigned word."""
+    return {
+        "agent": view.agent_id, "name": view.name, "last_seen_ms": view.last_seen_ms,
+        "status": None if view.status is None else json.loads(view.status), "dropped_items": view.dropped_items,
+        "streams": [
+            {"stream": s.stream_id.hex(), "contiguous": s.contiguous, "ahead": s.ahead, "placed": s.placed,
+             "last_to_ms": s.last_to_ms}
+            for s in view.streams
+        ],
+    }  # fmt: skip
+
+
+def window(agent_id: str, plan: BoundPlan, one: Window) -> Json:
+    """A window as the edge stated it; uncertainties in mg, shared ones by cause."""
+    source = plan.sources[one.source]
+    causes = next(
+        (s.causes for s in source.counters if (s.input, s.gas) == (one.input, one.gas)),
+        next((c.causes for c in source.cems if c.gas == one.gas), ()),
+    )
+    shared = dict(zip((cause.name for cause in causes), one.u_shared, strict=False))
+    return {
+        "agent": agent_id, "plan": plan.digest.hex(), "source": source.id, "input": one.input,
+        "gas": source.gases[one.gas], "from_ms": one.from_ms, "to_ms": one.to_ms, "activity": plain(one.activity),
+        "mass_mg": plain(one.mass_mg), "operating_ms": one.operating_ms, "measured_ms": one.measured_ms,
+        "stopped_ms": one.stopped_ms, "flags": one.flags, "u_independent": one.u_independent, "u_shared": shared,
+        "u_end": one.u_end,
+    }  # fmt: skip
+
+
+def hour(one: VersionedHour) -> Json:
+    """An hour row with its version."""
+    row = one.row
+    shaped = plain(row)
+    if not isinstance(shaped, dict):
+        raise TypeError("an hour row is a map")
+    return shaped | {
+        "version": one.version, "status_mg": {k: plain(v) for k, v in row.status_mg},
+        "status_ms": dict(row.status_ms), "u_shared": dict(row.u_shared),
+    }  # fmt: skip
+
+
+def inventory(stored: StoredInventory) -> Json:
+    """A version with its rows, totals and pinned inputs."""
+    return {
+        "version": stored.version, "digest": stored.digest.hex(), "built_ms": stored.built_ms,
+        "sealed_ms": stored.sealed_ms, "leaf": stored.leaf, "inventory": plain(stored.inventory),
+    }  # fmt: skip
+
+
+def certificate(stored: StoredCertificate) -> Json:
+    """A certificate as it was entered, with its digest and the tree size from which it is known."""
+    entered = stored.certificate.model_dump(mode="json", by_alias=True)
+    return entered | {"digest": stored.digest.hex(), "known_from": stored.leaf + 1, "known_ms": stored.known_ms}
+
+
+def fate_name(code: int) -> str:
+    """A fate code as a word; a Modbus exception carries its number."""
+    fate = Fate(code & 0xFF)
+    name = fate.name.lower().replace("_", "-")
+    return f"{name}-{code >> 8}" if fate is Fate.EXCEPTION else name

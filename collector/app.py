@@ -1,0 +1,51 @@
+"""The web application: gate, API and pages over opened books. Nothing here starts a thread."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from collector.api.auth import Authority
+from collector.api.gate import Gate, problem
+from collector.api.routes import api_router
+from collector.books import Books, session_secret
+from collector.web.pages import Pages, page_router
+from protocols.errors import EmitraceError
+
+HOUR_S = 3600
+
+
+def create_app(books: Books) -> FastAPI:
+    """The application over these books."""
+    web = books.config.settings.web
+    authority = Authority(books.database, session_secret(books.config), web.session_hours * HOUR_S, time.monotonic)
+    app = FastAPI(
+        title="Emitrace collector", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json",
+        description="Integers above 1e15 are strings. Masses in mg, times in UTC ms.",
+    )  # fmt: skip
+    app.include_router(api_router(books))
+    app.include_router(page_router(books, authority, Pages(web.https)))
+    app.add_middleware(BaseHTTPMiddleware, dispatch=Gate(authority))
+    app.add_exception_handler(EmitraceError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    return app
+
+
+def _refused(_request: Request, error: Any) -> Response:
+    return problem(422, f"{error.subject}: {error.seen}", error.hint)
+
+
+def _invalid(_request: Request, error: Any) -> Response:
+    found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    return problem(422, "; ".join(found), "See /api/v1/openapi.json for what is expected.")
+
+
+def _http(request: Request, error: Any) -> Response:
+    return problem(error.status_code, f"{request.url.path}: {error.detail}", "See /api/v1/openapi.json.")

@@ -1,0 +1,328 @@
+"""The commands of ``emitrace-collector``, one function each; all are safe while ``serve`` runs.
+
+Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 environment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from calibration.certificates import doubts, parse_certificates
+from collector.api import shapes
+from collector.api.auth import hash_password
+from collector.books import Books, open_books, own_key
+from collector.clock import now_ms
+from collector.config import Config, first_line, load_config
+from collector.exporting import export_bundle
+from collector.inventory.document import plain
+from collector.inventory.model import Inventory
+from collector.inventory.profile import load_profile
+from collector.service import PortError, serve
+from collector.store import quarantine as refused
+from collector.store.agents import add_agent, parse_public_key, view_agents
+from collector.store.certificates import add_certificate, all_certificates
+from collector.store.hours import read_hours, refresh_hours
+from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
+from collector.store.plans import instruments_known, site_zone
+from collector.store.users import set_password
+from collector.web.shown import instant, mass_unit, percent
+from protocols.errors import EmitraceError
+from protocols.wire.keys import fingerprint, public_bytes
+
+FINDINGS, USAGE, ENVIRONMENT = 1, 2, 3
+FAR_MS = 2**48
+SHORTEST_PASSWORD = 10
+
+app = typer.Typer(
+    help="Keep what the agents sent as evidence, and make the inventory that follows from it.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)  # fmt: skip
+agents_app = typer.Typer(help="Agents that may send.", no_args_is_help=True)
+user_app = typer.Typer(help="The administrator's account.", no_args_is_help=True)
+certificates_app = typer.Typer(help="Certificates of instruments.", no_args_is_help=True)
+inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
+for _group, _name in ((agents_app, "agents"), (user_app, "user"), (certificates_app, "certificates"),
+                      (inventory_app, "inventory")):  # fmt: skip
+    app.add_typer(_group, name=_name)
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="The collector's configuration.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+From = Annotated[str, typer.Option("--from", help="Start, ISO 8601; without an offset in the facility's zone.")]
+To = Annotated[str, typer.Option("--to", help="End, exclusive, ISO 8601.")]
+Gwp = Annotated[str, typer.Option("--gwp", help="GWP set: AR6, AR5, AR4 or SAR.")]
+_CONFIG = Path("collector.toml")
+
+
+@app.command(name="serve")
+def serve_command(config: ConfigPath = _CONFIG) -> None:
+    """Run ingest, recomputation, API and pages until SIGTERM or SIGINT."""
+    with _told():
+        serve(load_config(config))
+
+
+@app.command(name="check-config")
+def check_config(config: ConfigPath = _CONFIG) -> None:
+    """Check collector.toml and the files it names, and print what is in effect; change nothing."""
+    with _told():
+        loaded = load_config(config)
+        loaded.broker_password()
+        profile, _ = load_profile(loaded.settings.inventory.profile)
+        if loaded.tls_ca is not None and not loaded.tls_ca.is_file():
+            raise EmitraceError("[broker] tls_ca", f"{loaded.tls_ca} is not a file", "Name the CA's PEM file.")
+        effective = {
+            "state_dir": str(loaded.state_dir), "key": str(loaded.key_file), "database": loaded.database_url,
+            "broker": loaded.settings.broker.model_dump(), "web": loaded.settings.web.model_dump(),
+            "profile": f"{profile.id} {profile.version}",
+        }  # fmt: skip
+        typer.echo(json.dumps(effective, indent=1, ensure_ascii=False))
+
+
+@app.command()
+def key(config: ConfigPath = _CONFIG) -> None:
+    """Print the collector's public key and fingerprint, made now if missing; agents name the fingerprint."""
+    with _told():
+        public = public_bytes(own_key(load_config(config)))
+        typer.echo(f"public key   {public.hex()}\nfingerprint  {fingerprint(public)}")
+
+
+@agents_app.command(name="add")
+def agents_add(
+    public_key: Annotated[str, typer.Argument(help="64 hex digits that `emitrace-agent key` prints.")],
+    name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Register an agent by its public key; from then on its items are believed."""
+    with _told(), _books(config) as books, books.database.writing() as connection:
+        agent = add_agent(connection, parse_public_key(public_key), name, now_ms())
+        typer.echo(f"agent {agent.agent_id} ({agent.name})")
+
+
+@agents_app.command(name="list")
+def agents_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
+    """List registered agents and how far their streams have come."""
+    with _told(), _books(config) as books, books.database.reading() as connection:
+        views = view_agents(connection)
+        if as_json:
+            typer.echo(json.dumps([shapes.agent(view) for view in views], ensure_ascii=False))
+            return
+        for view in views:
+            heads = ", ".join(f"{s.stream_id.hex()[:8]} up to {s.contiguous}" for s in view.streams) or "nothing yet"
+            typer.echo(f"{view.agent_id}  {view.name}  {heads}")
+
+
+@user_app.command(name="set-password")
+def user_set_password(
+    name: Annotated[str, typer.Argument(help="The administrator's name.")],
+    password_file: Annotated[Path, typer.Option("--password-file", help="File with the password on its first line.")],
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Make the administrator or change the password; every session ends."""
+    with _told(), _books(config) as books:
+        password = first_line(password_file, "--password-file")
+        if len(password) < SHORTEST_PASSWORD:
+            raise EmitraceError("password", f"{len(password)} characters", f"Take at least {SHORTEST_PASSWORD}.")
+        hashed = hash_password(password)
+        with books.database.writing() as connection:
+            set_password(connection, name, hashed, now_ms())
+        typer.echo(f"password of {name} is set")
+
+
+@certificates_app.command(name="add")
+def certificates_add(
+    file: Annotated[Path, typer.Argument(help="TOML file with [[certificates]] tables.")],
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Enter certificates; the hours they reach are made anew. Exit 1 where one has a doubt."""
+    doubted = False
+    with _told(), _books(config) as books:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EmitraceError(str(file), str(error), "Name a readable TOML file.") from error
+        found = parse_certificates(text, file.name)
+        with books.database.writing() as connection:
+            instruments = instruments_known(connection, books.plans)
+            for certificate in found:
+                fresh = add_certificate(connection, certificate, now_ms())
+                typer.echo(f"{certificate.id}: {'entered' if fresh else 'already here'}")
+                for doubt in doubts(certificate, instruments) if instruments else ():
+                    doubted = True
+                    typer.echo(f"  {doubt}")
+    if doubted:
+        raise typer.Exit(FINDINGS)
+
+
+@certificates_app.command(name="list")
+def certificates_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
+    """List every certificate entered."""
+    with _told(), _books(config) as books, books.database.reading() as connection:
+        stored = [shapes.certificate(one) for one in all_certificates(connection)]
+        if as_json:
+            typer.echo(json.dumps(stored, ensure_ascii=False))
+            return
+        for one in stored:
+            until = one.get("valid_until") or f"{one.get('interval_months')} months"
+            typer.echo(f"{one['id']}  {one['instrument']}  {one['kind']}  {one['performed_on']} to {until}")
+
+
+@app.command()
+def hours(
+    from_: From = "1970-01-01", to: To = "9999-01-01", as_json: AsJson = False, config: ConfigPath = _CONFIG
+) -> None:
+    """Bring the hourly ledger up to date and print it."""
+    with _told(), _books(config) as books:
+        refresh_hours(books.database, books.plans, books.hour_rule)
+        with books.database.reading() as connection:
+            zone = site_zone(connection, books.plans)
+            rows = read_hours(connection, *_period(books, from_, to))
+        if as_json:
+            typer.echo(json.dumps([shapes.hour(row) for row in rows]))
+            return
+        for one in rows:
+            row = one.row
+            covered = percent(row.measured_ms + row.stopped_ms, row.to_ms - row.from_ms)
+            typer.echo(
+                f"{instant(row.from_ms, zone, '%Y-%m-%d %H:%M')}  {row.source:24} {row.gas:6} {row.mass_mg:>16} mg  "
+                f"{row.method:10} {covered} covered"
+            )
+
+
+@inventory_app.command(name="build")
+def inventory_build(
+    from_: From,
+    to: To,
+    gwp: Gwp = "AR6",
+    seal: Annotated[bool, typer.Option("--seal", help="Seal the version at once.")] = False,
+    as_json: AsJson = False,
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Build a new inventory version of a period."""
+    with _told(), _books(config) as books:
+        profile = books.config.settings.inventory.profile
+        period = _period(books, from_, to)
+        stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, now_ms(), profile)
+        if seal:
+            with books.database.writing() as connection:
+                stored = seal_inventory(connection, stored.version, now_ms())
+        _print_inventory(books, stored, as_json=as_json)
+
+
+@inventory_app.command(name="seal")
+def inventory_seal(
+    version: Annotated[int, typer.Argument(help="The version to seal.")], config: ConfigPath = _CONFIG
+) -> None:
+    """Seal a version for ever; the database then refuses every change."""
+    with _told(), _books(config) as books, books.database.writing() as connection:
+        stored = seal_inventory(connection, version, now_ms())
+        typer.echo(f"version {version} is sealed, digest {stored.digest.hex()}, leaf {stored.leaf}")
+
+
+@inventory_app.command(name="show")
+def inventory_show(
+    version: Annotated[int | None, typer.Argument(help="The version; the newest without it.")] = None,
+    as_json: AsJson = False,
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Print an inventory version."""
+    with _told(), _books(config) as books:
+        with books.database.reading() as connection:
+            stored = read_inventory(connection, version)
+        _print_inventory(books, stored, as_json=as_json)
+
+
+@app.command(name="quarantine")
+def quarantine_command(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
+    """List what could not be believed, with reasons; exit 1 where there is any."""
+    with _told(), _books(config) as books, books.database.reading() as connection:
+        found = refused.latest(connection, 1000)
+        if as_json:
+            typer.echo(json.dumps(plain(found), ensure_ascii=False))
+        else:
+            for one in found:
+                typer.echo(f"{one.id}  {one.reason}  agent {one.agent_id[:12] or '-'}  {one.times}x  {one.detail}")
+    if found:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def export(
+    from_: From,
+    to: To,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new or may be replaced.")],
+    gwp: Gwp = "AR6",
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Write an evidence bundle for emitrace-verify; the period is widened to whole hours."""
+    with _told(), _books(config) as books:
+        start, end = export_bundle(books, *_period(books, from_, to), out, gwp)
+        with books.database.reading() as connection:
+            zone = site_zone(connection, books.plans)
+        typer.echo(f"{out}: {out.stat().st_size} bytes, {instant(start, zone)} to {instant(end, zone)} ({zone})")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors as one sentence on stderr and the right exit code."""
+    try:
+        yield
+    except PortError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(ENVIRONMENT) from None
+    except EmitraceError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(USAGE) from None
+    except (OSError, SQLAlchemyError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(ENVIRONMENT) from None
+
+
+@contextmanager
+def _books(config: Path) -> Iterator[Books]:
+    loaded: Config = load_config(config)
+    with open_books(loaded) as books:
+        yield books
+
+
+def _period(books: Books, from_: str, to: str) -> tuple[int, int]:
+    with books.database.reading() as connection:
+        zone = site_zone(connection, books.plans)
+    instants: list[int] = []
+    for option, text in (("--from", from_), ("--to", to)):
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise EmitraceError(option, repr(text), "Write a time as 2026-01-31 or 2026-01-31T08:00.") from error
+        at = at.replace(tzinfo=zone) if at.tzinfo is None else at
+        instants.append(int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1000)
+    return max(0, instants[0]), min(FAR_MS, instants[1])
+
+
+def _print_inventory(books: Books, stored: StoredInventory, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(shapes.inventory(stored), ensure_ascii=False))
+        return
+    with books.database.reading() as connection:
+        zone = site_zone(connection, books.plans)
+    found: Inventory = stored.inventory
+    unit = mass_unit(found.total.co2e_mg)
+    sealed = f"sealed {instant(stored.sealed_ms, zone)}" if stored.sealed_ms else "not sealed"
+    typer.echo(f"version {stored.version}, {sealed}, digest {stored.digest.hex()}")
+    typer.echo(f"{instant(found.from_ms, zone)} to {instant(found.to_ms, zone)} ({zone}), GWP {found.pinned.gwp_set}")
+    for title, rows in (("", found.rows), ("cross-checks, never added:", found.cross_checks)):
+        if title and rows:
+            typer.echo(title)
+        for row in rows:
+            typer.echo(
+                f"  {row.source:24} {row.gas:6} category {row.category}  {unit.text(row.co2e_mg):>16} {unit.name} CO2e "
+                f"± {unit.text(2 * row.u_co2e_mg)} (k = 2), {percent(row.covered_ms, row.period_ms)} covered"
+            )
+    typer.echo(f"  total {unit.text(found.total.co2e_mg)} {unit.name} CO2e ± {unit.text(2 * found.total.u_co2e_mg)}")

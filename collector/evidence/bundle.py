@@ -1,0 +1,158 @@
+"""Writing an evidence bundle from what the store streams; one member, one chunk in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from collector.evidence.container import ContainerWriter
+from collector.evidence.layout import (
+    CERTIFICATES,
+    GWP,
+    HOURS,
+    INVENTORY,
+    KEYS,
+    LEAVES,
+    MANIFEST,
+    MANIFEST_TYPE,
+    PLANS,
+    PROFILE,
+    SIGNATURE,
+    Leaf,
+    Listed,
+    Manifest,
+    encode_gwp,
+    encode_hour,
+    encode_leaf,
+    encode_manifest,
+    items_name,
+)
+from collector.hours.model import HourRow
+from collector.inventory.document import encode_inventory
+from collector.inventory.model import Inventory
+from protocols.ghg.gwp import gwp_set
+from protocols.transparency.tree import Frontier, leaf_hash
+from protocols.wire.cose import sign
+from protocols.wire.keys import fingerprint, public_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDay:
+    """An agent's signed items of one UTC day (yyyy-mm-dd), verbatim.
+
+    A batch belongs to the day of its ``from_ms``; a plan or tombstone to that of the batch before it in its
+    stream, or after it where there is none before. Within a stream, sequences ascend.
+    """
+
+    agent: str
+    day: str
+    items: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleContents:
+    """What goes into a bundle; iterables are read once, in the order of the container.
+
+    All of one moment of the store, with hours and inventory as known at ``inventory.pinned.tree_size``.
+
+    Attributes
+    ----------
+    from_ms, to_ms : int
+        The period, in whole cells of the hourly ledger; that of the inventory. [UTC ms]
+    made_ms : int
+        Now. [UTC ms]
+    software : str
+        Name and version of the program.
+    agents : sequence of bytes
+        Raw public keys of the agents whose items are here.
+    certificates : iterable of bytes
+        Canonical bytes of every certificate known.
+    days : iterable of ItemDay
+        Ordered by agent id, then day. Of each stream every placed item from the batch whose span holds ``from_ms``
+        (from sequence 0 where the stream begins later) through the last one that begins before ``to_ms`` or has
+        a window that does: counter windows lag behind. Tombstones that stand for items in between come along.
+    leaves : iterable of Leaf
+        Every leaf of the evidence log, from the first.
+    plans : sequence of (str, bytes)
+        Agent id and plan document of every plan an agent sent, in the order of arrival.
+    hours : iterable of HourRow
+        The hour rows of the period, by time, agent, source and gas.
+    inventory : Inventory
+        Its inventory.
+    profile : bytes
+        The accounting profile's text, whose SHA-256 the inventory pins.
+    """
+
+    from_ms: int
+    to_ms: int
+    made_ms: int
+    software: str
+    agents: Sequence[bytes]
+    certificates: Iterable[bytes]
+    days: Iterable[ItemDay]
+    leaves: Iterable[Leaf]
+    plans: Sequence[tuple[str, bytes]]
+    hours: Iterable[HourRow]
+    inventory: Inventory
+    profile: bytes
+
+
+def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
+    """Write a bundle to an empty, seekable file and sign its manifest with the collector's key.
+
+    The manifest stands before the plans and the profile, so these two are held in memory (a plan document has
+    at most 4 MiB); everything else passes through.
+    """
+    writer = ContainerWriter(file)
+    for digest, data in sorted(_named(contents.certificates).items()):
+        writer.add(f"{CERTIFICATES}{digest.hex()}.cbor", (data,))
+    writer.add(GWP, (encode_gwp(gwp_set(contents.inventory.pinned.gwp_set)),))
+    writer.add(HOURS, (encode_hour(row) for row in contents.hours))
+    writer.add(INVENTORY, (encode_inventory(contents.inventory),))
+    for day in contents.days:
+        writer.add(items_name(day.agent, day.day), day.items)
+    own = public_bytes(key)
+    keys = {f"agent-{fingerprint(public)}": public for public in contents.agents}
+    for name, public in sorted((keys | {f"collector-{fingerprint(own)}": own}).items()):
+        writer.add(f"{KEYS}{name}.pub", (public,))
+    growing = _Growing()
+    writer.add(LEAVES, growing.pass_on(contents.leaves))
+    late = {f"{PLANS}{digest.hex()}.cbor": data for digest, data in _named(d for _, d in contents.plans).items()}
+    late[PROFILE] = contents.profile
+    listed = [
+        *(Listed(member.name, member.size, member.sha256) for member in writer.members),
+        *(Listed(name, len(late[name]), hashlib.sha256(late[name]).digest()) for name in sorted(late)),
+    ]
+    manifest = Manifest(
+        contents.from_ms, contents.to_ms, contents.made_ms, contents.software, bytes.fromhex(fingerprint(own)),
+        growing.tree.size, growing.tree.root,
+        tuple((agent, hashlib.sha256(document).digest()) for agent, document in contents.plans), tuple(listed),
+    )  # fmt: skip
+    encoded = encode_manifest(manifest)
+    writer.add(MANIFEST, (encoded,))
+    writer.add(SIGNATURE, (sign(key, MANIFEST_TYPE, hashlib.sha256(encoded).digest()),))
+    for name in sorted(late):
+        writer.add(name, (late[name],))
+    writer.close()
+    return manifest
+
+
+class _Growing:
+    """Grows the tree while the leaves pass through."""
+
+    def __init__(self) -> None:
+        self.tree = Frontier()
+
+    def pass_on(self, leaves: Iterable[Leaf]) -> Iterator[bytes]:
+        for leaf in leaves:
+            data = encode_leaf(leaf)
+            self.tree = self.tree.append(leaf_hash(data))
+            yield data
+
+
+def _named(documents: Iterable[bytes]) -> dict[bytes, bytes]:
+    return {hashlib.sha256(data).digest(): data for data in documents}

@@ -1,0 +1,194 @@
+"""What a bundle holds, by member, and how each member is encoded; ``bundle.cddl`` is normative.
+
+::
+
+    certificates/<digest>.cbor        a certificate's canonical bytes
+    gwp.json                          the set of global warming potentials used
+    hours.jsonl                       the hour rows of the period, one JSON object a line
+    inventory.json                    the inventory, as sealed
+    items/<agent>/<yyyy-mm-dd>.cborseq  signed stream items, verbatim (RFC 8742)
+    keys/agent-<fingerprint>.pub      an agent's raw public key
+    keys/collector-<fingerprint>.pub  the collector's raw public key
+    leaves.cborseq                    every leaf of the evidence log, in order
+    manifest.cbor                     period, tree, every other member's size and SHA-256
+    manifest.cose                     SHA-256 of manifest.cbor, signed by the collector
+    plans/<digest>.cbor               a plan document
+    profile.toml                      the accounting profile's text
+
+Keys in a bundle are never anchors: they say which key signed, not whose it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from collector.hours.model import HourRow
+from collector.inventory.document import plain
+from protocols.ghg.gwp import GwpSet
+from protocols.wire import cbor
+from protocols.wire.errors import WireError
+from protocols.wire.fields import array, blob, record, text, uint
+
+VERSION = 1
+MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
+INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
+ITEMS, PLANS, CERTIFICATES, KEYS = "items/", "plans/", "certificates/", "keys/"
+MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
+_TIME = 2**48
+_MEMBERS = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One leaf of the evidence log: kind, id, and SHA-256 of the object's bytes."""
+
+    kind: str
+    object_id: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A member as the manifest lists it."""
+
+    name: str
+    size: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the collector's signature covers.
+
+    Attributes
+    ----------
+    from_ms, to_ms : int
+        The period, in whole cells of the hourly ledger. [UTC ms]
+    made_ms : int
+        When the bundle was made, by the collector's clock. [UTC ms]
+    software : str
+        What made it.
+    collector : bytes
+        SHA-256 of the collector's raw public key.
+    tree_size, tree_root : int, bytes
+        The evidence log at that moment.
+    plans : tuple of (agent id, plan digest)
+        Every plan an agent sent, in the order of arrival: the newest that names a source states its facts.
+    members : tuple of Listed
+        Every member but the manifest and its signature, in the container's order.
+    """
+
+    from_ms: int
+    to_ms: int
+    made_ms: int
+    software: str
+    collector: bytes
+    tree_size: int
+    tree_root: bytes
+    plans: tuple[tuple[str, bytes], ...]
+    members: tuple[Listed, ...]
+
+
+def items_name(agent: str, day: str) -> str:
+    """Member of an agent's items of one UTC day."""
+    return f"{ITEMS}{agent}/{day}.cborseq"
+
+
+def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:
+    """Id of a stream item in the evidence log."""
+    return f"{agent}/{stream_id.hex()}/{sequence}"
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Deterministic CBOR of a manifest."""
+    return cbor.encode({
+        1: VERSION, 2: [manifest.from_ms, manifest.to_ms], 3: manifest.made_ms, 4: manifest.software,
+        5: manifest.collector, 6: [manifest.tree_size, manifest.tree_root],
+        7: [[bytes.fromhex(agent), digest] for agent, digest in manifest.plans],
+        8: [[member.name, member.size, member.sha256] for member in manifest.members],
+    })  # fmt: skip
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """The manifest in these bytes; WireError where they are none."""
+    fields = record(cbor.decode(data), "manifest", range(1, 9))
+    uint(fields[1], "manifest.version", VERSION + 1, VERSION)
+    start, end = array(fields[2], "manifest.period", 2, 2)
+    from_ms = uint(start, "manifest.from_ms", _TIME)
+    size, root = array(fields[6], "manifest.tree", 2, 2)
+    return Manifest(
+        from_ms,
+        uint(end, "manifest.to_ms", _TIME, from_ms + 1),
+        uint(fields[3], "manifest.made_ms", _TIME),
+        text(fields[4], "manifest.software", 64),
+        blob(fields[5], "manifest.collector", 32, 32),
+        uint(size, "manifest.tree_size", 2**63),
+        blob(root, "manifest.tree_root", 32, 32),
+        tuple(_plan(pair) for pair in array(fields[7], "manifest.plans", _MEMBERS)),
+        tuple(_listed(row) for row in array(fields[8], "manifest.members", _MEMBERS)),
+    )
+
+
+def encode_leaf(leaf: Leaf) -> bytes:
+    """A leaf's data: what RFC 6962 hashes."""
+    return cbor.encode([leaf.kind, leaf.object_id, leaf.digest])
+
+
+def decode_leaf(data: bytes) -> Leaf:
+    """The leaf in its data; WireError where it is none."""
+    kind, object_id, digest = array(cbor.decode(data, max_depth=2), "leaf", 3, 3)
+    return Leaf(text(kind, "leaf.kind", 64), text(object_id, "leaf.id", 512), blob(digest, "leaf.digest", 32, 32))
+
+
+def encode_hour(row: HourRow) -> bytes:
+    """An hour row as one line of canonical JSON."""
+    return canonical_json(plain(row)) + b"\n"
+
+
+def encode_gwp(weights: GwpSet) -> bytes:
+    """A set of global warming potentials as canonical JSON, values as exact decimals."""
+    potentials = {
+        gas: {"value": str(one.value), "source": one.source, "table": one.table, "confidence": one.confidence}
+        for gas, one in weights.potentials.items()
+    }
+    table = {"name": weights.name, "title": weights.title, "year": weights.year, "potentials": potentials}
+    return canonical_json(table)
+
+
+def canonical_json(value: object) -> bytes:
+    """JSON with sorted keys, no spaces, ASCII: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def split_sequence(chunks: Iterator[bytes], most: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of each CBOR data item of a sequence, none larger than ``most``; WireError where it breaks."""
+    held, at, base, ended = b"", 0, 0, False
+    while not ended or at < len(held):
+        try:
+            end = cbor.read_item(held, at)
+        except WireError:
+            if ended or len(held) - at > most:
+                raise
+            chunk = next(chunks, None)
+            ended = chunk is None
+            held, base, at = held[at:] + (chunk or b""), base + at, 0
+            continue
+        yield base + at, held[at:end]
+        at = end
+
+
+def _plan(pair: Any) -> tuple[str, bytes]:
+    agent, digest = array(pair, "manifest.plans", 2, 2)
+    return blob(agent, "manifest.plans.agent", 32, 32).hex(), blob(digest, "manifest.plans.digest", 32, 32)
+
+
+def _listed(row: Any) -> Listed:
+    name, size, sha256 = array(row, "manifest.members", 3, 3)
+    return Listed(
+        text(name, "manifest.members.name", 255),
+        uint(size, "manifest.members.size", 2**63),
+        blob(sha256, "manifest.members.sha256", 32, 32),
+    )

@@ -1,0 +1,152 @@
+"""Keys, plans, certificates, profile and potentials of a bundle: named by their content, logged, readable."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calibration.certificates import Certificate, decode_certificate
+from collector.evidence.container import Container
+from collector.evidence.layout import (
+    CERTIFICATES,
+    GWP,
+    INVENTORY,
+    KEYS,
+    PLANS,
+    PROFILE,
+    Leaf,
+    Manifest,
+    encode_gwp,
+)
+from collector.evidence.verify.log import Log
+from collector.evidence.verify.report import Report, Step
+from collector.inventory.document import decode_inventory, encode_inventory
+from collector.inventory.model import Inventory
+from collector.inventory.profile import Profile
+from protocols.errors import EmitraceError
+from protocols.ghg.gwp import gwp_set
+from protocols.plan.bound import BoundPlan
+from protocols.plan.document import open_document
+from protocols.wire.keys import PUBLIC_BYTES, fingerprint
+from protocols.wire.limits import DOCUMENT_BYTES
+
+REFUSALS = (EmitraceError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError, AssertionError)
+"""What readers raise on bytes that mean nothing; each becomes a finding."""
+
+_SMALL = 1 << 20
+_INVENTORY_BYTES = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What the figures rest on. ``certificates`` are with the tree size from which each is known."""
+
+    plans: dict[bytes, BoundPlan]
+    certificates: tuple[tuple[Certificate, int], ...]
+    certificate_digests: tuple[tuple[str, int], ...]
+    profile: Profile | None
+    inventory: Inventory | None
+
+
+def read_keys(container: Container, report: Report) -> dict[str, bytes]:
+    """Public keys by role and fingerprint, for example ``agent-3f...``; their names must be theirs."""
+    keys: dict[str, bytes] = {}
+    for name in _under(container, KEYS):
+        role = name.removeprefix(KEYS).removesuffix(".pub")
+        try:
+            public = container.content(name, PUBLIC_BYTES)
+            if role not in (f"agent-{fingerprint(public)}", f"collector-{fingerprint(public)}"):
+                report.find(Step.MANIFEST, name, f"holds key {fingerprint(public)}")
+                continue
+        except REFUSALS as error:
+            report.find(Step.MANIFEST, name, error)
+            continue
+        keys[role] = public
+    return keys
+
+
+def read_documents(container: Container, manifest: Manifest, log: Log, report: Report) -> Documents:
+    """Open everything; what does not open is a finding and is left out."""
+    plans: dict[bytes, BoundPlan] = {}
+    for name, data, digest in _by_digest(container, PLANS, report):
+        try:
+            plans[digest] = open_document(data, name)
+        except REFUSALS as error:
+            report.find(Step.DOCUMENT, name, error)
+        if log.position(Leaf("plan", digest.hex(), digest)) is None:
+            report.find(Step.LOG, name, "is not in the evidence log")
+    report.count("plans", len(plans))
+    for agent, digest in manifest.plans:
+        if digest not in plans:
+            report.find(
+                Step.DOCUMENT, f"plan {digest.hex()} of agent {agent}", "the manifest names it, no member holds it"
+            )
+    certificates: list[tuple[Certificate, int]] = []
+    digests: list[tuple[str, int]] = []
+    for name, data, digest in _by_digest(container, CERTIFICATES, report):
+        position = log.position(Leaf("certificate", digest.hex(), digest))
+        if position is None:
+            report.find(Step.LOG, name, "is not in the evidence log")
+            continue
+        digests.append((digest.hex(), position + 1))
+        try:
+            certificates.append((decode_certificate(data), position + 1))
+        except REFUSALS as error:
+            report.find(Step.DOCUMENT, name, error)
+    report.count("certificates", len(certificates))
+    inventory = _read_inventory(container, report)
+    profile = _read_profile(container, inventory, report)
+    certificates.sort(key=lambda known: known[1])
+    return Documents(plans, tuple(certificates), tuple(sorted(digests)), profile, inventory)
+
+
+def _read_inventory(container: Container, report: Report) -> Inventory | None:
+    try:
+        data = container.content(INVENTORY, _INVENTORY_BYTES)
+        inventory = decode_inventory(data)
+        if encode_inventory(inventory) != data:
+            report.find(Step.INVENTORY, INVENTORY, "is not the canonical form of its content")
+        if container.content(GWP, _SMALL) != encode_gwp(gwp_set(inventory.pinned.gwp_set)):
+            report.find(Step.DOCUMENT, GWP, f"differs from the set {inventory.pinned.gwp_set} this program holds")
+    except REFUSALS as error:
+        report.find(Step.INVENTORY, INVENTORY, error)
+        return None
+    return inventory
+
+
+def _read_profile(container: Container, inventory: Inventory | None, report: Report) -> Profile | None:
+    try:
+        data = container.content(PROFILE, _SMALL)
+        profile = Profile.model_validate(tomllib.loads(data.decode("utf-8")))
+    except REFUSALS as error:
+        report.find(Step.DOCUMENT, PROFILE, error)
+        return None
+    if inventory is not None:
+        pinned = inventory.pinned
+        stated = (pinned.profile, pinned.profile_version, pinned.profile_digest)
+        found = (profile.id, profile.version, hashlib.sha256(data).hexdigest())
+        if stated != found:
+            report.find(Step.DOCUMENT, PROFILE, f"is {' '.join(found)}, the inventory pins {' '.join(stated)}")
+        if pinned.gwp_set not in profile.gwp.allowed:
+            report.find(Step.DOCUMENT, PROFILE, f"does not allow the GWP set {pinned.gwp_set}")
+    return profile
+
+
+def _by_digest(container: Container, folder: str, report: Report) -> Iterator[tuple[str, bytes, bytes]]:
+    for name in _under(container, folder):
+        try:
+            data = container.content(name, DOCUMENT_BYTES)
+        except EmitraceError as error:
+            report.find(Step.DOCUMENT, name, error)
+            continue
+        digest = hashlib.sha256(data).digest()
+        if name != f"{folder}{digest.hex()}.cbor":
+            report.find(Step.DOCUMENT, name, f"its content has the digest {digest.hex()}")
+            continue
+        yield name, data, digest
+
+
+def _under(container: Container, folder: str) -> list[str]:
+    return [name for name in container.members if name.startswith(folder)]

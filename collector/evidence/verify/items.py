@@ -1,0 +1,157 @@
+"""The signed items of a bundle: signature, log, chain, and every batch folded again from its raw words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from collector.evidence.container import Container
+from collector.evidence.layout import ITEMS, Leaf, item_leaf_id, split_sequence
+from collector.evidence.verify.documents import REFUSALS, Documents
+from collector.evidence.verify.ledger import Ledger
+from collector.evidence.verify.log import Log
+from collector.evidence.verify.report import Report, Step
+from collector.evidence.verify.streams import Closed, Stream
+from protocols.errors import EmitraceError
+from protocols.records import Batch, FoldState, ItemKind, PlanItem, StreamItem, Tombstone
+from protocols.windows.fold import recompute
+from protocols.wire.codec import item_digest, item_kind, read_item
+from protocols.wire.cose import open_sealed
+from protocols.wire.limits import MESSAGE_BYTES
+
+_DAY_MS = 86_400_000
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class ItemCheck:
+    """Checks agent by agent; ``keys`` are those of the bundle by role and fingerprint."""
+
+    container: Container
+    keys: dict[str, bytes]
+    log: Log
+    documents: Documents
+    ledger: Ledger
+    report: Report
+    _streams: dict[bytes, Stream] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """All items of all agents."""
+        names = [name for name in self.container.members if name.startswith(ITEMS)]
+        for agent, members in groupby(names, key=lambda name: name.removeprefix(ITEMS).partition("/")[0]):
+            public = self.keys.get(f"agent-{agent}")
+            if public is None:
+                self.report.find(Step.SIGNATURE, f"{ITEMS}{agent}", "the agent's key is not in the bundle")
+                continue
+            self._check_agent(agent, public, tuple(members))
+
+    def _check_agent(self, agent: str, public: bytes, members: tuple[str, ...]) -> None:
+        self._streams = {}
+        for name in members:
+            self._gather_tombstones(name, public)
+        for name in members:
+            for offset, data in self._split(name):
+                where = f"{name} at byte {offset}"
+                try:
+                    item = read_item(data, public)
+                except EmitraceError as error:
+                    self.report.find(Step.ITEM, where, error)
+                    continue
+                self.report.signed_by(agent, "agent")
+                self._check_item(agent, item, data, where)
+            self.ledger.close_before(agent, self._reached() - _DAY_MS)
+        self.ledger.close_all(agent)
+        for stream_id, stream in sorted(self._streams.items()):
+            self._check_ends(agent, stream_id, stream)
+
+    def _gather_tombstones(self, name: str, public: bytes) -> None:
+        """First pass: only what stands for dropped items, which stands later than they would."""
+        for _, data in self._split(name, quiet=True):
+            try:
+                if item_kind(open_sealed(data)) is not ItemKind.TOMBSTONE:
+                    continue
+                stone = read_item(data, public)
+            except EmitraceError:
+                continue  # the second pass reports it
+            if isinstance(stone, Tombstone):
+                self._stream(stone.stream_id).tombstones.append(stone)
+
+    def _check_item(self, agent: str, item: StreamItem, data: bytes, where: str) -> None:
+        digest = item_digest(data)
+        stream = self._stream(item.stream_id)
+        place = f"{where}, stream {stream.name} item {item.sequence}"
+        self.report.count("items")
+        position = self.log.position(Leaf("item", item_leaf_id(agent, item.stream_id, item.sequence), digest))
+        if position is None:
+            self.report.find(Step.LOG, place, "is not in the evidence log")
+        if not stream.place(item, digest, place, self.report):
+            return
+        stream.known_at = max(stream.known_at, -1 if position is None else position + 1)
+        if isinstance(item, Batch):
+            self._check_batch(item, stream, place)
+        elif isinstance(item, PlanItem):
+            self.report.count("plan items")
+
+    def _check_batch(self, batch: Batch, stream: Stream, where: str) -> None:
+        self.report.count("batches")
+        self.report.count("slots", sum(slot.count for slot in batch.slots))
+        plan = self.documents.plans.get(batch.plan)
+        if plan is None:
+            self.report.find(Step.DOCUMENT, where, f"names plan {batch.plan.hex()}, which is not in the bundle")
+            stream.closed = None
+            return
+        found: list[str]
+        state: FoldState | None
+        try:
+            found, state = recompute(plan, batch)
+            stream.continues(batch, plan, where, self.report)
+        except REFUSALS as error:
+            found, state = [f"cannot be recomputed: {error}"], None
+        for difference in found[:_SHOWN]:
+            self.report.find(Step.RECOMPUTE, where, difference)
+        if len(found) > _SHOWN:
+            self.report.find(Step.RECOMPUTE, where, f"and {len(found) - _SHOWN} differences more")
+        stream.closed = Closed(plan, batch.sequence, state)
+        inventory = self.documents.inventory
+        if not found and inventory is not None and stream.known_at <= inventory.pinned.tree_size:
+            self.report.count("windows", len(batch.windows))
+            self.ledger.add(plan, batch.windows)
+
+    def _check_ends(self, agent: str, stream_id: bytes, stream: Stream) -> None:
+        """Nothing of the period may be left out at either end of a stream."""
+        manifest, place = self.ledger.manifest, f"agent {agent[:12]}, stream {stream.name}"
+        logged = self.log.sequences.get(f"{agent}/{stream_id.hex()}", set())
+        begins = stream.first_from_ms
+        if not stream.began_at_zero and begins is not None and begins > manifest.from_ms:
+            self.report.find(
+                Step.CHAIN, place, f"begins at {begins}, after the period does, and not with its first item"
+            )
+        if stream.following not in logged:
+            return
+        if stream.last_to_ms < manifest.to_ms:
+            seen = f"item {stream.following} of the period is in the evidence log, but not in the bundle"
+            self.report.find(Step.CHAIN, place, seen)
+        elif self._reached_by(stream) < manifest.to_ms:
+            self.report.note(f"{place}: a counter was not read up to the period's end; its windows may follow later")
+
+    def _split(self, name: str, *, quiet: bool = False) -> Iterator[tuple[int, bytes]]:
+        try:
+            yield from split_sequence(self.container.chunks(name), MESSAGE_BYTES)
+        except EmitraceError as error:
+            if not quiet:
+                self.report.find(Step.ITEM, name, f"is no sequence of items: {error}")
+
+    def _stream(self, stream_id: bytes) -> Stream:
+        return self._streams.setdefault(stream_id, Stream(stream_id.hex()))
+
+    def _reached(self) -> int:
+        return min((self._reached_by(stream) for stream in self._streams.values()), default=0)
+
+    @staticmethod
+    def _reached_by(stream: Stream) -> int:
+        """Before this instant no further window of the stream can begin. [UTC ms]"""
+        if stream.closed is None or stream.closed.state is None:
+            return 0
+        counters = [point.counter for point in stream.closed.state.points]
+        return min([stream.last_to_ms, *(counter.emitted_to_ms for counter in counters if counter is not None)])

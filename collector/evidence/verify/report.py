@@ -1,0 +1,89 @@
+"""What a verification found: contradictions with their place, remarks, counts, who signed, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+KEPT = 200
+"""Findings and notes kept word for word; the rest is counted."""
+
+
+class Verdict(Enum):
+    """What a bundle turned out to be; the value is the exit code."""
+
+    CONSISTENT = 0
+    CONTRADICTS = 1
+    UNANCHORED = 4
+
+
+class Step(Enum):
+    """Which promise a finding breaks."""
+
+    CONTAINER = "container"
+    MANIFEST = "manifest"
+    SIGNATURE = "signature"
+    LOG = "log"
+    DOCUMENT = "document"
+    ITEM = "item"
+    CHAIN = "chain"
+    STATE = "state"
+    RECOMPUTE = "recompute"
+    HOURS = "hours"
+    INVENTORY = "inventory"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One contradiction: which promise, where, and what was seen."""
+
+    step: Step
+    where: str
+    seen: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Grows while the bundle is taken apart."""
+
+    trusted: frozenset[str]
+    findings: list[Finding] = field(default_factory=list)
+    contradictions: int = 0
+    notes: list[str] = field(default_factory=list)
+    remarks: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    signers: dict[str, str] = field(default_factory=dict)
+
+    def find(self, step: Step, where: str, seen: object) -> None:
+        """Keep a contradiction."""
+        self.contradictions += 1
+        if len(self.findings) < KEPT:
+            self.findings.append(Finding(step, where, str(seen)[:2000]))
+
+    def note(self, remark: str) -> None:
+        """Keep something a verifier should know that contradicts nothing."""
+        self.remarks += 1
+        if len(self.notes) < KEPT:
+            self.notes.append(remark)
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Count what was checked."""
+        self.counts[what] = self.counts.get(what, 0) + by
+
+    def signed_by(self, fingerprint: str, role: str) -> None:
+        """Remember a key whose signature held."""
+        self.signers[fingerprint] = role
+
+    def unanchored(self) -> Iterable[str]:
+        """Keys that signed something and that the verifier does not hold."""
+        return sorted(set(self.signers) - self.trusted)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Keys in the bundle are never anchors: only those the verifier brings."""
+        if self.contradictions:
+            return Verdict.CONTRADICTS
+        if not self.signers or set(self.signers) - self.trusted:
+            return Verdict.UNANCHORED
+        return Verdict.CONSISTENT

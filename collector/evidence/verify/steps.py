@@ -1,0 +1,119 @@
+"""The way through a bundle: each step rests on the ones before it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from typing import BinaryIO
+
+from collector.evidence.container import Container, ContainerError, open_container
+from collector.evidence.layout import (
+    GWP,
+    HOURS,
+    INVENTORY,
+    LEAVES,
+    MANIFEST,
+    MANIFEST_TYPE,
+    PROFILE,
+    SIGNATURE,
+    Listed,
+    Manifest,
+    decode_manifest,
+)
+from collector.evidence.verify.documents import read_documents, read_keys
+from collector.evidence.verify.items import ItemCheck
+from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
+from collector.evidence.verify.log import read_log
+from collector.evidence.verify.report import Report, Step
+from protocols.errors import EmitraceError
+from protocols.wire.cose import open_sealed, verify
+from protocols.wire.limits import MESSAGE_BYTES
+
+_NEEDED = (GWP, HOURS, INVENTORY, LEAVES, MANIFEST, SIGNATURE, PROFILE)
+_DIGEST = "[0-9a-f]{64}"
+_KNOWN = re.compile(
+    rf"(certificates|plans)/{_DIGEST}\.cbor|keys/(agent|collector)-{_DIGEST}\.pub"
+    rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|{'|'.join(map(re.escape, _NEEDED))}"
+)
+
+
+def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
+    """Take a bundle apart.
+
+    Parameters
+    ----------
+    file : binary file
+        Seekable.
+    trusted : collection of str
+        Fingerprints the verifier holds from elsewhere; keys in the bundle are never anchors.
+    """
+    report = Report(frozenset(trusted))
+    try:
+        container = open_container(file)
+    except ContainerError as error:
+        report.find(Step.CONTAINER, error.subject, error.seen)
+        return report
+    report.count("members", len(container.members))
+    missing = [name for name in _NEEDED if name not in container.members]
+    if missing:
+        report.find(Step.MANIFEST, "bundle", f"has no {', '.join(missing)}")
+        return report
+    try:
+        data = container.content(MANIFEST, MESSAGE_BYTES)
+        manifest = decode_manifest(data)
+    except EmitraceError as error:
+        report.find(Step.MANIFEST, MANIFEST, error)
+        return report
+    _check_members(container, manifest, report)
+    keys = read_keys(container, report)
+    _check_signature(container, manifest, data, keys, report)
+    if report.contradictions:
+        return report
+    log = read_log(container, manifest, report)
+    documents = read_documents(container, manifest, log, report)
+    ledger = Ledger(documents, manifest, report)
+    ItemCheck(container, keys, log, documents, ledger, report).run()
+    compare_hours(container, ledger.rows, report)
+    compare_inventory(documents, manifest, ledger, keys, report)
+    return report
+
+
+def _check_members(container: Container, manifest: Manifest, report: Report) -> None:
+    listed = {member.name: member for member in manifest.members}
+    if [member.name for member in manifest.members] != sorted(listed):
+        report.find(Step.MANIFEST, MANIFEST, "lists members twice or out of order")
+    for name, member in container.members.items():
+        if not _KNOWN.fullmatch(name):
+            report.find(Step.MANIFEST, name, "is no member of a bundle")
+        if name in (MANIFEST, SIGNATURE):
+            continue
+        found = Listed(name, member.size, member.sha256)
+        stated = listed.pop(name, None)
+        if stated is None:
+            report.find(Step.MANIFEST, name, "is not in the manifest")
+        elif stated != found:
+            seen = f"{found.size} bytes with SHA-256 {found.sha256.hex()}, the manifest says {stated.size} bytes with"
+            report.find(Step.MANIFEST, f"{name} at byte {member.start}", f"{seen} {stated.sha256.hex()}")
+    for name in listed:
+        report.find(Step.MANIFEST, name, "is in the manifest, but not in the bundle")
+
+
+def _check_signature(
+    container: Container, manifest: Manifest, data: bytes, keys: dict[str, bytes], report: Report
+) -> None:
+    collector = manifest.collector.hex()
+    public = keys.get(f"collector-{collector}")
+    if public is None:
+        report.find(Step.SIGNATURE, SIGNATURE, f"the collector's key {collector} is not in the bundle")
+        return
+    try:
+        sealed = open_sealed(container.content(SIGNATURE, 1024))
+        verify(sealed, public)
+    except EmitraceError as error:
+        report.find(Step.SIGNATURE, SIGNATURE, error)
+        return
+    if sealed.content_type != MANIFEST_TYPE or sealed.payload != hashlib.sha256(data).digest():
+        report.find(Step.SIGNATURE, SIGNATURE, f"signs something other than {MANIFEST}")
+        return
+    report.signed_by(collector, "collector")

@@ -1,0 +1,82 @@
+"""The composition root of ``emitrace-collector serve``: web server, ingest and ledger, started and ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+
+import uvicorn
+
+from collector.app import create_app
+from collector.books import Books, open_books
+from collector.config import Config
+from collector.ingest.broker import Broker
+from collector.ingest.worker import IngestWorker
+from collector.log import keep_secret, line, start_logging
+from collector.recompute import LedgerWorker
+from protocols.errors import EmitraceError
+
+STOP_S = 15.0
+DRAIN_S = 5
+
+log = logging.getLogger(__name__)
+
+
+class PortError(EmitraceError):
+    """The address of the pages cannot be had."""
+
+
+def serve(config: Config) -> None:
+    """Run until SIGTERM or SIGINT; what is in hand is committed, the rest comes again from the broker."""
+    start_logging(config.settings.log.level)
+    keep_secret(config.broker_password())
+    with open_books(config) as books:
+        listener = _listen(config)
+        log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
+        broker = Broker(config, books.public_key)
+        ingest = IngestWorker(books, broker)
+        ledger = LedgerWorker(books, ingest.committed)
+        ingest.start()
+        ledger.start()
+        broker.start()
+        try:
+            _serve_pages(books, listener)
+        finally:
+            broker.stop()
+            ingest.stop()
+            ledger.stop()
+            ingest.join(STOP_S)
+            ledger.join(STOP_S)
+        log.info(line("stopped"))
+
+
+def _serve_pages(books: Books, listener: socket.socket) -> None:
+    """Serve until a signal; uvicorn's own handling of signals ends it gracefully."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(books), log_config=None, access_log=False, server_header=False,
+            proxy_headers=books.config.settings.web.https, timeout_graceful_shutdown=DRAIN_S,
+        )
+    )  # fmt: skip
+    # uvicorn raises a signal it caught once more when it has ended; here the end is its own return.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+def _listen(config: Config) -> socket.socket:
+    web = config.settings.web
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((web.host, web.port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortError(
+            f"[web] {web.host}:{web.port}", str(error.strerror), "End what listens there, or choose another port."
+        ) from error
+    return listener

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, Settings, load_config
+from agent.site import load_site
+from protocols.errors import InputErrors
+from tests.agent.rig import PLAN, write_agent
+
+EXAMPLE = files("agent") / "agent.example.toml"
+
+
+def test_the_example_loads_and_names_every_key(tmp_path: Path) -> None:
+    """agent.example.toml is a valid configuration in which no key is left to guess."""
+    path = tmp_path / "agent.toml"
+    path.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    config = load_config(path)
+
+    def unset(table: object, where: str) -> list[str]:
+        missing = []
+        for name, field in type(table).model_fields.items():  # type: ignore[attr-defined]
+            value = getattr(table, name)
+            if name not in table.model_fields_set:  # type: ignore[attr-defined]
+                missing.append(f"{where}{name}")
+            for inner in value.values() if isinstance(value, dict) else [value]:
+                if hasattr(inner, "model_fields_set"):
+                    missing += unset(inner, f"{where}{name}.")
+            assert field.annotation is not None
+        return missing
+
+    assert [] == unset(config.settings, "")
+    assert isinstance(config.settings, Settings)
+
+
+def test_every_key_of_the_example_is_explained() -> None:
+    """A comment stands above each key or above the group it belongs to."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    bare = [
+        line
+        for at, line in enumerate(lines)
+        if "=" in line and not line.startswith("#") and not any(
+            above.startswith("#") for above in lines[max(at - 2, 0) : at]
+        )
+    ]
+
+    assert [] == bare
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """Where the program is started from does not matter."""
+    config = write_agent(tmp_path, 502, 1883, extra='password_file = "secrets/broker"\ntls_ca = "/etc/ca.pem"')
+
+    assert (tmp_path / "plan.toml", tmp_path / "state", tmp_path / "agent.key") == (
+        config.plan, config.state_dir, config.key_file,
+    )
+    assert tmp_path / "secrets" / "broker" == config.password_file
+    assert Path("/etc/ca.pem") == config.tls_ca
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "expected"),
+    [
+        ("timeout_s = 0.2", "timout_s = 0.2", "unknown key 'timout_s'. did you mean 'timeout_s'?"),
+        ('kind = "tcp"', 'kind = "tpc"', "did you mean 'tcp'?"),
+        ("commit_s = 0.1", "commit_s = 900", "journal.commit_s: 900"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_its_line(tmp_path: Path, wrong: str, right: str, expected: str) -> None:
+    """File, line, field, what was seen, and the nearest valid name."""
+    path = write_agent(tmp_path, 502, 1883).file
+    text = path.read_text().replace(wrong, right)
+    path.write_text(text)
+    line = next(at for at, row in enumerate(text.splitlines(), 1) if right in row)
+    with pytest.raises(InputErrors) as caught:
+        load_config(path)
+
+    assert f"{path}:{line}: " in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def _with_bus(config: Config, name: str) -> Config:
+    config.file.write_text(config.file.read_text().replace("[buses.line-a]", f"[buses.{name}]"))
+    return load_config(config.file)
+
+
+def test_a_bus_without_an_endpoint_is_named(tmp_path: Path) -> None:
+    """Both the missing bus and the superfluous table are told, with what would be right."""
+    config = _with_bus(write_agent(tmp_path, 502, 1883), "line-b")
+    with pytest.raises(InputErrors) as caught:
+        load_site(config)
+
+    assert "no table for bus 'line-a' of plan.toml. add [buses.line-a]" in str(caught.value)
+    assert "buses.line-b: the plan has no such bus. its buses: line-a" in str(caught.value)
+
+
+def test_a_broken_plan_is_named_by_its_own_file(tmp_path: Path) -> None:
+    """Errors of the plan point into plan.toml."""
+    config = write_agent(tmp_path, 502, 1883, plan=PLAN.replace('register = "power_total"', 'register = "power_totl"'))
+    with pytest.raises(InputErrors) as caught:
+        load_site(config)
+
+    assert "plan.toml:" in str(caught.value)
+    assert "did you mean 'power_total'?" in str(caught.value)

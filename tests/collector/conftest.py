@@ -1,0 +1,51 @@
+"""Opened books in a temporary folder, with one registered agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from collector.books import Books, open_books
+from collector.config import Config, Settings
+from collector.ingest.worker import commit_group
+from collector.store.agents import add_agent
+from protocols.records import Ack
+from tests.collector.edge import START_MS, Edge
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Everything by default, in a folder of its own."""
+    return Config(tmp_path / "collector.toml", Settings())
+
+
+@pytest.fixture
+def books(config: Config) -> Iterator[Books]:
+    """Opened books."""
+    with open_books(config) as opened:
+        yield opened
+
+
+@pytest.fixture
+def register(books: Books) -> Callable[[Edge], None]:
+    """Register an agent."""
+
+    def register(edge: Edge) -> None:
+        with books.database.writing() as connection:
+            add_agent(connection, edge.public, "boiler house", START_MS)
+
+    return register
+
+
+@pytest.fixture
+def ingest(books: Books) -> Callable[..., Ack | None]:
+    """Take items of an agent into the books in one group; the acknowledgement of its stream."""
+
+    def ingest(edge: Edge, *sequences: int) -> Ack | None:
+        told = commit_group(books, [edge.message(sequence) for sequence in sequences], START_MS + 1)
+        acks = told.get(edge.agent_id, [])
+        return acks[0] if acks else None
+
+    return ingest

@@ -18,6 +18,7 @@ from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.pdu import ModbusPDU
 
+from agent.waiting import is_cancelled
 from protocols.records import Fate
 
 RECONNECT_FIRST_S = 0.1
@@ -133,7 +134,7 @@ class Bus:
 
     async def _keep(self) -> None:
         delay_s = RECONNECT_FIRST_S
-        while True:
+        while not is_cancelled():
             if self._client.connected:
                 delay_s = RECONNECT_FIRST_S
                 await self._lost.wait()

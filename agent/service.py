@@ -136,6 +136,7 @@ class _Service:
                         await uplink.drained()
                         await uplink.say(self._health.payload())
             finally:
+                uplink.close()
                 for task in tasks:
                     task.cancel()
 

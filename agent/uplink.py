@@ -22,6 +22,7 @@ import aiomqtt
 from agent.log import line
 from agent.outflow import Outflow
 from agent.trust import Refused, Trust
+from agent.waiting import is_cancelled
 from agent.writer import Writer
 from protocols.wire import topics
 
@@ -86,6 +87,11 @@ class Uplink:
         self._news = asyncio.Event()
         self._status_news = asyncio.Event()
         self._client: aiomqtt.Client | None = None
+        self._closing = False
+
+    def close(self) -> None:
+        """The session now, if any, is the last; ``run`` is cancelled after this."""
+        self._closing = True
 
     def wake(self) -> None:
         """There is a new item, or something else to publish."""
@@ -96,10 +102,10 @@ class Uplink:
         self._status_news.set()
 
     async def run(self) -> None:
-        """Keep the session and publish until cancelled."""
+        """Keep the session and publish until ``close`` and a cancellation (which aiomqtt may swallow)."""
         delay_s = RECONNECT_FIRST_S
         told = ""
-        while True:
+        while not self._closing:
             began = time.monotonic()
             try:
                 await self._session()
@@ -149,6 +155,8 @@ class Uplink:
             tls_context=context,
         ) as client:
             await client.subscribe([(topics.COLLECTOR_KEY, 1), (topics.down(self._agent_id), 1)])
+            if self._closing:
+                return
             self._client = client
             self._outflow.reset()
             self._on_connection(True)
@@ -159,13 +167,13 @@ class Uplink:
                 group.create_task(self._tell(client), name="uplink-status")
 
     async def _send(self, client: aiomqtt.Client) -> None:
-        while True:
+        while not is_cancelled():
             self._news.clear()
             waiting = await self._writer.call(self._writer.outbox.unacknowledged, self._outflow.window)
             due = self._outflow.due(waiting, time.monotonic())
             for start in range(0, len(due), TOGETHER):
                 await asyncio.gather(*(self._publish(client, one) for one in due[start : start + TOGETHER]))
-            if not due:
+            if not due and not is_cancelled():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._outflow.next_s(time.monotonic()) + 0.01):
                         await self._news.wait()
@@ -180,9 +188,11 @@ class Uplink:
         _log.debug(line("published", sequence=sequence, kind=item.kind.value, bytes=len(item.data)))
 
     async def _tell(self, client: aiomqtt.Client) -> None:
-        while True:
+        while not is_cancelled():
             self._status_news.clear()
             await client.publish(topics.status(self._agent_id), self._status(), qos=1, retain=True)
+            if is_cancelled():
+                return
             await asyncio.sleep(STATUS_LEAST_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STATUS_EVERY_S - STATUS_LEAST_S):

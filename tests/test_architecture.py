@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -89,6 +90,20 @@ def test_every_package_tells_its_story() -> None:
         for name in PACKAGES
         for path in sorted((ROOT / name).rglob("__init__.py"))
         if not path.read_text(encoding="utf-8").lstrip().startswith(('"""', 'r"""'))
+    ]
+
+    assert silent == []
+
+
+def test_every_test_says_the_behaviour() -> None:
+    """Each test function has a docstring."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
     ]
 
     assert silent == []

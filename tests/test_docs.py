@@ -84,17 +84,16 @@ def test_verifier_is_documented() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_every_setting_of_the_example_is_explained(example: Path) -> None:
-    """Each key of an example file bears a comment beside or above it, or stands in the documentation."""
-    lines = example.read_text(encoding="utf-8").splitlines()
-    tomllib.loads("\n".join(lines))
-    unexplained = []
-    for number, line in enumerate(lines):
+    """Each key of an example file bears a comment, beside it or above its group, or stands in the documentation."""
+    text = example.read_text(encoding="utf-8")
+    tomllib.loads(text)
+    unexplained, above = [], ""
+    for number, line in enumerate(text.splitlines(), start=1):
         key = re.match(r"\s*#?\s*([a-z][a-z0-9_]*)\s*=", line)
-        if key is None or "#" in line.split("=", 1)[1]:
-            continue
-        above = lines[number - 1].lstrip() if number else ""
-        if not above.startswith("#") and f"`{key[1]}`" not in written():
-            unexplained.append(f"line {number + 1}: {key[1]}")
+        if key is None:
+            above = line.lstrip()
+        elif "#" not in line.split("=", 1)[1] and not above.startswith("#") and f"`{key[1]}`" not in written():
+            unexplained.append(f"line {number}: {key[1]}")
 
     assert unexplained == []
 

@@ -155,9 +155,7 @@ def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRul
     )  # fmt: skip
 
 
-def _scaling(
-    source: BoundSource, operating: int, measured: int, stopped: int, rule: HourRule
-) -> tuple[str, int, int]:
+def _scaling(source: BoundSource, operating: int, measured: int, stopped: int, rule: HourRule) -> tuple[str, int, int]:
     """Method and the ratio (numerator, denominator) that turns measured mass into the row's mass."""
     if source.counters:
         return (MEASURED if measured else INCOMPLETE), 1, 1

@@ -26,6 +26,8 @@ RECEIVE_MAXIMUM = 500
 SESSION_EXPIRY_S = 30 * 86_400
 REFUSED_PROTOCOL = (1, 132)  # CONNACK: 3.1.1 "unacceptable protocol version", 5.0 "unsupported protocol version"
 RETRY_S = (1, 30)
+ANSWER_S = 5.0
+"""A broker of 3.1.1 may take an MQTT 5 CONNECT for an incomplete one and stay silent; then 3.1.1 is tried."""
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Broker:
         self._lock = threading.Lock()
         self._protocol = mqtt.MQTTv5
         self._stopping = False
+        self._answered = False
         self.queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self.connected = False
         self._client = self._make_client()
@@ -91,6 +94,8 @@ class Broker:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        if self._protocol == mqtt.MQTTv5:
+            client.on_socket_open = self._on_socket_open
         return client
 
     def _connect(self) -> None:
@@ -107,6 +112,7 @@ class Broker:
     def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _props: object) -> None:
         if client is not self._client:
             return
+        self._answered = True
         if reason.is_failure:
             log.warning(line("broker-refused", reason=reason))
             if self._protocol == mqtt.MQTTv5 and reason.value in REFUSED_PROTOCOL:
@@ -119,6 +125,17 @@ class Broker:
         client.publish(topics.COLLECTOR_KEY, self._public_key, qos=1, retain=True)
         client.subscribe([(topics.ALL_UP, 1), (topics.ALL_STATUS, 1)])
 
+    def _on_socket_open(self, client: mqtt.Client, _data: object, _socket: object) -> None:
+        if not self._answered:
+            timer = threading.Timer(ANSWER_S, self._on_silence, [client])
+            timer.daemon = True
+            timer.start()
+
+    def _on_silence(self, client: mqtt.Client) -> None:
+        if client is self._client and not self._answered and not self._stopping:
+            log.warning(line("broker-silent", waited_s=ANSWER_S, hint="going on with MQTT 3.1.1"))
+            self._fall_back()
+
     def _on_disconnect(self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _props: object) -> None:
         if client is not self._client:
             return
@@ -129,9 +146,7 @@ class Broker:
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         if client is self._client:
-            self.queue.put(
-                Message(message.topic, bytes(message.payload), message.mid, message.qos, self._session)
-            )
+            self.queue.put(Message(message.topic, bytes(message.payload), message.mid, message.qos, self._session))
 
     def _fall_back(self) -> None:
         """Go on with MQTT 3.1.1; runs in a thread of its own, because a network thread cannot end itself."""

@@ -170,6 +170,4 @@ def _note_status(connection: Connection, topic: str, payload: bytes, known: dict
         text = json.dumps(json.loads(payload), ensure_ascii=False)
     except (ValueError, RecursionError):
         return
-    connection.execute(
-        update(agents).where(agents.c.agent_id == agent_id).values(status=text, last_seen_ms=at_ms)
-    )
+    connection.execute(update(agents).where(agents.c.agent_id == agent_id).values(status=text, last_seen_ms=at_ms))

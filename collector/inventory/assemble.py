@@ -113,9 +113,7 @@ def _weights(name: str) -> GwpSet:
         raise EmitraceError("GWP set", str(error), "Name one of the sets.") from error
 
 
-def _line(
-    fact: SourceFacts, gas: str, rows: Sequence[HourRow], from_ms: int, to_ms: int, weights: GwpSet
-) -> _Line:
+def _line(fact: SourceFacts, gas: str, rows: Sequence[HourRow], from_ms: int, to_ms: int, weights: GwpSet) -> _Line:
     mass = sum(row.mass_mg for row in rows)
     weighed = species(gas, Method(fact.method), weights)
     parts = of_series(rows)

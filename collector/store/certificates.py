@@ -55,9 +55,7 @@ def add_certificate(connection: Connection, certificate: Certificate, at_ms: int
 def all_certificates(connection: Connection) -> tuple[StoredCertificate, ...]:
     """Every certificate, in the order of entry."""
     rows = connection.execute(select(certificates).order_by(certificates.c.leaf))
-    return tuple(
-        StoredCertificate(decode_certificate(row.bytes), row.digest, row.leaf, row.known_ms) for row in rows
-    )
+    return tuple(StoredCertificate(decode_certificate(row.bytes), row.digest, row.leaf, row.known_ms) for row in rows)
 
 
 def known_certificates(connection: Connection) -> tuple[Known, ...]:

@@ -99,9 +99,7 @@ def read_inventory(connection: Connection, version: int | None = None) -> Stored
     if row is None:
         subject = "inventory" if version is None else f"inventory version {version}"
         raise EmitraceError(subject, "there is none", "Build one with emitrace-collector inventory build.")
-    return StoredInventory(
-        row.id, decode_inventory(row.document), row.digest, row.built_ms, row.sealed_ms, row.leaf
-    )
+    return StoredInventory(row.id, decode_inventory(row.document), row.digest, row.built_ms, row.sealed_ms, row.leaf)
 
 
 def all_versions(connection: Connection) -> list[StoredInventory]:

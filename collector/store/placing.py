@@ -132,15 +132,11 @@ class Placer:
                 )
             )  # fmt: skip
 
-    def _advance(
-        self, stream: tuple[str, bytes], contiguous: int, head: bytes, fresh: dict[bytes, StreamItem]
-    ) -> None:
+    def _advance(self, stream: tuple[str, bytes], contiguous: int, head: bytes, fresh: dict[bytes, StreamItem]) -> None:
         """Read into the books every item that is now in order; step over what a tombstone stands for."""
         agent_id, stream_id = stream
         while True:
-            following = self.connection.execute(
-                select(items).where(*_at(agent_id, stream_id, contiguous + 1))
-            ).first()
+            following = self.connection.execute(select(items).where(*_at(agent_id, stream_id, contiguous + 1))).first()
             if following is None:
                 stone = self._tombstone_over(stream, contiguous + 1)
                 if stone is None:

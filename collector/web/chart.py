@@ -74,7 +74,7 @@ def draw_bars(bars: Sequence[Bar], words: Words, zone: ZoneInfo) -> Chart | None
             "chart.bar", time=instant(bar.from_ms, zone, "%m-%d %H:%M"),
             mass=f"{unit.text(bar.co2e_mg)} {unit.name}", covered=percent(round(bar.covered * 1000), 1000),
         )  # fmt: skip
-        label = instant(bar.from_ms, zone, "%H:%M") if (len(bars) - 1 - place) % 6 == 0 else ""
+        label = instant(bar.from_ms, zone, "%H:%M") if (len(bars) - 1 - place) % 6 == 2 else ""
         rects.append(
             Rect(
                 round(LEFT + slot * place + 3, 1), round(BASE - tall, 1), round(slot - 6, 1), round(tall, 1),

@@ -30,7 +30,7 @@ from protocols.ghg.gwp import co2e_mg, gwp_set, species
 from protocols.plan.model import Method
 
 CHART_HOURS = 24
-RECENT_HOURS = 3
+RECENT_HOURS = 2
 ANSWERED = frozenset({0, 1})
 
 
@@ -123,9 +123,7 @@ def _month(connection: Connection, books: Books, zone: ZoneInfo, now_ms: int) ->
         return None
     profile, _ = load_profile(books.config.settings.inventory.profile)
     begin_ms, end_ms = min(row.from_ms for row in rows), max(row.to_ms for row in rows)
-    return compose_inventory(
-        connection, books.plans, books.origin, begin_ms, end_ms, profile.gwp.default, profile.id
-    )
+    return compose_inventory(connection, books.plans, books.origin, begin_ms, end_ms, profile.gwp.default, profile.id)
 
 
 def _bars(connection: Connection, books: Books, now_ms: int) -> tuple[Bar, ...]:

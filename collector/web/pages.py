@@ -48,9 +48,7 @@ class Pages:
         other = next(language for language in LANGUAGES if language != words.language)
         path = request.url.path if request.method == "GET" else "/"
         session: Session | None = getattr(request.state, "session", None)
-        page = self._templates.get_template(template).render(
-            w=words, other=other, path=path, session=session, **values
-        )
+        page = self._templates.get_template(template).render(w=words, other=other, path=path, session=session, **values)
         response = HTMLResponse(page, status)
         response.headers["Vary"] = "Accept-Language, Cookie"
         if asked in LANGUAGES:
@@ -214,9 +212,8 @@ def _stale(request: Request, pages: Pages) -> Response:
 
 def _gas(name: str) -> Markup:
     """A formula with its digits low: CO2 becomes CO<sub>2</sub>."""
-    return Markup("").join(
-        Markup("<sub>{}</sub>").format(sign) if sign.isdigit() else escape(sign) for sign in name
-    )
+    signs = (Markup("<sub>{}</sub>").format(sign) if sign.isdigit() else escape(sign) for sign in name)
+    return Markup("<span>{}</span>").format(Markup("").join(signs))
 
 
 def _count(number: int) -> str:

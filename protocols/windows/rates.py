@@ -25,6 +25,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 UG_PER_MS = 2500.0 / 9.0
 """1 kg/h in micrograms per millisecond: 1e9 / 3.6e6."""
+MOST_KG_PER_H = 1.0e8
+"""A rate beyond this is no emission but a garbled word; it also keeps every sum of a window inside int64."""
 SQRT3 = 1.7320508075688772
 SQRT12 = 3.4641016151377544
 
@@ -136,9 +138,9 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
         series.fraction_is_dry,
     )
     rate = mass_rate_kg_per_h(*state_of_gas)
-    valid &= np.isfinite(rate)  # no gas can be in such a state: operating, but not measured
+    valid &= np.abs(rate) <= MOST_KG_PER_H  # NaN (no gas can be in such a state) or garbled: operating, not measured
     lengths = stretches.length_ms
-    ug = to_int64(np.where(valid, rate * lengths * UG_PER_MS, 0.0))
+    ug = to_int64(np.asarray(np.where(valid, rate, 0.0) * lengths * UG_PER_MS, dtype=np.float64))
     mass = np.array([half_even(int(v), 1000) for v in sum_by_group(ug, stretches.group)], dtype=np.int64)
     measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
     slopes = sensitivities(*state_of_gas)
@@ -215,15 +217,21 @@ def _uncertainty(
     used = [(n, p) for n, p in zip(names, points, strict=True) if p is not None]
     for (name, position), index in zip(used, active, strict=True):
         point = held[position].point
-        weight = np.abs(slopes[name]) * stretches.length_ms * UG_PER_MS
+        slope = np.abs(slopes[name])
         level = np.abs(columns[position])
         limit = level * (point.mpe_percent_of_reading / 100.0) + point.mpe_absolute
-        ug = to_int64(np.where(valid, weight * limit / SQRT3, 0.0))
+        ug = _amount(slope * limit / SQRT3, valid, stretches)
         cause = _cause_of(series, held, points, position)
         shared[:, cause] = shared[:, cause] + sum_by_group(ug, stretches.group) / 1000.0
-        draws = to_int64(np.where(valid, weight * level * (point.repeatability_percent / 100.0), 0.0))
+        draws = _amount(slope * level * (point.repeatability_percent / 100.0), valid, stretches)
         independent = independent + _squares(draws, index, stretches)
     return shared, independent
+
+
+def _amount(rate: Float64, valid: Mask, stretches: _Stretches) -> Int64:
+    """A rate [kg/h], at most the greatest that is believed, over each stretch. [ug]"""
+    bounded = np.minimum(np.where(valid, rate, 0.0), MOST_KG_PER_H)
+    return to_int64(np.asarray(bounded * stretches.length_ms * UG_PER_MS, dtype=np.float64))
 
 
 def _cause_of(series: CemsSeries, held: dict[int, Held], points: list[int | None], position: int) -> int:

@@ -40,11 +40,12 @@ def run_demo(for_s: int | None = None, broker: BrokerChoice = "auto", keep: Path
     int
         Exit code: 0 fine, 1 something differs, 3 something could not run.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     children: list[Child] = []
     with ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emitrace-demo-")))
-        stack.callback(chain.stop, children)
+        stack.callback(_end, children)
         try:
             running = chain.start(folder.resolve(), broker, children, say)
             say(f"\ndashboard   {running.site.address}")
@@ -69,6 +70,13 @@ def watch(running: Chain, for_s: int | None) -> None:
         time.sleep(max(0.0, min(PROGRESS_S, ends - time.monotonic())))
         running.must_live()
         say(books.progress(running.dashboard, running.agent.fingerprint).line(time.monotonic() - began))
+
+
+def _end(children: list[Child]) -> None:
+    """End all children in order; a second Ctrl-C does not leave any behind."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    chain.stop(children)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

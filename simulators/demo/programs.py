@@ -48,16 +48,19 @@ def ask(program: str, *arguments: str | Path, accepted: tuple[int, ...] = (0,), 
 
 
 def run(program: str, *arguments: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run one of our programs to its end, whatever its exit code."""
-    return subprocess.run(
-        command_line(program, *arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_s,
-        stdin=subprocess.DEVNULL,
-        env=environment(),
-    )
+    """Run one of our programs to its end, whatever its exit code; DemoError where it does not end in time."""
+    try:
+        return subprocess.run(
+            command_line(program, *arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired as late:
+        raise DemoError(f"{program} {' '.join(map(str, arguments))}: did not end within {timeout_s:g} s") from late
 
 
 @dataclass

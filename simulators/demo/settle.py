@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +53,7 @@ def settle(chain: Chain, say: Say) -> int:
     findings = Findings(say)
     against_truth(chain, findings)
     all_slots(chain, findings)
+    ledger(chain, findings)
     recomputed(chain, findings)
     bundle(chain, findings)
     if findings.faults:
@@ -103,6 +105,25 @@ def all_slots(chain: Chain, findings: Findings) -> None:
     findings.check(not found.unaccounted, told)
 
 
+def ledger(chain: Chain, findings: Findings) -> None:
+    """The hours hold what the windows hold, split by the calibration status of the instruments."""
+    wait_for(lambda: not chain.dashboard.get("hours")["dirty"], 60, "the hours to be made", [chain.child("collector")])
+    by_windows: Counter[tuple[str, str]] = Counter()
+    for row in books.windows(chain.dashboard, chain.agent.fingerprint):
+        by_windows[row.source, row.gas] += row.mass_mg
+    by_hours: Counter[tuple[str, str]] = Counter()
+    apart = 0
+    findings.say("\nhours, by calibration status of the instruments")
+    for row in chain.dashboard.get("hours")["hours"]:
+        by_hours[row["source"], row["gas"]] += int(row["mass_mg"]) - int(row["added_mg"])
+        parts = {status: int(mass) for status, mass in row["status_mg"].items() if int(mass)}
+        told = ", ".join(f"{mass / 1000:.3f} g {status}" for status, mass in parts.items())
+        findings.say(f"  {row['source']:14}{row['gas']:5}{told}")
+        apart += sum(parts.values()) != int(row["mass_mg"])
+    findings.check(apart == 0, "the parts add up to each row, to the milligram")
+    findings.check(by_hours == by_windows, "hours and windows hold the same measured mass, to the milligram")
+
+
 def recomputed(chain: Chain, findings: Findings) -> None:
     """Recomputed from raw words, the collector finds what the edge stated."""
     now = books.progress(chain.dashboard, chain.agent.fingerprint)
@@ -128,8 +149,8 @@ def verdict(findings: Findings, path: Path, trust: list[str], expected: int, how
     """One run of the verifier."""
     done = run("emitrace-verify", path, *trust, timeout_s=300)
     said = (done.stdout + done.stderr).strip()
-    last = said.splitlines()[-1] if said else "nothing"
-    told = f"emitrace-verify {how}: exit {done.returncode}, expected {expected}: {last}"
+    first = said.splitlines()[0] if said else "it said nothing"
+    told = f"emitrace-verify {how}: exit {done.returncode}, expected {expected}: {first}"
     findings.check(done.returncode == expected, told)
 
 

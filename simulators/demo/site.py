@@ -18,7 +18,7 @@ ADMINISTRATOR = "admin"
 PLAN = "demo-plan.toml"
 WINDOW_S = 5
 BATCH_S = 10
-OVERDUE = "em-2"
+OVERDUE = "stack-flow"
 WITHOUT = "em-3"
 
 

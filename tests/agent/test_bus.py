@@ -33,7 +33,7 @@ async def bus(endpoint: Endpoint) -> AsyncIterator[Bus]:
 
 async def reconnected(bus: Bus) -> None:
     async with asyncio.timeout(5):
-        while not bus.connected:  # noqa: ASYNC110 - the bus offers no event for it
+        while not bus.connected:
             await asyncio.sleep(0.01)
 
 
@@ -175,7 +175,7 @@ async def test_a_cut_connection_comes_back(bus: Bus, endpoint: Endpoint) -> None
     """While the endpoint is away requests are disconnected at once; when it is back they are answered."""
     await endpoint.stop()
     async with asyncio.timeout(2):
-        while bus.connected:  # noqa: ASYNC110 - the bus offers no event for it
+        while bus.connected:
             await asyncio.sleep(0.01)
     began = time.monotonic()
     away = await bus.read(1, 3, 0, 2)

@@ -42,7 +42,8 @@ def standing(sequence: int = 1, *, clean: bool = False) -> Standing:
 
 
 def item(sequence: int, data: bytes = b"data") -> SealedItem:
-    return SealedItem(sequence, ItemKind.BATCH, data, bytes([sequence]) * 32, 1_000 * sequence, 1_000 * sequence + 1_000)
+    begin_ms = 1_000 * sequence
+    return SealedItem(sequence, ItemKind.BATCH, data, bytes([sequence]) * 32, begin_ms, begin_ms + 1_000)
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_a_newer_format_is_refused_not_moved(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("pragma user_version = 99")
-    with pytest.raises(OutboxError, match="format 99.*newer agent"):
+    with pytest.raises(OutboxError, match=r"format 99.*newer agent"):
         open_outbox(path, 1)
 
     assert path.exists()

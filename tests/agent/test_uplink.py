@@ -121,6 +121,7 @@ async def rig(mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFix
         peer = Peer(client, collector)
         tasks = [asyncio.create_task(peer.listen()), asyncio.create_task(uplink.run())]
         yield Rig(uplink, writer, peer, mosquitto, caplog, connected)
+        uplink.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -258,6 +259,7 @@ async def test_a_wrong_password_is_tried_again_without_haste(
     )
     task = asyncio.create_task(uplink.run())
     await until(lambda: len(connected) >= 2, "two tries")
+    uplink.close()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await writer.close()

@@ -32,7 +32,16 @@ from protocols.plan.document import open_document
 from protocols.wire.keys import PUBLIC_BYTES, fingerprint
 from protocols.wire.limits import DOCUMENT_BYTES
 
-REFUSALS = (EmitraceError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError, AssertionError)
+REFUSALS = (
+    EmitraceError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    AssertionError,
+)
 """What readers raise on bytes that mean nothing; each becomes a finding."""
 
 _SMALL = 1 << 20

@@ -93,7 +93,9 @@ class Site:
         """The agent's id."""
         return agent_of(self.agent_key)
 
-    def make(self, *, minutes: int = 5, dropped: int | None = 2, change: Callable[[Batch], Batch] | None = None) -> Site:
+    def make(
+        self, *, minutes: int = 5, dropped: int | None = 2, change: Callable[[Batch], Batch] | None = None
+    ) -> Site:
         """Plan, one batch a minute from ten minutes before the hour's end, and a tombstone for one of them.
 
         ``change`` makes an agent that signs something other than its words give.
@@ -145,7 +147,8 @@ class Site:
         known = ((parse_certificates(CERTIFICATE, "certificate.toml")[0], 2),)
         batches = [item for item, _ in self.items if isinstance(item, Batch)]
         spans = [WindowSpan(self.plan, batch.windows) for batch in batches]
-        hours = assemble(self.agent, spans, rule_profile.hour_rule, known, len(self.leaves))
+        rows = assemble(self.agent, spans, rule_profile.hour_rule, known, len(self.leaves))
+        hours = [row for row in rows if row.from_ms < HOUR + 3_600_000]
         pinned = Pinned(
             agent_of(self.collector_key), len(self.leaves), (self.plan.digest.hex(),),
             (hashlib.sha256(certificate).hexdigest(),), "AR6", rule_profile.id, rule_profile.version, digest.hex(),

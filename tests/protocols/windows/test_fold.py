@@ -121,6 +121,25 @@ def test_an_unknown_code_and_a_nan_are_missing() -> None:
     assert 10 == next(s.count for s in folded.slots if s.point == 6 and s.fate == Fate.NOT_AVAILABLE)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=5, max_size=5))
+def test_no_word_a_register_can_hold_breaks_the_fold(words: list[int]) -> None:
+    """Garbled but finite floats are operating time that is not measured, never an error and never a mass."""
+    names = ("flow", "temperature", "pressure", "water", "co2")
+
+    def garbled(request: ReadRequest, slot: int, due_ms: int) -> tuple[int, Mapping[str, int]] | Fate:
+        told = steady(due_ms + 20)
+        if due_ms >= START + 30_000:
+            told |= {f"stack-1.{name}": word for name, word in zip(names, words, strict=True)}
+        return 20, told
+
+    low, high = START, START + 60_000
+    folded = fold(BOUND, initial_state(BOUND, low), sample(BOUND, low, high, garbled), (), low, high)
+    most = 1e8 / 3600 * 5 * 1e6  # mg in a window at the greatest rate that is believed
+
+    assert all(abs(w.mass_mg) <= most + 1 for w in of(folded.windows, "stack"))
+
+
 def test_no_value_is_held_across_a_start_of_the_agent() -> None:
     """A start event ends every hold; the state carried on has none from before it."""
     start = Event(EventKind.AGENT_START, START + 30_000)

@@ -187,12 +187,13 @@ def batches(draw: st.DrawFn) -> Batch:
     )  # fmt: skip
 
 
-_tombstones = st.builds(
-    lambda stream, sequence, previous, edges, digest, times, why: Tombstone(
-        stream, sequence, previous, *sorted(edges), digest, *sorted(times), why
-    ),
-    _stream, _u63, _digest, st.tuples(_u63, _u63), _digest, st.tuples(_time, _time), _text,
-)  # fmt: skip
+@st.composite
+def _tombstones(draw: st.DrawFn) -> Tombstone:
+    first, last = sorted((draw(_u63), draw(_u63)))
+    from_ms, to_ms = sorted((draw(_time), draw(_time)))
+    return Tombstone(draw(_stream), draw(_u63), draw(_digest), first, last, draw(_digest), from_ms, to_ms, draw(_text))
+
+
 items: st.SearchStrategy[StreamItem] = st.one_of(
-    batches(), st.builds(PlanItem, _stream, _u63, _digest, st.binary(max_size=99)), _tombstones
+    batches(), st.builds(PlanItem, _stream, _u63, _digest, st.binary(max_size=99)), _tombstones()
 )

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agent import __main__ as program
+from agent.clock import KernelClock
+from agent.commands import app
+from agent.log import keep_secret, line, start_logging
+from agent.service import serve
+from protocols.wire.keys import fingerprint
+from tests.agent.rig import Endpoint, write_agent
+from tests.services import free_port
+
+COMMANDS = ["run", "check-config", "key", "plan", "status", "outbox"]
+WEB = {"fastapi", "starlette", "uvicorn", "jinja2", "sqlalchemy"}
+
+
+def invoke(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    """A technician can ask each command what it does."""
+    code, said = invoke(command, "--help")
+
+    assert 0 == code
+    assert "--config" in said
+
+
+def test_check_config_prints_what_holds(tmp_path: Path) -> None:
+    """Plan digest, buses, broker and fingerprints, without touching the state folder."""
+    config = write_agent(tmp_path, 5020, 1883, collector="c" * 64)
+    code, said = invoke("check-config", "--config", config.file)
+
+    assert 0 == code
+    assert "bus         line-a at 127.0.0.1:5020, timeout 0.2 s" in said
+    assert f"collector   {'c' * 64}" in said
+    assert not config.state_dir.exists()
+
+
+def test_a_configuration_error_is_told_on_stderr_with_exit_code_2(tmp_path: Path) -> None:
+    """What, where, what was seen; no traceback."""
+    config = write_agent(tmp_path, 5020, 1883)
+    config.file.write_text(config.file.read_text().replace("port = 5020", "port = 70000"))
+    code, said = invoke("check-config", "--config", config.file)
+
+    assert 2 == code
+    assert "buses.line-a.port: 70000" in said
+    assert "Traceback" not in said
+
+
+def test_the_key_is_made_once(tmp_path: Path) -> None:
+    """The first call makes it, readable by its owner only; later calls print the same."""
+    config = write_agent(tmp_path, 5020, 1883)
+    config.key_file.unlink()
+    first, second = invoke("key", "--config", config.file), invoke("key", "--config", config.file)
+    public = bytes.fromhex(first[1].split()[2])
+
+    assert (0, 0) == (first[0], second[0])
+    assert first[1] == second[1]
+    assert fingerprint(public) in first[1]
+    assert 0o600 == config.key_file.stat().st_mode & 0o777
+
+
+def test_the_read_plan_is_printed(tmp_path: Path) -> None:
+    """Each request with its points."""
+    code, said = invoke("plan", "--config", write_agent(tmp_path, 5020, 1883).file)
+
+    assert 0 == code
+    assert "registers 52-73" in said
+    assert "em-1.energy" in said
+
+
+async def test_status_and_outbox_are_read_beside_a_running_agent(tmp_path: Path) -> None:
+    """JSON for machines; exit 0 while it runs and 1 when it does not."""
+    meter = await Endpoint().start()
+    config = write_agent(tmp_path, meter.port, free_port())
+    assert 1 == (await asyncio.to_thread(invoke, "status", "--json", "--config", config.file))[0]
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(config, KernelClock(), stop))
+    async with asyncio.timeout(15):
+        while True:
+            code, said = await asyncio.to_thread(invoke, "status", "--json", "--config", config.file)
+            if code == 0 and json.loads(said).get("sequence", 0) >= 2:
+                break
+            await asyncio.sleep(0.1)
+    told = json.loads(said)
+    listed = json.loads((await asyncio.to_thread(invoke, "outbox", "--json", "--config", config.file))[1])
+    stop.set()
+    await task
+    await meter.stop()
+
+    assert ("running", "disconnected", told["sequence"] + 1) == (told["phase"], told["broker"], told["backlog_items"])
+    assert ["batch", "batch", "plan"] == [row["kind"] for row in listed][-3:]
+    assert 1 == (await asyncio.to_thread(invoke, "status", "--config", config.file))[0]
+
+
+WITHOUT = """
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Without())
+from agent.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("library", sorted(program.EXTRA))
+def test_a_missing_library_names_the_extra(library: str) -> None:
+    """A base install says what to install, with exit code 3."""
+    ended = subprocess.run([sys.executable, "-c", WITHOUT, library], capture_output=True, text=True, check=False)
+
+    assert 3 == ended.returncode
+    assert f"emitrace-agent: {library}" in ended.stderr
+    assert "pip install 'emitrace[agent]'" in ended.stderr
+
+
+def test_the_running_program_loads_no_web_stack() -> None:
+    """Everything `run` imports, in a fresh interpreter."""
+    code = "import sys, agent.commands; print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert set() == WEB & set(loaded)
+
+
+def test_a_secret_never_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever logs it, and however it got into the line."""
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        start_logging()
+        keep_secret("hunter2hunter2")
+        logging.getLogger("agent.x").info(line("event", password="hunter2hunter2", n=1))
+        logging.getLogger("other").warning("connect %s", "user:hunter2hunter2@host")
+    finally:
+        logging.getLogger().handlers[:], _ = before
+        logging.getLogger().setLevel(before[1])
+    said = capsys.readouterr().err
+
+    assert "event password=*** n=1" in said
+    assert "hunter2hunter2" not in said
+
+
+def test_a_log_line_quotes_what_has_spaces() -> None:
+    """Each field stays one field."""
+    assert "gone why='no route' n=3 empty=''" == line("gone", why="no route", n=3, empty="")

@@ -1,0 +1,87 @@
+"""Encodings of the members, and their schema."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.evidence import layout
+from collector.evidence.container import open_container
+from collector.evidence.layout import (
+    MANIFEST,
+    SIGNATURE,
+    Leaf,
+    Listed,
+    Manifest,
+    decode_leaf,
+    decode_manifest,
+    encode_leaf,
+    encode_manifest,
+    split_sequence,
+)
+from protocols.wire import cbor
+from protocols.wire.cose import open_sealed
+from protocols.wire.errors import WireError
+from tests.collector.evidence.site import Site
+
+pycddl = pytest.importorskip("pycddl", reason="pycddl has wheels for x86-64 only")
+CDDL = (Path(layout.__file__).parent / "bundle.cddl").read_text(encoding="utf-8")
+MADE = Manifest(1, 2, 3, "x", bytes(32), 4, bytes(32), (("ab" * 32, bytes(32)),), (Listed("a", 5, bytes(32)),))
+
+
+def test_a_manifest_comes_back_and_conforms_to_the_schema() -> None:
+    """Both the small one and that of a real bundle; its signature is over its digest."""
+    container = open_container(io.BytesIO(Site().make(minutes=1, dropped=None).bundle()))
+    real = container.content(MANIFEST, 10**6)
+
+    assert MADE == decode_manifest(encode_manifest(MADE))
+    assert real == encode_manifest(decode_manifest(real))
+    for data in (encode_manifest(MADE), real):
+        pycddl.Schema(f"start = manifest\n{CDDL}").validate_cbor(data)
+    payload = open_sealed(container.content(SIGNATURE, 1000)).payload
+    pycddl.Schema(f"start = manifest-digest\n{CDDL}").validate_cbor(cbor.encode(payload))
+
+
+_wrong = st.recursive(
+    st.integers(-(2**64), 2**64 - 1) | st.binary(max_size=33) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.integers(0, 9), inner, max_size=9),
+    max_leaves=15,
+).map(cbor.encode)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80) | _wrong)
+def test_rubbish_is_refused(data: bytes) -> None:
+    """A manifest or leaf that is none raises WireError and nothing else."""
+    with pytest.raises(WireError):
+        decode_manifest(data)
+    with pytest.raises(WireError):
+        decode_leaf(data)
+
+
+def test_a_leaf_comes_back() -> None:
+    """Kind, id and digest."""
+    assert Leaf("item", "a/b/1", bytes(32)) == decode_leaf(encode_leaf(Leaf("item", "a/b/1", bytes(32))))
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 50))
+def test_a_sequence_is_split_whatever_the_chunks(parts: list[bytes], step: int) -> None:
+    """Items are found across the borders of chunks, with their offsets."""
+    encoded = [cbor.encode(part) for part in parts]
+    whole = b"".join(encoded)
+    chunks = iter([whole[at : at + step] for at in range(0, len(whole), step)])
+    found = list(split_sequence(chunks, 100))
+
+    assert encoded == [data for _, data in found]
+    assert all(whole[at : at + len(data)] == data for at, data in found)
+
+
+@pytest.mark.parametrize("data", [b"\x82\x01", b"\x01\xff", b"\x5a\x00\x0f\xff\xff" + bytes(500)])
+def test_a_sequence_that_breaks_off_is_refused(data: bytes) -> None:
+    """Cut items, reserved lengths and items beyond the bound."""
+    with pytest.raises(WireError):
+        list(split_sequence(iter([data[:3], data[3:]]), 100))

@@ -23,7 +23,7 @@ from calibration.status import Known, timeline, worst
 from collector.hours.cells import cell_of
 from collector.hours.model import HourRow
 from collector.hours.sources import instruments_of
-from protocols.exact import half_even
+from protocols.exact import half_even, sum_exact
 from protocols.ghg.uncertainty import Parts, across, combine, scaled
 from protocols.plan.bound import BoundPlan, BoundSource, Cause
 from protocols.records import Window
@@ -137,7 +137,7 @@ def _series_facts(source: BoundSource, window: Window) -> tuple[tuple[Cause, ...
 def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRule) -> HourRow:
     from_ms, to_ms, source, gas = key
     parts = sorted(row.parts, key=lambda p: (p.window.from_ms, p.window.input))
-    mass = sum(p.window.mass_mg for p in parts)
+    mass = sum_exact(p.window.mass_mg for p in parts)
     operating, measured, stopped, status_ms = _times(row.source, parts)
     method, numerator, denominator = _scaling(row.source, operating, measured, stopped, rule)
     total = half_even(mass * numerator, denominator)
@@ -147,7 +147,7 @@ def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRul
     u = scaled(_uncertainty(parts), numerator / denominator)
     return HourRow(
         agent=agent, source=source, gas=gas, from_ms=from_ms, to_ms=to_ms, mass_mg=total, added_mg=added,
-        activity=sum(p.sign * p.window.activity for p in parts),
+        activity=sum_exact(p.sign * p.window.activity for p in parts),
         operating_ms=operating, measured_ms=measured, stopped_ms=stopped, method=method,
         status_mg=_status_mass(parts, numerator, denominator), status_ms=status_ms,
         u_independent=u.independent, u_shared=tuple(sorted(u.shared.items())),
@@ -175,14 +175,14 @@ def _times(source: BoundSource, parts: Sequence[_Part]) -> tuple[int, int, int, 
         for part in parts:
             by_status[part.status] += part.window.measured_ms + part.window.stopped_ms
         return (
-            sum(p.window.operating_ms for p in parts),
-            sum(p.window.measured_ms for p in parts),
-            sum(p.window.stopped_ms for p in parts),
+            sum_exact(p.window.operating_ms for p in parts),
+            sum_exact(p.window.measured_ms for p in parts),
+            sum_exact(p.window.stopped_ms for p in parts),
             _ordered(by_status),
         )
     for part, from_ms, to_ms in _common(parts, _inputs_of_gas(source, parts[0].window.gas)):
         by_status[part.status] += to_ms - from_ms
-    measured = sum(by_status.values())
+    measured = sum_exact(by_status.values())
     return measured, measured, 0, _ordered(by_status)
 
 

@@ -19,8 +19,9 @@ from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper
 from collector.log import line
 from collector.store import quarantine
+from collector.store.acks import ack_of, missing_ranges
 from collector.store.agents import Agent, all_agents
-from collector.store.placing import Arrival, Outcome, Placer, ReadStored, ack_of, missing_ranges
+from collector.store.placing import Arrival, Outcome, Placer, ReadStored
 from collector.store.schema import agents, streams
 from protocols.records import Ack, Resend, StreamItem
 from protocols.wire import topics

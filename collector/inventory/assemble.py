@@ -16,7 +16,7 @@ from collector.hours.sources import SourceFacts
 from collector.inventory.model import Inventory, InventoryRow, Pinned, Total
 from collector.inventory.uncertainty import of_series
 from protocols.errors import EmitraceError
-from protocols.exact import half_even
+from protocols.exact import half_even, sum_exact
 from protocols.ghg.gwp import GwpError, GwpSet, co2e_mg, gwp_set, species
 from protocols.ghg.uncertainty import Parts, across, scaled
 from protocols.plan.model import Method
@@ -87,8 +87,8 @@ def assemble_inventory(
         by_source=_totals(lines, lambda row: f"{row.agent}/{row.source}"),
         by_category=_totals(lines, lambda row: str(row.category)),
         total=_total("all", lines, with_mass=False),
-        covered_ms=sum(line.row.covered_ms for line in lines),
-        expected_ms=sum(line.row.period_ms for line in lines),
+        covered_ms=sum_exact(line.row.covered_ms for line in lines),
+        expected_ms=sum_exact(line.row.period_ms for line in lines),
         status_co2e_mg=_status_co2e([line.row for line in lines]),
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def _weights(name: str) -> GwpSet:
 
 
 def _line(fact: SourceFacts, gas: str, rows: Sequence[HourRow], from_ms: int, to_ms: int, weights: GwpSet) -> _Line:
-    mass = sum(row.mass_mg for row in rows)
+    mass = sum_exact(row.mass_mg for row in rows)
     weighed = species(gas, Method(fact.method), weights)
     parts = of_series(rows)
     in_co2e = scaled(parts, float(weights.potential(weighed).exact))
@@ -122,8 +122,8 @@ def _line(fact: SourceFacts, gas: str, rows: Sequence[HourRow], from_ms: int, to
         InventoryRow(
             agent=fact.agent, source=fact.source, name_zh=fact.name_zh, name_en=fact.name_en,
             category=fact.category, method=fact.method, gas=gas, gwp_record=weighed,
-            mass_mg=mass, added_mg=sum(row.added_mg for row in rows), co2e_mg=co2e_mg(mass, weighed, weights),
-            covered_ms=sum(row.measured_ms + row.stopped_ms for row in rows), period_ms=to_ms - from_ms,
+            mass_mg=mass, added_mg=sum_exact(row.added_mg for row in rows), co2e_mg=co2e_mg(mass, weighed, weights),
+            covered_ms=sum_exact(row.measured_ms + row.stopped_ms for row in rows), period_ms=to_ms - from_ms,
             methods=_sums((row.method, 1) for row in rows),
             status_mg=_sums(pair for row in rows for pair in row.status_mg),
             status_ms=_sums(pair for row in rows for pair in row.status_ms),
@@ -143,8 +143,8 @@ def _sums(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 def _total(key: str, lines: Sequence[_Line], *, with_mass: bool) -> Total:
     return Total(
         key,
-        sum(line.row.mass_mg for line in lines) if with_mass else None,
-        sum(line.row.co2e_mg for line in lines),
+        sum_exact(line.row.mass_mg for line in lines) if with_mass else None,
+        sum_exact(line.row.co2e_mg for line in lines),
         across(line.parts for line in lines).standard,
     )
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from collector.hours.cells import cell_of
 from collector.store import quarantine
+from collector.store.acks import ack_of
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, windows
@@ -156,6 +157,7 @@ class Placer:
                     self.connection, topic, agent_id, Reason.CHAIN.value, _broken(item, head), following.bytes,
                     following.received_ms,
                 )  # fmt: skip
+                self._give_back(following.id)
                 break
             state = self._read_in(agent_id, following.id, item, following.bytes, following.received_ms)
             self.connection.execute(update(items).where(items.c.id == following.id).values(state=state))
@@ -165,6 +167,11 @@ class Placer:
             .where(streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
             .values(contiguous=contiguous, head=head)
         )
+
+    def _give_back(self, key: int) -> None:
+        """Free the place of an item that waited ahead and does not follow; its bytes are in the quarantine."""
+        self.connection.execute(delete(tombstones).where(tombstones.c.item == key))
+        self.connection.execute(delete(items).where(items.c.id == key))
 
     def _tombstone_over(self, stream: tuple[str, bytes], sequence: int) -> tuple[int, bytes] | None:
         row = self.connection.execute(
@@ -254,47 +261,6 @@ def mark_dirty(connection: Connection, agent_id: str, cells: set[tuple[int, int]
             ),
             rows,
         )
-
-
-def ack_of(connection: Connection, agent_id: str, stream_id: bytes) -> Ack:
-    """What is committed of a stream."""
-    place = (items.c.agent_id == agent_id, items.c.stream_id == stream_id)
-    contiguous = connection.scalar(
-        select(streams.c.contiguous).where(streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
-    )
-    standing = -1 if contiguous is None else int(contiguous)
-    ahead = connection.scalars(
-        select(items.c.sequence).where(*place, items.c.sequence > standing).order_by(items.c.sequence)
-    )
-    return Ack(stream_id, standing, ranges_of(ahead.all()))
-
-
-def missing_ranges(ack: Ack, most: int) -> tuple[tuple[int, int], ...]:
-    """The gaps behind which stored items wait, lowest first, at most ``most`` ranges."""
-    gaps: list[tuple[int, int]] = []
-    expected = ack.contiguous + 1
-    for first, last in ack.beyond:
-        if first > expected:
-            gaps.append((expected, first - 1))
-        expected = last + 1
-    return tuple(gaps[:most])
-
-
-def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Ascending numbers as closed ranges."""
-    ranges: list[tuple[int, int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][1] + 1 == number:
-            ranges[-1] = (ranges[-1][0], number)
-        else:
-            ranges.append((number, number))
-    return tuple(ranges)
-
-
-def count_items(connection: Connection) -> dict[str, int]:
-    """How many items are in each state."""
-    rows = connection.execute(select(items.c.state, func.count()).group_by(items.c.state))
-    return {state: int(count) for state, count in rows}
 
 
 def _at(agent_id: str, stream_id: bytes, sequence: int) -> tuple[ColumnElement[bool], ...]:

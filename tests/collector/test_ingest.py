@@ -11,9 +11,9 @@ from collector.books import Books
 from collector.ingest.worker import commit_group
 from collector.recompute import Recomputer
 from collector.store import quarantine
+from collector.store.acks import missing_ranges
 from collector.store.comparisons import Verdicts, differing, verdicts
 from collector.store.log import read_frontier, tree_size
-from collector.store.placing import missing_ranges
 from collector.store.schema import items, leaves, slots, windows
 from protocols.plan.document import encode_document
 from protocols.records import Ack, ItemKind, PlanItem
@@ -111,6 +111,22 @@ def test_a_broken_chain_is_quarantined_and_the_stream_goes_on(books: Books, regi
     ack = ingest(edge, 2)
 
     assert ({"chain": 1}, Ack(edge.stream_id, 2)) == (reasons(books), ack)
+
+
+def test_an_item_ahead_that_does_not_follow_gives_its_place_back(
+    books: Books, register: Register, ingest: Ingest
+) -> None:
+    """Found out when the gap closes: it goes to the quarantine, is missing again, and the right one is taken."""
+    edge = stream(2)
+    register(edge)
+    false = seal_item(replace(edge.batches[1], previous=b"\x09" * 32), edge.key)
+    commit_group(books, [(topics.up(edge.agent_id, ItemKind.BATCH), false)], 1)
+
+    closed = ingest(edge, 0, 1)
+    ack = ingest(edge, 2)
+
+    assert (Ack(edge.stream_id, 1), Ack(edge.stream_id, 2)) == (closed, ack)
+    assert ({"chain": 1}, 3) == (reasons(books), counted(books)[0])
 
 
 def test_the_same_number_with_other_bytes_is_a_conflict(books: Books, register: Register, ingest: Ingest) -> None:

@@ -198,7 +198,9 @@ def test_splitting_a_span_at_window_edges_changes_nothing_to_the_bit(data: st.Da
     events = (Event(EventKind.AGENT_START, START + 47_300),) if data.draw(st.booleans()) else ()
     whole = fold(BOUND, initial_state(BOUND, low), sample(BOUND, low, high, noisy), events, low, high)
     cuts = sorted(data.draw(st.sets(st.integers(1, 23), max_size=4)))
-    state, windows, slots = initial_state(BOUND, low), [], {}
+    state = initial_state(BOUND, low)
+    windows: list[Window] = []
+    slots: dict[tuple[int, int], int] = {}
     for a, b in zip([0, *cuts], [*cuts, 24], strict=True):
         span = (START + a * 5_000, START + b * 5_000)
         own = tuple(e for e in events if span[0] <= e.at_ms < span[1])

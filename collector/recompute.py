@@ -19,8 +19,8 @@ from collector.store.comparisons import dropped_between, keep_comparison, predec
 from collector.store.hours import refresh_hours
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
-from protocols.records import Batch, EventKind, FoldState
-from protocols.windows.fold import migrate, recompute
+from protocols.records import Batch, FoldState
+from protocols.windows.recompute import discontinuity, recompute
 from protocols.wire.codec import read_item
 
 GROUP = 50
@@ -86,23 +86,15 @@ class Recomputer:
     def _continuity(self, connection: Connection, row: Row[Any], batch: Batch, plan: BoundPlan) -> list[str]:
         """Opening state and span must continue what the batch before yielded; across a tombstone they cannot."""
         before = self._before(connection, row)
-        if before is None or any(event.kind is EventKind.NEW_STREAM for event in batch.events):
+        if before is None or dropped_between(
+            connection, row.agent_id, row.stream_id, before.sequence + 1, row.sequence - 1
+        ):
             return []
-        if dropped_between(connection, row.agent_id, row.stream_id, before.sequence + 1, row.sequence - 1):
-            return []
-        if before.state is None:
+        old = self.books.plans.of(connection, row.agent_id, before.plan)
+        if before.state is None or old is None:
             return [f"batch {before.sequence} before it does not fold, so its opening state cannot be checked"]
-        state = before.state
-        if before.plan != batch.plan:
-            old = self.books.plans.of(connection, row.agent_id, before.plan)
-            if old is None:
-                return []
-            state = migrate(state, old, plan)
-        if state.at_ms != batch.from_ms:
-            return [f"begins at {batch.from_ms}, batch {before.sequence} ended at {state.at_ms}"]
-        if state != batch.opening:
-            return [f"opening state differs from what batch {before.sequence} yields"]
-        return []
+        broken = discontinuity(before.state, old, batch, plan)
+        return [f"{broken} (batch {before.sequence})"] if broken else []
 
     def _before(self, connection: Connection, row: Row[Any]) -> _Closed | None:
         known = self._closed.get((row.agent_id, row.stream_id))

@@ -19,10 +19,10 @@ from fractions import Fraction
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from calibration.status import Known, timeline, worst
+from calibration.status import Known, State, Timeline, timeline, worst
 from collector.hours.cells import cell_of
 from collector.hours.model import HourRow
-from collector.hours.sources import instruments_of
+from collector.hours.sources import instruments_behind, points_of
 from protocols.exact import half_even, sum_exact
 from protocols.ghg.uncertainty import Parts, across, combine, scaled
 from protocols.plan.bound import BoundPlan, BoundSource, Cause
@@ -48,10 +48,10 @@ class WindowSpan:
 
 @dataclass(slots=True)
 class _Part:
-    """One window with the plan it was made under and its source's calibration status."""
+    """One window with the calibration status of the instruments behind it."""
 
     window: Window
-    status: str
+    status: State
     causes: tuple[Cause, ...]
     sign: int
 
@@ -95,7 +95,7 @@ def assemble(
     rows: dict[tuple[int, int, str, str], _Open] = {}
     for span in spans:
         zone = ZoneInfo(span.plan.plan.facility.time_zone)
-        statuses = _source_statuses(span.plan, certificates, as_known_at)
+        status_of = _input_statuses(span.plan, certificates, as_known_at)
         for window in span.windows:
             source = span.plan.sources[window.source]
             cell = cell_of(window.from_ms, zone)
@@ -104,20 +104,24 @@ def assemble(
             if row is None:
                 row = rows[key] = _Open(source)
             causes, sign = _series_facts(source, window)
-            row.parts.append(_Part(window, statuses(window.source, window.from_ms), causes, sign))
+            row.parts.append(_Part(window, status_of(window), causes, sign))
     return tuple(_close(agent, key, rows[key], rule) for key in sorted(rows))
 
 
-def _source_statuses(
+def _input_statuses(
     plan: BoundPlan, certificates: Sequence[Known], as_known_at: int | None
-) -> Callable[[int, int], str]:
-    """Status word of a source (position in the plan) at an instant: that of its worst instrument."""
+) -> Callable[[Window], State]:
+    """Calibration status behind a window: that of the worst instrument its input rests on."""
     zone = plan.plan.facility.time_zone
     lives = {one.id: timeline(one, as_known_at, certificates, zone) for one in plan.plan.instruments}
-    chains = [[lives[one] for one in instruments_of(plan, source)] for source in plan.sources]
+    chains: dict[tuple[int, int, int], list[Timeline]] = {}
 
-    def status(source: int, at_ms: int) -> str:
-        return worst(life.at(at_ms).state for life in chains[source]).value
+    def status(window: Window) -> State:
+        key = (window.source, window.input, window.gas)
+        if key not in chains:
+            points = points_of(plan.sources[window.source], window.input, window.gas)
+            chains[key] = [lives[one] for one in instruments_behind(plan, points)]
+        return worst(life.at(window.from_ms).state for life in chains[key])
 
     return status
 
@@ -173,15 +177,15 @@ def _times(source: BoundSource, parts: Sequence[_Part]) -> tuple[int, int, int, 
     by_status: dict[str, int] = defaultdict(int)
     if not source.counters:
         for part in parts:
-            by_status[part.status] += part.window.measured_ms + part.window.stopped_ms
+            by_status[part.status.value] += part.window.measured_ms + part.window.stopped_ms
         return (
             sum_exact(p.window.operating_ms for p in parts),
             sum_exact(p.window.measured_ms for p in parts),
             sum_exact(p.window.stopped_ms for p in parts),
             _ordered(by_status),
         )
-    for part, from_ms, to_ms in _common(parts, _inputs_of_gas(source, parts[0].window.gas)):
-        by_status[part.status] += to_ms - from_ms
+    for covering, from_ms, to_ms in _common(parts, _inputs_of_gas(source, parts[0].window.gas)):
+        by_status[worst(part.status for part in covering).value] += to_ms - from_ms
     measured = sum_exact(by_status.values())
     return measured, measured, 0, _ordered(by_status)
 
@@ -190,22 +194,20 @@ def _inputs_of_gas(source: BoundSource, gas: int) -> tuple[int, ...]:
     return tuple(series.input for series in source.counters if series.gas == gas)
 
 
-def _common(parts: Sequence[_Part], inputs: Sequence[int]) -> Iterator[tuple[_Part, int, int]]:
-    """Stretches where every input has a window, with the first input's window over each."""
+def _common(parts: Sequence[_Part], inputs: Sequence[int]) -> Iterator[tuple[list[_Part], int, int]]:
+    """Stretches where every input has a window, with the windows over each."""
     edges = sorted({edge for p in parts for edge in (p.window.from_ms, p.window.to_ms)})
     at = {number: [p for p in parts if p.window.input == number] for number in inputs}
     position = dict.fromkeys(inputs, 0)
     for from_ms, to_ms in pairwise(edges):
-        covering: _Part | None = None
+        covering: list[_Part] = []
         for number in inputs:
             series = at[number]
             while position[number] < len(series) and series[position[number]].window.to_ms <= from_ms:
                 position[number] += 1
-            if position[number] == len(series) or series[position[number]].window.from_ms > from_ms:
-                covering = None
-                break
-            covering = covering or series[position[number]]
-        if covering is not None:
+            if position[number] < len(series) and series[position[number]].window.from_ms <= from_ms:
+                covering.append(series[position[number]])
+        if len(covering) == len(inputs):
             yield covering, from_ms, to_ms
 
 
@@ -213,7 +215,7 @@ def _status_mass(parts: Sequence[_Part], numerator: int, denominator: int) -> tu
     """The row's mass per status by cumulative rounding, so that the parts add to the row exactly. [mg]"""
     measured: dict[str, int] = defaultdict(int)
     for part in parts:
-        measured[part.status] += part.window.mass_mg
+        measured[part.status.value] += part.window.mass_mg
     shares: dict[str, int] = {}
     cumulative, rounded = 0, 0
     for status in sorted(measured):

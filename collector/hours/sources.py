@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from protocols.plan.bound import BoundPlan, BoundSource
@@ -22,14 +23,25 @@ class SourceFacts:
     gases: tuple[str, ...]
 
 
-def instruments_of(plan: BoundPlan, source: BoundSource) -> tuple[str, ...]:
-    """Ids of the instruments whose readings enter the source's mass, in the plan's order."""
-    points: set[int] = {series.point for series in source.counters}
-    for series in source.cems:
-        optional = (series.temperature, series.pressure, series.moisture)
-        points |= {series.flow, series.concentration} | {point for point in optional if point is not None}
+def points_of(source: BoundSource, counter_input: int, gas: int) -> frozenset[int]:
+    """Positions of the points behind one input and gas of a source."""
+    points = {one.point for one in source.counters if (one.input, one.gas) == (counter_input, gas)}
+    for one in source.cems:
+        if one.gas == gas:
+            optional = (one.temperature, one.pressure, one.moisture)
+            points |= {one.flow, one.concentration} | {point for point in optional if point is not None}
+    return frozenset(points)
+
+
+def instruments_behind(plan: BoundPlan, points: Iterable[int]) -> tuple[str, ...]:
+    """Ids of the instruments that carry these points, in the plan's order."""
     used = {plan.points[point].instrument for point in points}
     return tuple(plan.plan.instruments[index].id for index in sorted(used))
+
+
+def _all_points(source: BoundSource) -> frozenset[int]:
+    series = {(one.input, one.gas) for one in source.counters} | {(0, one.gas) for one in source.cems}
+    return frozenset().union(*(points_of(source, counter_input, gas) for counter_input, gas in series))
 
 
 def source_facts(agent: str, plan: BoundPlan) -> tuple[SourceFacts, ...]:
@@ -37,7 +49,7 @@ def source_facts(agent: str, plan: BoundPlan) -> tuple[SourceFacts, ...]:
     return tuple(
         SourceFacts(
             agent, bound.id, stated.name.zh, stated.name.en, bound.category, bound.method.value,
-            bound.role.value == "primary", instruments_of(plan, bound), bound.gases,
+            bound.role.value == "primary", instruments_behind(plan, _all_points(bound)), bound.gases,
         )
         for bound, stated in zip(plan.sources, plan.plan.sources, strict=True)
     )  # fmt: skip

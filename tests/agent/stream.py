@@ -10,7 +10,7 @@ from agent.spans import NO_PREVIOUS, SealedItem
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import open_document
 from protocols.records import Batch, FoldState, PlanItem, StreamItem
-from protocols.windows.fold import recompute
+from protocols.windows.recompute import recompute
 from protocols.wire.codec import item_digest, read_item
 
 

@@ -17,12 +17,36 @@ from collector.hours.cells import HOUR_MS, cell_of, cells_between
 from collector.hours.model import HourRow
 from protocols.records import Window
 from tests.collector.edge import START_MS, Edge, stream
+from tests.plans import PLAN as PLAN_TEXT
 from tests.plans import small_plan
 
 RULE = HourRule(Fraction(3, 4))
 PLAN = small_plan(60)
 GRID, STACK = 0, 2
 MINUTE_MS = 60_000
+
+
+SECOND_METER = """
+[[instruments]]
+id = "em-2"
+name = { zh = "电能表二", en = "Electricity meter 2" }
+serial = "E2"
+map = "test-rig"
+bus = "line-a"
+unit = 4
+regime = "mandatory-periodic"
+registers = "primary"
+accuracy = { class = "1", percent_of_reading = 1.0 }
+
+[[points]]
+id = "em-2.energy"
+instrument = "em-2"
+register = "energy"
+scan_class = "meters"
+max_rate = 1000
+max_rate_unit = "kWh/h"
+
+"""
 
 
 def window(source: int, minute: int, mass: int, operating: int = 60_000, measured: int = 60_000, **more: int) -> Window:
@@ -165,3 +189,23 @@ def test_the_order_and_grouping_of_windows_changes_nothing() -> None:
 
     assert one == assemble(edge.agent_id, grouped, RULE, ())
     assert sum(w.mass_mg for w in whole) == sum(row.mass_mg - row.added_mg for row in one)
+
+
+def test_each_input_carries_the_status_of_its_own_meter() -> None:
+    """An overdue second meter marks its own share of the mass; common time counts as the worse of the two."""
+    text = PLAN_TEXT.replace('add = ["em-1.energy"]', 'add = ["em-1.energy", "em-2.energy"]')
+    text = text.replace('[[instruments]]\nid = "gm-1"', SECOND_METER + '[[instruments]]\nid = "gm-1"')
+    plan = small_plan(60, text)
+    causes = tuple(1.0 for _ in plan.sources[GRID].counters[0].causes)
+    windows = [
+        replace(window(GRID, 0, mass), input=number, u_shared=causes)
+        for number, mass in ((0, 700), (1, 300))
+    ]
+    known = [
+        (certificate("em-1", "E1", "2025-06-01", "2027-06-01"), 1),
+        (certificate("em-2", "E2", "2020-06-01", "2021-06-01"), 2),
+    ]
+    (row,) = assemble("a" * 64, [WindowSpan(plan, windows)], RULE, known)
+
+    assert (("in-interval", 700), ("overdue", 300)) == row.status_mg
+    assert (("overdue", MINUTE_MS),) == row.status_ms

@@ -255,7 +255,7 @@ def test_a_wrong_figure_of_the_edge_is_found(books: Books, register: Register, i
         found = {one.sequence: one.differences for one in differing(connection)}
         assert Verdicts(1, 2, 0) == verdicts(connection)
     assert "window stated" in found[2]
-    assert "opening state differs from what batch 2 yields" in found[3]
+    assert "opens with another state than the batch before it yields: point em-1.energy" in found[3]
 
 
 def test_a_new_recomputer_continues_where_the_last_one_ended(books: Books, register: Register, ingest: Ingest) -> None:

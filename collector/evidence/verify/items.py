@@ -15,7 +15,7 @@ from collector.evidence.verify.report import Report, Step
 from collector.evidence.verify.streams import Closed, Stream
 from protocols.errors import EmitraceError
 from protocols.records import Batch, FoldState, ItemKind, PlanItem, StreamItem, Tombstone
-from protocols.windows.fold import recompute
+from protocols.windows.recompute import recompute
 from protocols.wire.codec import item_digest, item_kind, read_item
 from protocols.wire.cose import open_sealed
 from protocols.wire.limits import MESSAGE_BYTES

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from collector.evidence.verify.report import Report, Step
 from protocols.plan.bound import BoundPlan
-from protocols.records import Batch, EventKind, FoldState, StreamItem, Tombstone
-from protocols.windows.fold import migrate
+from protocols.records import Batch, FoldState, StreamItem, Tombstone
+from protocols.windows.recompute import discontinuity
 
 NO_HEAD = bytes(32)
 
@@ -74,17 +74,11 @@ class Stream:
         if self.first_from_ms is None:
             self.first_from_ms = batch.from_ms
         self.last_to_ms = batch.to_ms
-        if bridged or before is None or any(event.kind is EventKind.NEW_STREAM for event in batch.events):
+        if bridged or before is None or before.state is None:
             return
-        if before.state is None:
-            return
-        state = before.state if before.plan.digest == plan.digest else migrate(before.state, before.plan, plan)
-        if state.at_ms != batch.from_ms:
-            seen = f"item {batch.sequence} begins at {batch.from_ms}, item {before.sequence} ended at {state.at_ms}"
-            report.find(Step.STATE, where, seen)
-        elif state != batch.opening:
-            seen = f"item {batch.sequence} opens with another state than item {before.sequence} yields"
-            report.find(Step.STATE, where, f"{seen}: {_first_difference(state, batch.opening, plan)}")
+        broken = discontinuity(before.state, before.plan, batch, plan)
+        if broken:
+            report.find(Step.STATE, where, f"item {batch.sequence} {broken} (item {before.sequence})")
 
     def _passed(self, item: StreamItem, where: str, report: Report) -> bool:
         if any(stone.first <= item.sequence <= stone.last for stone in self.tombstones):
@@ -106,12 +100,3 @@ class Stream:
             )
             report.count("dropped items", stone.last - self.following + 1)
             self.following, self.head, self.bridged = stone.last + 1, stone.last_digest, True
-
-
-def _first_difference(own: FoldState, stated: FoldState, plan: BoundPlan) -> str:
-    if own.at_ms != stated.at_ms:
-        return f"at {stated.at_ms} instead of {own.at_ms}"
-    for point, a, b in zip(plan.points, own.points, stated.points, strict=False):
-        if a != b:
-            return f"point {point.id} {b} instead of {a}"
-    return f"{len(stated.points)} points instead of {len(own.points)}"

@@ -24,7 +24,7 @@ from collector.store.agents import all_agents
 from collector.store.certificates import all_certificates
 from collector.store.hours import read_hours, refresh_hours
 from collector.store.inventories import all_versions, compose_inventory
-from collector.store.schema import items, leaves, plans, windows
+from collector.store.schema import items, leaves, plans, tombstones, windows
 from protocols.errors import EmitraceError
 
 DAY_MS = 24 * HOUR_MS
@@ -113,6 +113,8 @@ def _places(connection: Connection, agent_id: str, from_ms: int, to_ms: int) -> 
         .where(items.c.agent_id == agent_id, items.c.state.in_(("placed", "refused")))
         .order_by(items.c.stream_id, items.c.sequence)
     )
+    stones = select(tombstones.c.item, tombstones.c.first).where(tombstones.c.agent_id == agent_id)
+    first_dropped = dict(connection.execute(stones).all())
     found: list[_Place] = []
     for _, group in groupby(connection.execute(query).all(), key=lambda row: row.stream_id):
         rows = list(group)
@@ -124,7 +126,9 @@ def _places(connection: Connection, agent_id: str, from_ms: int, to_ms: int) -> 
             (n for n in batches if rows[n].from_ms >= to_ms and first_window.get(rows[n].id, 0) >= to_ms), len(rows) - 1
         )
         near = rows[next(n for n in batches if n >= begin)].from_ms
-        for row in rows[begin : end + 1]:
+        last = rows[end].sequence
+        late_stones = [row for row in rows[end + 1 :] if first_dropped.get(row.id, last + 1) <= last]
+        for row in [*rows[begin : end + 1], *late_stones]:
             near = row.from_ms if row.kind == "batch" else near
             found.append(_Place(row.stream_id, row.sequence, _day(near), row.id))
     return sorted(found, key=lambda place: (place.day, place.stream_id, place.sequence))

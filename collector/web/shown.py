@@ -19,10 +19,12 @@ class MassUnit:
     size_mg: int
 
     def text(self, mass_mg: int | float) -> str:
-        """The value with three decimals (none in mg) and grouped digits."""
+        """The value with three decimals (none in mg) and grouped digits; what is not zero never reads as zero."""
         places = Decimal("0.001") if self.size_mg > 1 else Decimal(1)
         exact = Decimal(mass_mg) / Decimal(self.size_mg)
         value = exact.quantize(places, rounding=ROUND_HALF_EVEN)
+        if value == 0 and mass_mg:
+            return f"< {places}" if mass_mg > 0 else f"> \u2212{places}"
         return f"{value:,}".replace(",", "\u202f").replace("-", "\u2212")
 
 

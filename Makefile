@@ -27,7 +27,7 @@ demo: $(VENV)/.ready-demo
 test: $(VENV)/.ready-dev
 	@rm -f .coverage
 	$(VENV)/bin/python -m pytest --cov --cov-report= $(ARGS)
-	@if [ -z "$(ARGS)" ]; then $(VENV)/bin/python -m coverage report | tail -n 1 | sed 's/^TOTAL/branch coverage of the five packages:/'; \
+	@if [ -z "$(ARGS)" ]; then $(VENV)/bin/python -m coverage report | sed -n 's/^TOTAL.* /coverage of the five packages, branches included: /p'; \
 	  $(VENV)/bin/python -m coverage report --include='protocols/*,calibration/*' --fail-under=90 >/dev/null \
 	  || { echo "branch coverage of protocols and calibration is under 90 %:"; \
 	       $(VENV)/bin/python -m coverage report --include='protocols/*,calibration/*'; exit 1; }; fi

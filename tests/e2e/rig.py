@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from simulators.demo.programs import MODULES
 from simulators.demo.site import Identity, Site
 from simulators.plant import Plant, build_plant
 from simulators.scenario import load_scenario
-from tests.services import LOOPBACK, Mosquitto, Process, accepts, free_port, wait_until
+from tests.services import Mosquitto, Process, accepts, free_port, wait_until
 
 
 def command(program: str, *arguments: str | Path) -> list[str]:
@@ -85,6 +86,23 @@ class Rig:
             assert self.processes[name].running, f"{name} had ended by itself:\n{self.processes[name].text()}"
             self.processes[name].kill()
 
+    def outage(self, name: str, for_s: float) -> None:
+        """Kill one program, leave it dead for a while, start it, and wait until the chain moves on."""
+        self.kill(name)
+        sealed = len(self.outbox())
+        time.sleep(for_s)  # the outage itself: its length is what is tested
+        if name in {"collector", "broker"}:  # the agent goes on sealing for nobody
+            wait_until(lambda: len(self.outbox()) > sealed, 60, f"sealing while the {name} is away", every_s=0.5)
+        self.start(name)
+        self.wait_for_items(2)
+
+    def finish(self) -> None:
+        """Stop the agent cleanly and wait until the collector has everything."""
+        agent = self.processes["agent"]
+        assert agent.stop() == 0, agent.text()
+        last = self.outbox()[-1]["sequence"]
+        wait_until(lambda: self.committed() >= last, 60, f"item {last} at the collector", every_s=0.2)
+
     def kill_all(self) -> None:
         """Leave nothing behind."""
         for process in self.processes.values():
@@ -123,5 +141,3 @@ class Rig:
         except AssertionError as error:
             raise AssertionError(f"{error}; it has {self.committed()}\n{self.logs()}") from None
 
-
-__all__ = ["LOOPBACK", "Rig", "ask", "command"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,17 +26,6 @@ PLANT_AWAY = ("disconnected", "timeout", "device-dead", "bus-busy")
 ORDER = ("agent", "collector", "broker", "plant")
 
 
-def bring_down_and_up(rig: Rig, name: str) -> None:
-    """Kill one program, leave it dead for a while, start it, and wait until the chain moves on."""
-    rig.kill(name)
-    sealed = len(rig.outbox())
-    time.sleep(OUTAGE_S)  # the outage itself: its length is what is tested
-    if name in {"collector", "broker"}:  # the agent goes on sealing for nobody
-        wait_until(lambda: len(rig.outbox()) > sealed, 60, f"the agent to seal while the {name} is away", every_s=0.5)
-    rig.start(name)
-    rig.wait_for_items(2)
-
-
 @pytest.fixture(scope="module")
 def survived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """One run in which agent, collector, broker and plant were each killed and started again."""
@@ -50,10 +38,8 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             rig.start(name)
         rig.wait_for_items(3)
         for name in ORDER:
-            bring_down_and_up(rig, name)
-        assert rig.processes["agent"].stop() == 0, rig.processes["agent"].text()
-        last = rig.outbox()[-1]["sequence"]
-        wait_until(lambda: rig.committed() >= last, 60, f"item {last} at the collector", every_s=0.2)
+            rig.outage(name, OUTAGE_S)
+        rig.finish()
         yield rig
     except AssertionError as error:
         raise AssertionError(f"{error}\n{rig.logs()}") from error

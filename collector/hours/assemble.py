@@ -141,6 +141,7 @@ def _series_facts(source: BoundSource, window: Window) -> tuple[tuple[Cause, ...
 def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRule) -> HourRow:
     from_ms, to_ms, source, gas = key
     parts = sorted(row.parts, key=lambda p: (p.window.from_ms, p.window.input))
+    _refuse_overlaps(parts, source, gas)
     mass = sum_exact(p.window.mass_mg for p in parts)
     operating, measured, stopped, status_ms = _times(row.source, parts)
     method, numerator, denominator = _scaling(row.source, operating, measured, stopped, rule)
@@ -157,6 +158,17 @@ def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRul
         u_independent=u.independent, u_shared=tuple(sorted(u.shared.items())),
         u_end_first=u.end_first, u_end_last=u.end_last, windows=len(parts),
     )  # fmt: skip
+
+
+def _refuse_overlaps(parts: Sequence[_Part], source: str, gas: str) -> None:
+    """ValueError where an input states a moment twice: it would be counted twice."""
+    ends: dict[int, int] = {}
+    for part in parts:
+        window = part.window
+        if window.from_ms < ends.get(window.input, window.from_ms):
+            seen = f"the time from {window.from_ms} to {ends[window.input]} is stated twice"
+            raise ValueError(f"source {source}, input {window.input}, {gas}: {seen}")
+        ends[window.input] = window.to_ms
 
 
 def _scaling(source: BoundSource, operating: int, measured: int, stopped: int, rule: HourRule) -> tuple[str, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,11 +14,15 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from collector.hours.assemble import HourRule, WindowSpan, assemble
 from collector.hours.model import HourRow
+from collector.log import line
 from collector.store.certificates import known_certificates
 from collector.store.database import Database
 from collector.store.plans import PlanBook
 from collector.store.schema import dirty_hours, hours, windows
+from protocols.errors import EmitraceError
 from protocols.records import Window
+
+log = logging.getLogger(__name__)
 
 _INTEGERS = ("mass_mg", "added_mg", "activity")
 _PLAIN = ("source", "gas", "from_ms", "to_ms", "operating_ms", "measured_ms", "stopped_ms", "method",
@@ -46,8 +51,13 @@ def refresh_hours(database: Database, book: PlanBook, rule: HourRule, most: int 
     with database.reading() as connection:
         marks = connection.execute(select(dirty_hours).order_by(dirty_hours.c.from_ms).limit(most)).all()
     for mark in marks:
-        with database.reading() as connection:
-            rows = _make_cell(connection, book, mark, rule)
+        try:
+            with database.reading() as connection:
+                rows = _make_cell(connection, book, mark, rule)
+        except (EmitraceError, ValueError, ArithmeticError, LookupError) as error:
+            # The cell stays dirty and is shown as such; the other cells go on.
+            log.error(line("hour-not-made", agent=mark.agent_id[:12], from_ms=mark.from_ms, error=error))
+            continue
         with database.writing() as connection:
             place = (dirty_hours.c.agent_id == mark.agent_id, dirty_hours.c.from_ms == mark.from_ms)
             if connection.scalar(select(dirty_hours.c.marks).where(*place)) != mark.marks:

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from collector.hours.cells import cell_of
 from collector.store import quarantine
 from collector.store.acks import ack_of
+from collector.store.admission import check_batch
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, windows
@@ -213,7 +214,7 @@ class Placer:
                 Reason.PLAN_UNKNOWN, f"batch {batch.sequence}", f"names plan {batch.plan.hex()}",
                 "The agent must send that plan before its batches.",
             )  # fmt: skip
-        _check_against(plan, batch)
+        check_batch(self.connection, self.book, agent_id, plan, batch)
         if batch.windows:
             self.connection.execute(insert(windows), [_window_row(agent_id, key, batch, w) for w in batch.windows])
         self._count_slots(agent_id, plan, batch)
@@ -278,28 +279,6 @@ def _follows(item: StreamItem, head: bytes) -> bool:
 
 def _broken(item: StreamItem, head: bytes) -> str:
     return f"item {item.sequence} names previous {item.previous.hex()}, the head of the stream is {head.hex()}"
-
-
-def _check_against(plan: BoundPlan, batch: Batch) -> None:
-    series = {
-        (position, one.input, one.gas): len(one.causes)
-        for position, source in enumerate(plan.sources) for one in source.counters
-    } | {
-        (position, 0, one.gas): len(one.causes) for position, source in enumerate(plan.sources) for one in source.cems
-    }  # fmt: skip
-    for window in batch.windows:
-        if series.get((window.source, window.input, window.gas)) != len(window.u_shared):
-            raise WireError(
-                Reason.SCHEMA, f"batch {batch.sequence}",
-                f"a window of source {window.source}, input {window.input}, gas {window.gas} with "
-                f"{len(window.u_shared)} causes, which its plan does not have",
-            )  # fmt: skip
-    for slot in batch.slots:
-        if slot.point >= len(plan.points):
-            raise WireError(
-                Reason.SCHEMA, f"batch {batch.sequence}",
-                f"slots of point {slot.point}, the plan has {len(plan.points)}",
-            )  # fmt: skip
 
 
 def _day(at_ms: int, zone: ZoneInfo) -> str:

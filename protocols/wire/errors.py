@@ -26,6 +26,7 @@ class Reason(Enum):
     PLAN_UNKNOWN = "plan-unknown"
     PLAN_INVALID = "plan-invalid"
     CONFLICT = "conflict"
+    OVERLAP = "overlap"
     STREAM_UNKNOWN = "stream-unknown"
 
 

@@ -209,3 +209,9 @@ def test_each_input_carries_the_status_of_its_own_meter() -> None:
 
     assert (("in-interval", 700), ("overdue", 300)) == row.status_mg
     assert (("overdue", MINUTE_MS),) == row.status_ms
+
+
+def test_a_moment_stated_twice_is_refused() -> None:
+    """Two windows of one input over the same time make no row, whoever stated them."""
+    with pytest.raises(ValueError, match="is stated twice"):
+        rows([window(GRID, 0, 700), replace(window(GRID, 0, 700), from_ms=START_MS + 30_000)])

@@ -276,3 +276,19 @@ def test_the_log_of_an_empty_collector_is_empty(books: Books) -> None:
     """Opening the books logs nothing."""
     with books.database.reading() as connection:
         assert 0 == tree_size(connection)
+
+
+def test_a_time_stated_by_two_streams_counts_once(books: Books, register: Register, ingest: Ingest) -> None:
+    """A second stream of the same agent over the same time keeps its bytes but enters no figure."""
+    first, second = stream(3), stream(2, stream_id=b"\x08" * 16)
+    register(first)
+    ingest(first, 0, 1, 2, 3)
+    with books.database.reading() as connection:
+        before = connection.scalar(select(func.sum(windows.c.mass_mg)))
+
+    ack = ingest(second, 0, 1, 2)
+
+    with books.database.reading() as connection:
+        assert before == connection.scalar(select(func.sum(windows.c.mass_mg)))
+    assert Ack(second.stream_id, 2) == ack
+    assert {"overlap": 2} == reasons(books)

@@ -1,0 +1,91 @@
+"""What a batch must satisfy before its figures enter the books: its plan's series, whole cells, no time twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+from sqlalchemy import Connection, select
+
+from collector.hours.cells import HOUR_MS
+from collector.store.plans import PlanBook
+from collector.store.schema import windows
+from protocols.plan.bound import BoundPlan
+from protocols.records import Batch, Window
+from protocols.wire.errors import Reason, WireError
+
+_Series = tuple[str, int, str]
+_Spans = dict[_Series, list[tuple[int, int]]]
+
+
+def check_batch(connection: Connection, book: PlanBook, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
+    """WireError where the batch's windows or slots cannot be counted under its plan."""
+    _check_series(plan, batch)
+    _check_cells(batch)
+    _check_overlaps(connection, book, agent_id, plan, batch)
+
+
+def _check_series(plan: BoundPlan, batch: Batch) -> None:
+    series = {
+        (position, one.input, one.gas): len(one.causes)
+        for position, source in enumerate(plan.sources) for one in source.counters
+    } | {
+        (position, 0, one.gas): len(one.causes) for position, source in enumerate(plan.sources) for one in source.cems
+    }  # fmt: skip
+    for window in batch.windows:
+        if series.get((window.source, window.input, window.gas)) != len(window.u_shared):
+            raise WireError(
+                Reason.SCHEMA, f"batch {batch.sequence}",
+                f"a window of source {window.source}, input {window.input}, gas {window.gas} with "
+                f"{len(window.u_shared)} causes, which its plan does not have",
+            )  # fmt: skip
+    for slot in batch.slots:
+        if slot.point >= len(plan.points):
+            raise WireError(
+                Reason.SCHEMA, f"batch {batch.sequence}",
+                f"slots of point {slot.point}, the plan has {len(plan.points)}",
+            )  # fmt: skip
+
+
+def _check_cells(batch: Batch) -> None:
+    for window in batch.windows:
+        if window.from_ms // HOUR_MS != (window.to_ms - 1) // HOUR_MS:
+            raise WireError(
+                Reason.SCHEMA, f"batch {batch.sequence}", f"a window {window.from_ms} to {window.to_ms} across an hour"
+            )
+
+
+def _check_overlaps(connection: Connection, book: PlanBook, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
+    """No series may state a moment twice, in one stream or in two: it would be counted twice."""
+    if not batch.windows:
+        return
+    spans: _Spans = defaultdict(list)
+    for window in batch.windows:
+        spans[_series(plan, window)].append((window.from_ms, window.to_ms))
+    low = min(window.from_ms for window in batch.windows)
+    high = max(window.to_ms for window in batch.windows)
+    known = connection.execute(
+        select(windows.c.plan, windows.c.source, windows.c.input, windows.c.gas, windows.c.from_ms, windows.c.to_ms)
+        .where(windows.c.agent_id == agent_id, windows.c.from_ms > low - HOUR_MS, windows.c.from_ms < high,
+               windows.c.to_ms > low)
+    )  # fmt: skip
+    for row in known:
+        old = book.of(connection, agent_id, row.plan)
+        if old is not None:
+            source = old.sources[row.source]
+            key = (source.id, row.input, source.gases[row.gas])
+            if key in spans:
+                spans[key].append((row.from_ms, row.to_ms))
+    for (source_id, number, gas), stated in spans.items():
+        for (_, end), (start, _) in pairwise(sorted(stated)):
+            if start < end:
+                raise WireError(
+                    Reason.OVERLAP, f"batch {batch.sequence}",
+                    f"source {source_id}, input {number}, {gas}: the time from {start} to {end} is stated twice",
+                    "The agent's clock or outbox went back; its figures for that time are in the books already.",
+                )  # fmt: skip
+
+
+def _series(plan: BoundPlan, window: Window) -> _Series:
+    source = plan.sources[window.source]
+    return source.id, window.input, source.gases[window.gas]

@@ -8,22 +8,20 @@ import sys
 _SECRETS: set[str] = set()
 
 
-class _Redact(logging.Filter):
-    """Takes every known secret out of a line, whoever wrote it."""
+class _Redacting(logging.Formatter):
+    """Takes every known secret out of a line and of the traceback under it, whoever wrote them."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
         for secret in _SECRETS:
             text = text.replace(secret, "***")
-        record.msg, record.args = text, ()
-        return True
+        return text
 
 
 def start_logging(*, verbose: bool = False) -> None:
     """Send this program's lines to stderr; the libraries' own only from warnings up, pymodbus not at all."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_Redact())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

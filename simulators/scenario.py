@@ -7,7 +7,6 @@ leaves the interval (half-width x sqrt(3) / 2).
 
 from __future__ import annotations
 
-import tomllib
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -15,9 +14,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from protocols.errors import InputErrors
+from protocols.modbus.maps import load_map
 from protocols.modbus.registermap import RegisterMap
+from protocols.toml import parse_toml, validate
 from simulators import draws
 from simulators.schedule import State
 from simulators.waves import TURN, Sine, Wave
@@ -183,12 +185,9 @@ def load_scenario(name: str) -> Scenario:
             raise ScenarioError(f"scenario {name!r}: no such name and no such file. Known names: {known}")
         text, where = path.read_text(encoding="utf-8"), str(path)
     try:
-        scenario = Scenario.model_validate(tomllib.loads(text, parse_float=Decimal))
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{where}: not TOML: {error}") from error
-    except ValidationError as error:
-        lines = (f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors())
-        raise ScenarioError(f"{where}: {'; '.join(lines)}") from error
+        scenario = validate(parse_toml(text, where), Scenario)
+    except InputErrors as errors:
+        raise ScenarioError(str(errors)) from errors
     if scenario.start.tzinfo is None:
         raise ScenarioError(f"{where}: start {scenario.start} has no UTC offset. Add one, for example +08:00")
     return scenario
@@ -202,9 +201,7 @@ def load_register_map(model: str) -> RegisterMap:
     ScenarioError
         There is no such map.
     """
-    folder = resources.files("protocols.modbus") / "maps"
-    file = folder / f"{model}.toml"
-    if not file.is_file():
-        known = ", ".join(sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml")))
-        raise ScenarioError(f"register map {model!r}: not found. Known maps: {known}")
-    return RegisterMap.model_validate(tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal))
+    try:
+        return load_map(model)[0]
+    except InputErrors as errors:
+        raise ScenarioError(str(errors)) from errors

@@ -248,16 +248,13 @@ def _cause_of(series: CemsSeries, held: dict[int, Held], points: list[int | None
 
 def _squares(draws: Int64, index: Int64, stretches: _Stretches) -> Float64:
     """Sum over samples of (sum over a sample's stretches)^2, per window. [mg^2]"""
-    result = np.zeros(stretches.group.size, dtype=np.float64)
-    bounds = [*stretches.group.tolist(), draws.size]
-    for window, (low, high) in enumerate(pairwise(bounds)):
-        part, samples = draws[low:high], index[low:high]
-        if not bool(np.any(part)):
-            continue
-        starts = np.flatnonzero(np.diff(samples, prepend=-2)).astype(np.int64)
-        mg = sum_by_group(part, starts) / 1000.0
-        result[window] = math.fsum((mg * mg).tolist())
-    return result
+    first = np.diff(index, prepend=-2) != 0
+    first[stretches.group] = True
+    starts = np.flatnonzero(first).astype(np.int64)
+    mg = sum_by_group(draws, starts) / 1000.0
+    squares = (mg * mg).tolist()
+    bounds = [*np.searchsorted(starts, stretches.group).tolist(), len(squares)]
+    return np.array([math.fsum(squares[low:high]) for low, high in pairwise(bounds)], dtype=np.float64)
 
 
 def _turnover(

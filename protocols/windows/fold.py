@@ -115,6 +115,7 @@ def fold(
     enders = np.array(sorted(e.at_ms for e in given if e.kind in HOLD_ENDERS), dtype=np.int64)
     closing = any(e.kind is EventKind.AGENT_STOP for e in given)
     edges = window_edges(from_ms, to_ms, bound.window_ms)
+    rate_points = _rate_points(bound)
     points: list[PointState] = []
     slots: list[SlotCount] = []
     derived: list[Event] = []
@@ -132,8 +133,10 @@ def fold(
         else:
             _, available = numbers(own.words, point.register)
             fates[own.answered[~available]] = Fate.NOT_AVAILABLE
-            held[position] = hold(point, before.held, own.at_ms[available], own.words[available], enders)
-            tail: tuple[HeldSample, ...] = carry(held[position], to_ms, enders)
+            tail: tuple[HeldSample, ...] = ()
+            if position in rate_points:
+                held[position] = hold(point, before.held, own.at_ms[available], own.words[available], enders)
+                tail = carry(held[position], to_ms, enders)
             points.append(PointState(last_words, None, tail))
         slots.extend(_slot_counts(position, fates))
     windows: list[Window] = []
@@ -144,6 +147,15 @@ def fold(
         else:
             windows.extend(_rate_windows(index, source, held, edges))
     return Folded(tuple(windows), FoldState(to_ms, tuple(points)), tuple(slots), tuple(derived))
+
+
+def _rate_points(bound: BoundPlan) -> frozenset[int]:
+    """Positions of the points whose held values some source is computed from; nothing else is carried."""
+    points: set[int | None] = {source.operating.point for source in bound.sources if source.operating is not None}
+    for source in bound.sources:
+        for one in source.cems:
+            points |= {one.flow, one.temperature, one.pressure, one.moisture, one.concentration}
+    return frozenset(point for point in points if point is not None)
 
 
 def _series(bound: BoundPlan, samples: Sequence[Samples], from_ms: int, to_ms: int) -> dict[int, PointSeries]:
@@ -162,13 +174,15 @@ def _series(bound: BoundPlan, samples: Sequence[Samples], from_ms: int, to_ms: i
             )
         if block.delay_ms.size and int(np.min(block.delay_ms)) < 0:
             raise ValueError(f"request {request.address}+{request.count}: an answer lies before its due instant")
+        checked: Int64 | None = None
         for position, own in point_series(block, interval).items():
             if position >= len(bound.points) or position in series:
                 raise ValueError(f"point {position} is unknown or read twice")
             if bound.points[position].scan_class != request.scan_class:
                 raise ValueError(f"point {bound.points[position].id} is read in another scan class than its own")
-            if own.at_ms.size > 1 and int(np.min(np.diff(own.at_ms))) <= 0:
+            if checked is not own.at_ms and bool(np.any(own.at_ms[1:] <= own.at_ms[:-1])):
                 raise ValueError(f"point {bound.points[position].id}: answers are not in time order")
+            checked = own.at_ms  # one array for all points of a request
             series[position] = own
     missing = [point.id for position, point in enumerate(bound.points) if position not in series]
     if missing:
@@ -209,6 +223,8 @@ def _reset_event(point: BoundPoint, reset: Reset) -> Event:
 
 def _slot_counts(position: int, fates: UInt16) -> list[SlotCount]:
     """Slots of a point per fate code, ascending."""
+    if fates.size and bool(np.all(fates == fates[0])):  # as nearly always; unique() sorts
+        return [SlotCount(position, int(fates[0]), fates.size)]
     codes, counts = np.unique(fates, return_counts=True)
     return [SlotCount(position, int(code), int(count)) for code, count in zip(codes, counts, strict=True)]
 

@@ -1,14 +1,16 @@
-# Emitrace: the six commands. Each makes its own .venv first; nothing outside this folder is touched.
+# Emitrace: the seven commands. Each makes its own .venv first; nothing outside this folder is touched.
 #
 #   make demo                  the whole chain on loopback, until Ctrl-C
 #   make demo ARGS="--for 60"  the same for 60 s, then measured against true and a verified bundle
 #   make test                  all tests (uses the real services it finds and says what it left out)
 #   make test ARGS="tests/e2e" part of them
+#   make bench                 what a reading costs, beside what was measured of others; writes bench.json
+#   make bench ONLY=agent      part of it: agent, wire, collector, calibration
 #   make soak | make lint | make clean
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint clean
+.PHONY: help demo test soak bench lint clean
 
 VENV := .venv
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -17,6 +19,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 PACKAGES := agent calibration collector protocols simulators
 ARGS ?=
+ONLY ?=
 
 help:
 	@sed -n 's/^#   \{0,1\}/  /p' Makefile
@@ -34,6 +37,9 @@ test: $(VENV)/.ready-dev
 
 soak: $(VENV)/.ready-dev
 	$(VENV)/bin/python -m pytest -m soak $(ARGS)
+
+bench: $(VENV)/.ready-dev
+	@$(VENV)/bin/python -m tests.bench $(ONLY)
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check $(PACKAGES) tests

@@ -24,6 +24,7 @@ from agent.health import read_status
 from agent.lock import LockedError, is_held
 from agent.log import start_logging
 from agent.outbox import OutboxError
+from agent.parts import StateRefusedError
 from agent.service import OUTBOX, broker_of, serve
 from agent.site import load_site
 from protocols.errors import EmitraceError
@@ -108,8 +109,12 @@ def outbox(
     config: ConfigPath = _CONFIG,
     as_json: AsJson = False,
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many items, newest first.")] = 20,
+    set_aside: Annotated[bool, typer.Option("--set-aside", help="List raw results no batch could hold.")] = False,
 ) -> None:
     """List the newest items of the outbox: sequence, kind, span, size, and when they were acknowledged."""
+    if set_aside:
+        _list_set_aside(config, last, as_json=as_json)
+        return
     with _told():
         rows = _query(
             load_config(config),
@@ -124,6 +129,25 @@ def outbox(
         acked = "waiting" if row["acked_ms"] is None else f"acknowledged {_utc(row['acked_ms'])}"
         span = f"{_utc(row['from_ms'])} {_utc(row['to_ms'])}"
         _print(f"{row['sequence']:>8} {row['kind']:<9} {span} {row['bytes']:>8} {acked}")
+
+
+def _list_set_aside(config: Path, last: int, *, as_json: bool) -> None:
+    """What was set aside, newest first; exit 1 where there is any."""
+    with _told():
+        rows = _query(
+            load_config(config),
+            "select sequence, from_ms, to_ms, results, reason from set_aside order by id desc limit ?",
+            last,
+        )
+    if as_json:
+        _print(json.dumps(rows))
+    for row in () if as_json else rows:
+        span = f"{_utc(row['from_ms'])} {_utc(row['to_ms'])}"
+        _print(f"{row['sequence']:>8} {span} {row['results']:>8} {row['reason']}")
+    if rows:
+        if not as_json:
+            _print("These raw results are kept here and in no batch. Report the reason; do not delete the outbox.")
+        raise typer.Exit(1)
 
 
 async def _serve(config: Config) -> None:
@@ -150,7 +174,7 @@ def _told() -> Iterator[None]:
 
 def _fail(error: BaseException) -> None:
     sys.stderr.write(f"emitrace-agent: {error}\n")
-    raise typer.Exit(ENVIRONMENT if isinstance(error, LockedError | OutboxError) else USAGE)
+    raise typer.Exit(ENVIRONMENT if isinstance(error, LockedError | OutboxError | StateRefusedError) else USAGE)
 
 
 def _waiting(config: Config) -> dict[str, Any]:
@@ -158,7 +182,8 @@ def _waiting(config: Config) -> dict[str, Any]:
     return _query(
         config,
         "select count(*) as backlog_items, coalesce(sum(length(data)), 0) as backlog_bytes,"
-        " (select max(sequence) from items) as sequence from items where acked_ms is null",
+        " (select max(sequence) from items) as sequence,"
+        " (select coalesce(sum(results), 0) from set_aside) as set_aside from items where acked_ms is null",
     )[0]
 
 
@@ -181,6 +206,10 @@ def _show(told: dict[str, Any], *, as_json: bool) -> None:
         _print(json.dumps(told))
         return
     for name, value in told.items():
+        if isinstance(value, dict):
+            for key, fates in value.items():
+                _print(f"{name:<14} {key}: {', '.join(f'{fate} {count}' for fate, count in fates.items())}")
+            continue
         shown = _utc(value) if name.endswith("_ms") and name != "offset_ms" and value else value
         _print(f"{name:<14} {shown}")
 

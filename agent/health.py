@@ -15,7 +15,11 @@ FILE = "status.json"
 
 @dataclass(slots=True)
 class Health:
-    """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped."""
+    """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped.
+
+    ``buses`` and ``units`` count the fates of slots since the program started, by bus and by ``bus/unit``;
+    ``set_aside`` are raw results that no batch could hold.
+    """
 
     agent_id: str
     software: str
@@ -33,13 +37,17 @@ class Health:
     last_poll_ms: int = 0
     backlog_items: int = 0
     backlog_bytes: int = 0
+    set_aside: int = 0
     buses: dict[str, dict[str, int]] = field(default_factory=dict)
+    units: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def count(self, bus: str, code: int) -> None:
-        """One more slot of a bus met a fate."""
-        fates = self.buses.setdefault(bus, {})
+    def count(self, bus: str, unit: int, code: int) -> None:
+        """One more slot of a request to a unit of a bus met a fate; an exception counts under its number."""
         name = fate_of(code).name.lower()
-        fates[name] = fates.get(name, 0) + 1
+        full = f"{name} {code >> 8}" if code >> 8 else name
+        for group, key, fate in ((self.buses, bus, name), (self.units, f"{bus}/{unit}", full)):
+            fates = group.setdefault(key, {})
+            fates[fate] = fates.get(fate, 0) + 1
 
     def shown(self) -> dict[str, Any]:
         """All of it, ready for JSON."""

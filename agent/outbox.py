@@ -2,7 +2,8 @@
 
 One transaction seals a span: the item, the new state and the end of the span's journal rows stand together or
 not at all. The file is in WAL mode with full synchronisation. An item leaves only when the collector has
-acknowledged it and the retention has passed; nothing else here deletes one.
+acknowledged it and the retention has passed; nothing else here deletes one. Raw results that no batch could
+hold are kept in ``set_aside``, with the reason; nothing here deletes those.
 
 All calls belong to one thread (``agent.writer``).
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
+from agent.parts import SetAside
 from agent.spans import SealedItem, Tail
 from protocols.errors import EmitraceError
 from protocols.records import Clock, ClockState, ItemKind
@@ -107,9 +109,26 @@ class Outbox:
 
     def seal(self, item: SealedItem, standing: Standing, edge_ms: int) -> None:
         """One transaction: the item stands, the state moves on, the journal up to the edge is over."""
+        self.seal_all([item], standing, edge_ms)
+
+    def seal_all(
+        self, items: Sequence[SealedItem], standing: Standing, edge_ms: int, aside: Sequence[SetAside] = ()
+    ) -> None:
+        """The same for a span in several parts; what they could not hold is set aside in the same transaction."""
         with self._db.atomic():
-            self._append(item, standing)
+            for item in items:
+                self._append(item, standing)
+            self._db.table("set_aside").insert_all(asdict(one) for one in aside)
             self._db.execute("delete from journal where edge_ms <= ?", [edge_ms])
+
+    def set_aside(self) -> list[SetAside]:
+        """Everything that was set aside, oldest first."""
+        rows = self._db.query("select sequence, from_ms, to_ms, reason, results, entry from set_aside order by id")
+        return [SetAside(**row) for row in rows]
+
+    def results_set_aside(self) -> int:
+        """How many results that is."""
+        return int(self._db.execute("select coalesce(sum(results), 0) from set_aside").fetchone()[0])
 
     def unacknowledged(self, most: int) -> list[int]:
         """The oldest sequences the collector has not acknowledged."""
@@ -234,6 +253,10 @@ _SCHEMA = (
         from_ms integer not null, to_ms integer not null, acked_ms integer
     ) strict""",
     """create index if not exists items_waiting on items (sequence) where acked_ms is null""",
+    """create table if not exists set_aside (
+        id integer primary key, sequence integer not null, from_ms integer not null, to_ms integer not null,
+        reason text not null, results integer not null, entry blob not null
+    ) strict""",
     """create table if not exists state (
         id integer primary key check (id = 1), stream_id blob not null, sequence integer not null,
         previous blob not null, span_end_ms integer not null, plan blob not null, fold blob not null,

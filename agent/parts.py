@@ -7,18 +7,19 @@ aside. Every slot keeps a fate either way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.gather import Gathering
+from agent.results import encode_entry
 from agent.spans import SealedItem, Tail, next_edge, seal_span
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
 from protocols.records import Clock, Event, EventKind, Fate, Samples
 from protocols.windows.series import slot_range
-from protocols.wire import limits
 from protocols.wire.errors import Reason, WireError
 
 REASON_CHARACTERS = 500
@@ -37,6 +38,18 @@ class Part:
 
     item: SealedItem
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Raw results that no batch holds: the batch that says so, the slots' span, why, how many, and a journal entry."""
+
+    sequence: int
+    from_ms: int
+    to_ms: int
+    reason: str
+    results: int
+    entry: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +79,6 @@ class Sealer:
             Nothing can be sealed behind the stream's tail.
         """
         try:
-            if too_large(samples, events):
-                raise WireError(Reason.TOO_LARGE, "span", too_large(samples, events))
             item, after = self._seal(tail, samples, events, to_ms)
         except _REFUSALS as error:
             refused = error
@@ -75,10 +86,10 @@ class Sealer:
             return [Part(item)], after
         cut_ms = middle(tail.span_end_ms, to_ms, self.bound.window_ms)
         if _is_size(refused) and cut_ms is not None:
-            early, late = [[cut(one, span, self.bound) for one in samples] for span in (
-                (tail.span_end_ms, cut_ms), (cut_ms, to_ms))]
-            first, tail = self.parts(tail, early, [e for e in events if e.at_ms < cut_ms], cut_ms)
-            second, tail = self.parts(tail, late, [e for e in events if e.at_ms >= cut_ms], to_ms)
+            early = [cut(one, tail.span_end_ms, cut_ms, self.bound) for one in samples]
+            late = [cut(one, cut_ms, to_ms, self.bound) for one in samples]
+            first, tail = self.parts(tail, early, [event for event in events if event.at_ms < cut_ms], cut_ms)
+            second, tail = self.parts(tail, late, [event for event in events if event.at_ms >= cut_ms], to_ms)
             return [*first, *second], tail
         return self._gap(tail, samples, events, to_ms, refused)
 
@@ -87,9 +98,9 @@ class Sealer:
     ) -> tuple[list[Part], Tail]:
         """The span without answers; if that is refused too, also without what its events say and what is held."""
         reason = told(refused)
-        count = sum(int(np.count_nonzero(one.fates == Fate.GOOD)) for one in samples)
+        answers = sum(int(np.count_nonzero(one.fates == Fate.GOOD)) for one in samples)
         from_ms = tail.span_end_ms
-        gap = Event(EventKind.GAP, from_ms, "", (("reason", reason), ("set_aside", count)))
+        gap = Event(EventKind.GAP, from_ms, "", (("reason", reason), ("set_aside", answers)))
         fresh = Event(EventKind.AGENT_START, from_ms, "", (("after", "refusal"),))
         bare = [Event(event.kind, event.at_ms) for event in events if event.kind is EventKind.AGENT_STOP]
         tries = (
@@ -114,16 +125,6 @@ class Sealer:
         return seal_span(self.bound, tail, self.clock, self.software, samples, events, to_ms, self.key)
 
 
-def too_large(samples: Iterable[Samples], events: Sequence[Event]) -> str:
-    """Which bound on one batch is passed, seen before any work is done; empty where none is."""
-    slots = words = 0
-    for one in samples:
-        slots += one.fates.size
-        words += one.words.size
-    counts = ((slots, limits.SLOTS, "slots"), (words, limits.WORDS, "words"), (len(events), limits.EVENTS, "events"))
-    return "; ".join(f"{count} {what}, at most {most}" for count, most, what in counts if count > most)
-
-
 def middle(from_ms: int, to_ms: int, window_ms: int) -> int | None:
     """Where a span is cut in two: the window edge nearest to its middle, else the middle; None below 2 ms."""
     half_ms = (from_ms + to_ms) // 2
@@ -134,9 +135,9 @@ def middle(from_ms: int, to_ms: int, window_ms: int) -> int | None:
     return half_ms if from_ms < half_ms else None
 
 
-def cut(samples: Samples, span: tuple[int, int], bound: BoundPlan) -> Samples:
-    """Of a request's samples those of the slots due in a span inside theirs."""
-    first, count = slot_range(*span, bound.intervals_ms[samples.request.scan_class])
+def cut(samples: Samples, from_ms: int, to_ms: int, bound: BoundPlan) -> Samples:
+    """Of a request's samples those of the slots due in [from, to), a span inside theirs."""
+    first, count = slot_range(from_ms, to_ms, bound.intervals_ms[samples.request.scan_class])
     start = first - samples.first_slot
     answered = samples.fates == Fate.GOOD
     rows = slice(int(np.count_nonzero(answered[:start])), int(np.count_nonzero(answered[: start + count])))
@@ -149,6 +150,17 @@ def without_answers(samples: Samples) -> Samples:
     """The same slots, those answered now dropped; the other fates stay."""
     fates = np.where(samples.fates == Fate.GOOD, np.uint16(Fate.DROPPED_BY_CAP), samples.fates)
     return replace(samples, fates=fates, delay_ms=samples.delay_ms[:0], words=samples.words[:0])
+
+
+def set_aside(parts: Sequence[Part], gathering: Gathering) -> list[SetAside]:
+    """The raw results of the parts that hold no answers."""
+    aside: list[SetAside] = []
+    for part in parts:
+        if part.refusal:
+            item, results = part.item, gathering.results(part.item.from_ms, part.item.to_ms)
+            entry = encode_entry(results, ())
+            aside.append(SetAside(item.sequence, item.from_ms, item.to_ms, part.refusal, len(results), entry))
+    return aside
 
 
 def told(error: Exception) -> str:

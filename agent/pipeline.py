@@ -1,7 +1,8 @@
 """One run of polling: results into the journal every ``commit_s``, a sealed batch at every batch edge.
 
 A span is sealed once every slot due in it has its fate, or when the time to settle is over. While the disk
-refuses (full, unplugged), polling goes on in memory and the write is tried again.
+refuses (full, unplugged), polling goes on in memory, up to a bound (``agent.gather``), and the write is tried
+again. A span that cannot be sealed with its answers is sealed without them (``agent.parts``).
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from contextlib import suppress
 from dataclasses import replace
 from logging import getLogger
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from agent.clock import UtcLine
 from agent.gather import Gathering
 from agent.log import line as log_line
 from agent.outbox import Standing
+from agent.parts import Sealer, set_aside
 from agent.results import Result, encode_entry
 from agent.schedule import Agenda
 from agent.site import Reading
-from agent.spans import SealedItem, next_edge, seal_span
+from agent.spans import SealedItem, next_edge
 from agent.startup import Begun
 from agent.waiting import comes_within
 from agent.writer import Writer
@@ -56,9 +56,8 @@ class Pipeline:
         begun: Begun,
         agendas: Sequence[Agenda],
         writer: Writer,
-        key: Ed25519PrivateKey,
+        sealer: Sealer,
         line: UtcLine,
-        software: str,
         settle_s: float,
         commit_s: float,
         on_item: Callable[[SealedItem, Standing], None],
@@ -68,9 +67,8 @@ class Pipeline:
         self._reading = reading
         self._agendas = tuple(agendas)
         self._writer = writer
-        self._key = key
+        self._sealer = sealer
         self._line = line
-        self._software = software
         self._settle_s = settle_s
         self._commit_s = commit_s
         self._on_item = on_item
@@ -86,6 +84,7 @@ class Pipeline:
         if self._gathering.due_ms(result) < self.standing.tail.span_end_ms or not self._gathering.add(result):
             return
         self._unsaved.append(result)
+        self._shed()
         if result.fate == Fate.GOOD:
             self.last_poll_ms = self._line.now_ms()
         self._progress.set()
@@ -110,13 +109,23 @@ class Pipeline:
         except sqlite3.Error as error:
             _log.error(log_line("stop-not-sealed", error=error, hint="the journal is sealed at the next start"))
 
+    def _shed(self) -> None:
+        """Give up the oldest span where the disk has refused for too long."""
+        given_up = self._gathering.shed(self._reading.bound.batch_ms)
+        if given_up is None:
+            return
+        self._unsaved = [one for one in self._unsaved if not self._gathering.is_dropped(self._gathering.due_ms(one))]
+        hint = "readings are being lost: free the disk of the state folder"
+        _log.error(log_line("memory-full", from_ms=given_up[0], to_ms=given_up[1], hint=hint))
+
     async def _journal(self) -> None:
         while not await comes_within(self._stopping, self._commit_s):
             await self._flush()
 
     async def _flush(self) -> None:
         sealed_ms = self.standing.tail.span_end_ms
-        fresh = [result for result in self._unsaved if self._gathering.due_ms(result) >= sealed_ms]
+        due = [(self._gathering.due_ms(result), result) for result in self._unsaved]
+        fresh = [result for due_ms, result in due if due_ms >= sealed_ms and not self._gathering.is_dropped(due_ms)]
         self._unsaved = []
         if not fresh:
             return
@@ -163,16 +172,26 @@ class Pipeline:
         return True
 
     async def _seal(self, to_ms: int, *, clean: bool) -> None:
-        bound, before = self._reading.bound, self.standing
+        before, gathering = self.standing, self._gathering
+        from_ms = before.tail.span_end_ms
         events = [event for event in self._events if event.at_ms < to_ms or clean]
-        samples = self._gathering.samples(before.tail.span_end_ms, to_ms)
-        sealed, tail = await asyncio.to_thread(
-            seal_span, bound, before.tail, before.clock, self._software, samples, events, to_ms, self._key
-        )
+        samples = gathering.samples(from_ms, to_ms)
+        stated = [*self._lost_in(from_ms, to_ms), *events]
+        parts, tail = await asyncio.to_thread(self._sealer.parts, before.tail, samples, stated, to_ms)
         standing = replace(before, tail=tail, clean=clean)
-        edge_ms = next_edge(to_ms - 1, bound.batch_ms)
-        await self._writer.call(self._writer.outbox.seal, sealed, standing, edge_ms)
+        edge_ms = next_edge(to_ms - 1, self._reading.bound.batch_ms)
+        items, aside = [part.item for part in parts], set_aside(parts, gathering)
+        await self._writer.seal(items, standing, edge_ms, aside)
         self.standing = standing
-        self._gathering.drop(to_ms)
+        gathering.drop(to_ms)
         self._events = [event for event in self._events if event not in events]
-        self._on_item(sealed, standing)
+        for item in items:
+            self._on_item(item, standing)
+
+    def _lost_in(self, from_ms: int, to_ms: int) -> list[Event]:
+        """The event that says what of a span was given up for want of memory."""
+        given_up = self._gathering.given_up(from_ms, to_ms)
+        if given_up is None:
+            return []
+        reason = "the disk refused and the memory for readings was full"
+        return [Event(EventKind.GAP, given_up[0], "", (("reason", reason), ("to_ms", given_up[1])))]

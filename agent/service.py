@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +20,8 @@ from agent.health import Health, read_status
 from agent.lock import hold_lock
 from agent.log import keep_secret, line
 from agent.outbox import DAY_MS, Standing
-from agent.pipeline import SETTLE_SPARE_S, Pipeline
+from agent.parts import Sealer
+from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
 from agent.poll import poll
 from agent.results import Result
 from agent.schedule import Agenda
@@ -87,6 +89,12 @@ def broker_of(config: Config) -> Broker:
                 f"broker password {config.password_file}", f"cannot be read: {error}", "put it on the file's first line"
             ) from error
         keep_secret(password)
+    if config.tls_ca is not None:
+        try:
+            ssl.create_default_context(cafile=str(config.tls_ca))
+        except OSError as error:
+            seen = f"not a usable CA certificate: {error}"
+            raise ServiceError(f"broker tls_ca {config.tls_ca}", seen, "name a PEM file") from error
     return Broker(table.host, table.port, table.username, password, config.tls_ca)
 
 
@@ -141,40 +149,52 @@ class _Service:
                     task.cancel()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run after run until told to stop; a stepped clock ends a run, not the service."""
-        standing = await finish_last_run(self._writer, self._key, software())
-        self._stands(standing)
+        """Run after run until told to stop; a stepped clock ends a run, a full disk delays one, neither the service."""
         while not stop.is_set():
-            chosen = await self._clock(standing, stop)
-            if chosen is None:
-                break
-            clock, utc = chosen
-            buses = [Bus(e.host, e.port, e.timeout_s, self._machine.mono_ms) for e in self._site.endpoints]
             try:
-                await asyncio.gather(*(bus.open() for bus in buses))
-                begun = await begin_run(
-                    self._writer, self._site, self._key, software(), standing, clock, utc.now_ms(), self._lost
-                )
-                self._lost = None
-                self._stands(begun.standing)
-                standing = await self._poll_until(stop, begun, utc, buses)
-            finally:
-                await asyncio.gather(*(bus.close() for bus in buses))
+                await self._run_once(stop)
+            except sqlite3.OperationalError as error:
+                problem = f"the outbox cannot be written: {error}; check the disk of the state folder"
+                if problem != self._health.note:
+                    await self._tell("waiting", problem)
+                await comes_within(stop, DISK_RETRY_S)
         await self._tell("stopped")
 
-    async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> Standing:
+    async def _run_once(self, stop: asyncio.Event) -> None:
+        """What the last run left, then one run; it polls only after its start is safe on the disk."""
+        standing = await finish_last_run(self._writer, self._key, software())
+        self._stands(standing)
+        chosen = await self._clock(standing, stop)
+        if chosen is None:
+            return
+        clock, utc = chosen
+        buses = [Bus(e.host, e.port, e.timeout_s, self._machine.mono_ms) for e in self._site.endpoints]
+        try:
+            await asyncio.gather(*(bus.open() for bus in buses))
+            begun = await begin_run(
+                self._writer, self._site, self._key, software(), standing, clock, utc.now_ms(), self._lost
+            )
+            self._lost = None
+            self._stands(begun.standing)
+            await self._poll_until(stop, begun, utc, buses)
+        finally:
+            await asyncio.gather(*(bus.close() for bus in buses))
+
+    async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> None:
         """One run: poll, journal and seal until told to stop or the clock steps."""
         reading = self._site.reading
         agendas = [Agenda(reading.intervals(bus), begun.start_ms) for bus in range(len(buses))]
         settle_s = max(bus.timeout_s for bus in buses) + SETTLE_SPARE_S
+        sealer = Sealer(reading.bound, begun.standing.clock, software(), self._key)
         pipeline = Pipeline(
-            reading, begun, agendas, self._writer, self._key, utc, software(), settle_s,
+            reading, begun, agendas, self._writer, sealer, utc, settle_s,
             self._config.settings.journal.commit_s, self._on_item,
         )
         names = [bus.id for bus in reading.bound.plan.buses]
 
         def report(result: Result) -> None:
-            self._health.count(names[reading.requests[result.request].bus], result.fate)
+            request = reading.requests[result.request]
+            self._health.count(names[request.bus], request.unit, result.fate)
             pipeline.report(result)
             self._health.last_poll_ms = pipeline.last_poll_ms
 
@@ -191,7 +211,6 @@ class _Service:
             pipeline.stop()
         await self._tell("stopping")
         await pipeline.close()
-        return pipeline.standing
 
     async def _stop_or_step(self, stop: asyncio.Event, utc: UtcLine) -> None:
         while not await comes_within(stop, CLOCK_LOOK_S):
@@ -236,7 +255,9 @@ class _Service:
         await self._publish_health()
 
     async def _publish_health(self) -> None:
-        backlog = await self._writer.call(self._writer.outbox.backlog)
+        outbox = self._writer.outbox
+        backlog = await self._writer.call(outbox.backlog)
+        self._health.set_aside = await self._writer.call(outbox.results_set_aside)
         self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size
         with suppress(OSError):
             self._health.write(self._config.state_dir)

@@ -1,8 +1,8 @@
 """From a span's samples and events to a sealed item, and what the next item follows from. Pure.
 
 What is sealed is read back as the collector reads it before anybody keeps it: signature, bounds, schema, and
-the state the next batch opens with. Measured, that takes half as long as sealing (4 ms for 3,000 readings in
-one batch, 0.1 s per million in long ones), and it leaves no list of bounds to keep equal on two sides.
+the state the next batch opens with. That takes half as long as sealing (measured: 4 ms for 3,000 readings of 50
+points, 18 ms for 180,000), and the writer can then never be more generous than the reader.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, Clock, Event, FoldState, ItemKind, PlanItem, Samples, StreamItem
 from protocols.windows.fold import fold
-from protocols.wire import cbor
+from protocols.wire import cbor, limits
 from protocols.wire.codec import item_digest, read_item, seal_item
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import kind_of
@@ -90,13 +90,23 @@ def seal_span(
     ValueError, ArithmeticError
         The fold refuses the span.
     WireError
-        A collector would refuse the batch, or the state after it.
+        A collector would refuse the batch, or the state after it; reason too-large where a shorter span may pass.
     """
     from_ms = tail.span_end_ms
+    _check_bounds(
+        (sum(one.fates.size for one in samples), limits.SLOTS, "slots"),
+        (sum(one.words.size for one in samples), limits.WORDS, "words"),
+    )
     folded = fold(bound, tail.fold, samples, events, from_ms, to_ms)
+    stated = (*events, *folded.derived_events)
+    _check_bounds(
+        (len(stated), limits.EVENTS, "events"),
+        (len(folded.windows), limits.WINDOWS, "windows"),
+        (len(folded.slots), limits.SLOT_COUNTS, "slot counts"),
+    )
     batch = Batch(
         tail.stream_id, tail.sequence, tail.previous, tail.plan, from_ms, to_ms, clock, software, tail.fold,
-        tuple(samples), (*events, *folded.derived_events), folded.windows, folded.slots,
+        tuple(samples), stated, folded.windows, folded.slots,
     )
     sealed = _seal(batch, from_ms, to_ms, key)
     if read_state(cbor.decode(cbor.encode(state_map(folded.state))), "closing state") != folded.state:
@@ -118,6 +128,13 @@ def _seal(item: StreamItem, from_ms: int, to_ms: int, key: Ed25519PrivateKey) ->
     data = seal_item(item, key)
     read_item(data, public_bytes(key))
     return SealedItem(item.sequence, kind_of(item), data, item_digest(data), from_ms, to_ms)
+
+
+def _check_bounds(*counts: tuple[int, int, str]) -> None:
+    """Refuse what a shorter span may hold, by the reader's own bounds and with a reason that says so."""
+    passed = [f"{count} {what}, at most {most}" for count, most, what in counts if count > most]
+    if passed:
+        raise WireError(Reason.TOO_LARGE, "span", "; ".join(passed))
 
 
 def _follow(tail: Tail, sealed: SealedItem) -> Tail:

@@ -1,14 +1,15 @@
 """What comes before polling: seal what the last run left, open or extend the stream, account for the absence.
 
 A run that was killed left a journal. It is sealed under that run's plan and clock up to its last result; the
-slots after it were missed while the agent was down, and the batches that follow say so.
+slots after it were missed while the agent was down, and the batches that follow say so. What of the journal
+cannot be read or sealed is set aside with its reason; it never keeps the agent from starting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.gather import Gathering
 from agent.outbox import Standing
-from agent.results import decode_entry, encode_entry
+from agent.parts import Sealer, SetAside, set_aside, told
+from agent.results import Result, decode_entry, encode_entry
 from agent.site import Reading, Site, open_reading
-from agent.spans import NO_PREVIOUS, Tail, gap_edges, next_edge, seal_plan, seal_span
+from agent.spans import NO_PREVIOUS, Tail, gap_edges, next_edge, seal_plan
 from agent.writer import Writer
-from protocols.records import Clock, Event, EventKind
+from protocols.records import Clock, Event, EventKind, Fate, ReadRequest
 from protocols.windows.fold import initial_state, migrate
+from protocols.wire.errors import WireError
 
 GAP_SPAN_MS = 3_600_000
 """An absence is sealed in spans of this length, so that no batch grows without bound."""
@@ -55,17 +58,23 @@ async def finish_last_run(writer: Writer, key: Ed25519PrivateKey, software: str)
     if not entries:
         return standing
     reading = open_reading(await writer.call(outbox.document, standing.tail.plan))
-    gathering, events = _restore(reading, entries)
+    gathering, events, unread = _restore(reading, entries)
+    tail = standing.tail
     stamps = [event.at_ms for event in events]
     last_ms = gathering.last_stamp_ms()
-    to_ms = 1 + max([standing.tail.span_end_ms, *stamps, *([] if last_ms is None else [last_ms])])
-    samples = gathering.samples(standing.tail.span_end_ms, to_ms)
-    sealed, tail = await asyncio.to_thread(
-        seal_span, reading.bound, standing.tail, standing.clock, software, samples, events, to_ms, key
-    )
-    after = replace(standing, tail=tail)
-    await writer.call(outbox.seal, sealed, after, next_edge(to_ms, reading.bound.batch_ms))
-    return after
+    to_ms = 1 + max([tail.span_end_ms, *stamps, *([] if last_ms is None else [last_ms])])
+    if unread:
+        details = (("reason", f"journal: {unread[0][0]}"), ("set_aside_entries", len(unread)))
+        events.append(Event(EventKind.GAP, tail.span_end_ms, "", details))
+    samples = gathering.samples(tail.span_end_ms, to_ms)
+    sealer = Sealer(reading.bound, standing.clock, software, key)
+    parts, after = await asyncio.to_thread(sealer.parts, tail, samples, events, to_ms)
+    aside = [SetAside(tail.sequence, tail.span_end_ms, to_ms, reason, 1, entry) for reason, entry in unread]
+    aside += set_aside(parts, gathering)
+    stands = replace(standing, tail=after)
+    edge_ms = next_edge(to_ms, reading.bound.batch_ms)
+    await writer.seal([part.item for part in parts], stands, edge_ms, aside)
+    return stands
 
 
 async def begin_run(
@@ -93,19 +102,19 @@ async def begin_run(
     """
     outbox, reading = writer.outbox, site.reading
     events: list[Event] = []
+    if lost is not None:
+        events.append(
+            Event(
+                EventKind.NEW_STREAM, now_ms, "",
+                (("stream", lost.stream_id), ("sequence", lost.sequence), ("digest", lost.digest)),
+            )
+        )
     if last is None:
         at_ms = now_ms
         previous = NO_PREVIOUS if lost is None else lost.digest
         tail = Tail(os.urandom(16), 0, previous, at_ms, b"", initial_state(reading.bound, at_ms))
         state = tail.fold
         after = "first start"
-        if lost is not None:
-            events.append(
-                Event(
-                    EventKind.NEW_STREAM, now_ms, "",
-                    (("stream", lost.stream_id), ("sequence", lost.sequence), ("digest", lost.digest)),
-                )
-            )
     else:
         tail, state = last.tail, last.tail.fold
         after = "stop" if last.clean else "crash"
@@ -143,21 +152,38 @@ async def _seal_absence(
 ) -> Tail:
     """Whole hours of a long absence become batches without samples."""
     nothing = Gathering(reading.requests, reading.bound.intervals_ms)
+    sealer = Sealer(reading.bound, clock, software, key)
     for edge_ms in gap_edges(tail.span_end_ms, now_ms, GAP_SPAN_MS):
         samples = nothing.samples(tail.span_end_ms, edge_ms)
-        sealed, tail = await asyncio.to_thread(
-            seal_span, reading.bound, tail, clock, software, samples, (), edge_ms, key
-        )
-        await writer.call(writer.outbox.seal, sealed, Standing(tail, clock, clean=False), edge_ms)
+        parts, tail = await asyncio.to_thread(sealer.parts, tail, samples, (), edge_ms)
+        items = [part.item for part in parts]
+        await writer.seal(items, Standing(tail, clock, clean=False), edge_ms)
     return tail
 
 
-def _restore(reading: Reading, entries: list[bytes]) -> tuple[Gathering, list[Event]]:
+def _restore(reading: Reading, entries: list[bytes]) -> tuple[Gathering, list[Event], list[tuple[str, bytes]]]:
+    """Results and events of the journal, and the entries that say nothing, each with the reason."""
     gathering = Gathering(reading.requests, reading.bound.intervals_ms)
     events: list[Event] = []
+    unread: list[tuple[str, bytes]] = []
     for entry in entries:
-        results, told = decode_entry(entry)
-        events.extend(told)
+        try:
+            results, stated = decode_entry(entry)
+            for result in results:
+                _check(result, reading.requests)
+        except (ValueError, TypeError, WireError) as error:
+            unread.append((told(error), entry))
+            continue
+        events.extend(stated)
         for result in results:
             gathering.add(result)
-    return gathering, events
+    return gathering, events, unread
+
+
+def _check(result: Result, requests: Sequence[ReadRequest]) -> None:
+    """ValueError where a result is not of this read plan."""
+    if not 0 <= result.request < len(requests):
+        raise ValueError(f"request {result.request} of a read plan of {len(requests)}")
+    count = requests[result.request].count if result.fate == Fate.GOOD else 0
+    if len(result.registers) != 2 * count:
+        raise ValueError(f"{len(result.registers)} bytes for {count} registers of request {result.request}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import ssl
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ STATUS_EVERY_S = 30.0
 STATUS_LEAST_S = 1.0
 TOGETHER = 8
 """Publishes waiting for the broker at a time."""
+TLS_HINT = "the broker's certificate is not for this host or not signed by [broker] tls_ca"
 
 _log = getLogger(__name__)
 
@@ -112,7 +114,10 @@ class Uplink:
             except* (aiomqtt.MqttError, OSError) as group:
                 problem = str(group.exceptions[0])
                 if problem != told:
-                    _log.warning(line("broker-away", host=self._broker.host, port=self._broker.port, problem=problem))
+                    hint = {"hint": TLS_HINT} if "CERTIFICATE_VERIFY_FAILED" in problem else {}
+                    _log.warning(
+                        line("broker-away", host=self._broker.host, port=self._broker.port, problem=problem, **hint)
+                    )
                 told = problem
             finally:
                 self._client = None
@@ -212,6 +217,8 @@ class Uplink:
                 await handler(message)
             except Refused as refused:
                 _log.warning(line("not-believed", topic=message.topic, reason=refused))
+            except sqlite3.Error as error:  # a full disk: what stays unmarked is published and acknowledged again
+                _log.error(line("not-noted", topic=message.topic, error=error, hint="check the disk"))
 
     async def _on_key(self, message: aiomqtt.Message) -> None:
         self._trust.offer(message.payload)

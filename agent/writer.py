@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from logging import getLogger
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from agent.outbox import Outbox, open_outbox
+from agent.log import line
+from agent.outbox import Outbox, Standing, open_outbox
+from agent.parts import SetAside
+from agent.spans import SealedItem
+
+ASIDE_HINT = "kept in the outbox: see 'emitrace-agent outbox --set-aside', and report the reason"
+
+_log = getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +44,19 @@ class Writer:
     async def call(self, method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a method of the outbox in the thread. A call once made runs to its end, cancelled or not."""
         return await asyncio.shield(asyncio.wrap_future(self._thread.submit(method, *args, **kwargs)))
+
+    async def seal(
+        self, items: Sequence[SealedItem], standing: Standing, edge_ms: int, aside: Sequence[SetAside] = ()
+    ) -> None:
+        """Seal a span in its parts, and say what no batch could hold and where it is now."""
+        await self.call(self.outbox.seal_all, items, standing, edge_ms, aside)
+        for one in aside:
+            _log.error(
+                line(
+                    "set-aside", sequence=one.sequence, from_ms=one.from_ms, to_ms=one.to_ms, results=one.results,
+                    reason=one.reason, hint=ASIDE_HINT,
+                )
+            )
 
     async def close(self) -> None:
         """Finish what was asked, close the file, end the thread."""

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from agent import __main__ as program
 from agent.clock import KernelClock
 from agent.commands import app
+from agent.health import Health
 from agent.log import keep_secret, line, start_logging
 from agent.service import serve
+from protocols.records import Fate
 from protocols.wire.keys import fingerprint
 from tests.agent.rig import Endpoint, write_agent
 from tests.services import free_port
@@ -102,7 +104,24 @@ async def test_status_and_outbox_are_read_beside_a_running_agent(tmp_path: Path)
 
     assert ("running", "disconnected", told["sequence"] + 1) == (told["phase"], told["broker"], told["backlog_items"])
     assert ["batch", "batch", "plan"] == [row["kind"] for row in listed][-3:]
-    assert 1 == (await asyncio.to_thread(invoke, "status", "--config", config.file))[0]
+    told = json.loads((await asyncio.to_thread(invoke, "status", "--json", "--config", config.file))[1])
+    assert {"line-a"} == set(told["buses"])
+    assert {"line-a/1": told["buses"]["line-a"]} == told["units"]
+    assert 0 == told["set_aside"]
+    code, said = await asyncio.to_thread(invoke, "status", "--config", config.file)
+    assert 1 == code
+    assert "units          line-a/1: good " in said
+    assert (0, "[]\n") == await asyncio.to_thread(invoke, "outbox", "--set-aside", "--json", "--config", config.file)
+
+
+def test_fates_are_counted_by_bus_and_by_unit() -> None:
+    """One silent unit does not hide among the others; an exception keeps its number."""
+    health = Health("a" * 64, "test")
+    for unit, fate in ((1, Fate.GOOD), (1, Fate.GOOD), (2, Fate.TIMEOUT), (3, Fate.EXCEPTION | 2 << 8)):
+        health.count("line-a", unit, fate)
+
+    assert {"line-a": {"good": 2, "timeout": 1, "exception": 1}} == health.buses
+    assert {"line-a/1": {"good": 2}, "line-a/2": {"timeout": 1}, "line-a/3": {"exception 2": 1}} == health.units
 
 
 WITHOUT = """

@@ -1,0 +1,112 @@
+"""The central side: ingest, recomputation, disk, inventory, export and verification, on SQLite."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from collector.books import Books, open_books
+from collector.config import Config, Settings
+from collector.evidence.verify.steps import verify_bundle
+from collector.exporting import export_bundle
+from collector.hours.cells import HOUR_MS
+from collector.ingest.worker import GROUP, commit_group
+from collector.recompute import Recomputer
+from collector.store.agents import add_agent
+from collector.store.hours import refresh_hours
+from collector.store.inventories import compose_inventory
+from tests.bench.field import PANEL, START_MS, Size, Stream
+from tests.bench.figures import Figure, median_of, seconds
+
+HOURLY = Size(devices=50, counters=1, gauges=0, blocks=(1,), interval_ms=300_000, window_s=3600, batch_s=3600)
+HOURS = 240
+
+
+def run() -> Iterator[Figure]:
+    """All figures of the room."""
+    logging.getLogger("collector").setLevel(logging.WARNING)
+    minutes = Stream(PANEL).more(120)
+    rounds = [_round(minutes) for _ in range(4)][1:]
+    note = f"{len(minutes.items) - 1} batches of 60 s, 50 points"
+    yield _median("collector.ingest_readings_per_s.sqlite", [one[0] for one in rounds], "readings/s", note)
+    yield _median("collector.recompute_readings_per_s.batch60", [one[1] for one in rounds], "readings/s", note)
+    yield _median("collector.disk_bytes_per_reading", [one[2] for one in rounds], "B", f"{note}; the closed file")
+    hours = Stream(replace(PANEL, batch_s=3600)).more(4)
+    long = [_round(hours)[1] for _ in range(4)][1:]
+    yield _median("collector.recompute_readings_per_s.batch3600", long, "readings/s", "4 batches of 3,600 s, 50 points")
+    yield from _evidence(minutes)
+    yield from _inventory()
+
+
+def _median(key: str, values: list[float], unit: str, note: str) -> Figure:
+    return Figure(key, median(values), unit, note)
+
+
+@contextmanager
+def _opened(stream: Stream, folder: str) -> Iterator[Books]:
+    with open_books(Config(Path(folder) / "collector.toml", Settings())) as books:
+        with books.database.writing() as connection:
+            add_agent(connection, stream.public, "bench", START_MS)
+        yield books
+
+
+def _ingest(books: Books, stream: Stream) -> None:
+    messages = list(stream.messages())
+    for first in range(0, len(messages), GROUP):
+        commit_group(books, messages[first : first + GROUP], START_MS)
+
+
+def _recompute(books: Books) -> None:
+    recomputer = Recomputer(books)
+    while recomputer.step():
+        pass
+
+
+def _round(stream: Stream) -> tuple[float, float, float]:
+    """Ingest rate, recomputation rate, bytes on disk per reading, in new books."""
+    with tempfile.TemporaryDirectory() as folder:
+        with _opened(stream, folder) as books:
+            ingest_s = seconds(lambda: _ingest(books, stream))
+            recompute_s = seconds(lambda: _recompute(books))
+            refresh_hours(books.database, books.plans, books.hour_rule)
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    return stream.readings / ingest_s, stream.readings / recompute_s, size / stream.readings
+
+
+def _evidence(stream: Stream) -> Iterator[Figure]:
+    end = -(-stream.at_ms // HOUR_MS) * HOUR_MS
+    with tempfile.TemporaryDirectory() as folder, _opened(stream, folder) as books:
+        _ingest(books, stream)
+        _recompute(books)
+        path = Path(folder) / "bundle.zip"
+        export_s = median_of(lambda: seconds(lambda: export_bundle(books, START_MS, end, path)))
+        data = path.read_bytes()
+        trusted = {stream.agent_id, books.origin}
+        verify_s = median_of(lambda: seconds(lambda: verify_bundle(io.BytesIO(data), trusted)))
+    note = f"bundle of {stream.readings} readings, {len(data)} bytes"
+    yield Figure("evidence.export_readings_per_s", stream.readings / export_s, "readings/s", note)
+    yield Figure("evidence.verify_readings_per_s", stream.readings / verify_s, "readings/s", note)
+
+
+def _inventory() -> Iterator[Figure]:
+    stream = Stream(HOURLY).more(HOURS)
+    with tempfile.TemporaryDirectory() as folder, _opened(stream, folder) as books:
+        _ingest(books, stream)
+        refresh_hours(books.database, books.plans, books.hour_rule)
+
+        def compose() -> None:
+            with books.database.reading() as connection:
+                compose_inventory(
+                    connection, books.plans, books.origin, START_MS, stream.at_ms, "AR6",
+                    books.config.settings.inventory.profile,
+                )  # fmt: skip
+
+        value = median_of(lambda: seconds(compose))
+    note = f"reduced size: 50 sources x 1 gas x {HOURS} h = {50 * HOURS} hour rows, of the goal's 52,560,000"
+    yield Figure("collector.inventory_s", value, "s", note)

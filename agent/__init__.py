@@ -5,5 +5,6 @@ which slot is asked next and which comes too late; ``poll`` runs both on the clo
 ``gather`` hold what came back, slot by slot; ``spans`` folds and seals a span, ``parts`` cuts or empties one
 that cannot be sealed whole; ``pipeline`` runs that at every batch edge, ``startup`` after a crash; ``outbox``
 keeps it all in one SQLite file; ``uplink`` publishes it until the collector has said, signed, that it is
-committed there. ``service`` wires these, ``health`` says how it goes.
+committed there. ``service`` wires these, ``health`` says how it goes. ``replay`` runs a register tape through
+the same fold and sealing.
 """

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simulators.schedule import Schedule, State
 from simulators.waves import Wave
@@ -23,6 +27,9 @@ OXYGEN_IN_AIR = 0.2095
 ZERO_CELSIUS = 273.15
 SUB = 10**6
 """Sub-units of a base unit in which totals are added as integers."""
+
+N = TypeVar("N", float, NDArray[np.float64])
+"""One instant, or many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +124,10 @@ class Boiler:
         """
         cycle_ms = round(self.schedule.cycle_s * 1000)
         cycles, rest_ms = divmod(t_ms, cycle_ms)
-        return cycles * self._part(self.schedule.cycle_s) + self._part(rest_ms / 1000)
+        return cycles * self.part(self.schedule.cycle_s) + self.part(rest_ms / 1000)
 
-    def _part(self, inside_s: float) -> int:
+    def part(self, inside_s: float) -> int:
+        """Fuel used since the cycle's start, at 0 degC. [1e-6 mL]"""
         return round(self.schedule.integral(self.load, inside_s) / 3600.0 * 1e6 * SUB)
 
     def flue_gas(self, t_s: float) -> FlueGas:
@@ -129,9 +137,18 @@ class Boiler:
         temperature, pressure = self.stack_temperature.value(t_s), self.stack_pressure.value(t_s)
         fuel_flow = self.gas_flow(t_s)
         if fuel_flow <= 0.0:
-            dry_air = 1.0 / (1.0 + self.air_humidity)
-            o2, water = 100.0 * OXYGEN_IN_AIR * dry_air, 100.0 * self.air_humidity * dry_air
+            o2, water = self.still_air()
             return FlueGas(0.0, temperature, pressure, 0.0, 0.0, o2, water)
+        flow, co2_wet, co2_dry, o2, water = self.burnt(fuel_flow, ratio, temperature, pressure)
+        return FlueGas(flow, temperature, pressure, co2_wet, co2_dry, o2, water)
+
+    def still_air(self) -> tuple[float, float]:
+        """Oxygen and water in the humid air of a closed burner's stack. [vol%]"""
+        dry_air = 1.0 / (1.0 + self.air_humidity)
+        return 100.0 * OXYGEN_IN_AIR * dry_air, 100.0 * self.air_humidity * dry_air
+
+    def burnt(self, fuel_flow: N, ratio: N, temperature: N, pressure: N) -> tuple[N, N, N, N, N]:
+        """The gas of an open burner, of one instant or of many: flow [m3/h], CO2 wet and dry, O2, water [vol%]."""
         co2 = float(self.fuel.mg_per_ml("CO2")) * 1000.0 / MOLAR_MASS_CO2  # mol per m3 of fuel: mg/mL is kg/m3
         carbon = float(self.fuel.ncv * self.fuel.carbon) * 1e6 / MOLAR_MASS_C
         hydrogen = carbon * self.fuel.hydrogen_per_carbon
@@ -143,6 +160,4 @@ class Boiler:
         wet = dry + water
         kelvin = temperature + ZERO_CELSIUS
         flow = fuel_flow * wet * GAS_CONSTANT * kelvin / (pressure * 1000.0)
-        return FlueGas(
-            flow, temperature, pressure, 100.0 * co2 / wet, 100.0 * co2 / dry, 100.0 * oxygen / wet, 100.0 * water / wet
-        )
+        return flow, 100.0 * co2 / wet, 100.0 * co2 / dry, 100.0 * oxygen / wet, 100.0 * water / wet

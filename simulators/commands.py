@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -20,6 +21,7 @@ from simulators.instruments import build_devices
 from simulators.ledger import truth as true_amounts
 from simulators.plant import Plant, build_plant, milliseconds
 from simulators.scenario import ScenarioError, load_scenario, scenario_names
+from simulators.tape_command import tape
 
 USAGE, ENVIRONMENT = 2, 3
 
@@ -97,6 +99,9 @@ def plant(
     except ScenarioError as error:
         fail(USAGE, str(error))
 
+    if built.start_ms > time.time_ns() // 1_000_000:
+        typer.echo("plant: its start lies in the future; until then its counters stand still", err=True)
+
     async def serve() -> None:
         bound = await server.start(host, port)
         units = {d.instrument.id: d.instrument.unit for d in server.devices}
@@ -137,7 +142,7 @@ def broker(
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = 1883,
 ) -> None:
     """Run the embedded MQTT 3.1.1 broker; prints one JSON line when ready, ends on SIGTERM or Ctrl-C."""
-    from amqtt.errors import AMQTTError
+    from amqtt.errors import AMQTTError, BrokerError
 
     from simulators.broker import EmbeddedBroker
 
@@ -157,8 +162,8 @@ def broker(
 
     try:
         asyncio.run(until_told(serve, embedded.stop))
-    except (AMQTTError, OSError) as error:
-        fail(ENVIRONMENT, f"broker at {host}:{port}: {error}. Free the port or choose another")
+    except (AMQTTError, BrokerError, OSError) as error:
+        fail(ENVIRONMENT, f"broker at {host}:{port}: {error.__cause__ or error}. Free the port or choose another")
 
 
 @app.command("list")
@@ -187,3 +192,4 @@ def list_(scenario: ScenarioOption = "demo", as_json: JsonOption = False) -> Non
 
 
 app.command("demo")(demo)
+app.command("tape")(tape)

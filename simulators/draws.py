@@ -9,6 +9,10 @@ from __future__ import annotations
 import hashlib
 from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
 _NORMAL = NormalDist()
 _SCALE = 1 << 53
 
@@ -28,3 +32,13 @@ def symmetric(seed: int, *name: str | int) -> float:
 def normal(seed: int, *name: str | int) -> float:
     """A draw from the standard normal distribution."""
     return _NORMAL.inv_cdf(uniform(seed, *name))
+
+
+def normals(seed: int, *name: str | int, last: NDArray[np.int64]) -> Float64:
+    """For every number n in ``last`` the draw ``normal(seed, *name, n)``, to the bit."""
+    prefix = "\x1f".join([str(seed), *(str(part) for part in name), ""]).encode()
+    digest = hashlib.blake2b
+    data = b"".join([digest(prefix + b"%d" % n, digest_size=8).digest() for n in last.tolist()])
+    bits = np.frombuffer(data, dtype=">u8").astype(np.uint64) >> np.uint64(11)
+    shares = (bits.astype(np.float64) + 0.5) / _SCALE
+    return np.fromiter(map(_NORMAL.inv_cdf, shares.tolist()), dtype=np.float64, count=last.size)

@@ -21,6 +21,12 @@ class EncodeError(ValueError):
     """A value does not fit its register."""
 
 
+def integer_range(register: Register) -> tuple[int, int]:
+    """Least and greatest number of an integer register."""
+    bits, signed = _INTEGERS[register.type]
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+
+
 def raw_number(value: Decimal, register: Register) -> Decimal:
     """The number that stands in the register for a value in the register's unit."""
     if register.scale_by == "divide":

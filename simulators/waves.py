@@ -31,7 +31,10 @@ class Wave:
 
     def value(self, t_s: float) -> float:
         """The value at a time."""
-        return self.base + sum(s.amplitude * math.sin(s.omega * t_s + s.phase) for s in self.sines)
+        swing = 0.0
+        for sine in self.sines:  # one by one: what sum() gives for floats depends on the Python version
+            swing += sine.amplitude * math.sin(sine.omega * t_s + sine.phase)
+        return self.base + swing
 
     def integral(self, t_s: float) -> float:
         """Integral from 0 to ``t_s``. [unit x s]"""

@@ -111,7 +111,14 @@ class IngestWorker(threading.Thread):
 
 
 def commit_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) -> dict[str, list[Ack]]:
-    """Take (topic, payload) messages into the books in one transaction; the acknowledgements to send after it.
+    """Take (topic, payload) messages into the books; the acknowledgements to send after it."""
+    return take_group(books, messages, at_ms)[1]
+
+
+def take_group(
+    books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int
+) -> tuple[dict[Outcome, int], dict[str, list[Ack]]]:
+    """Take (topic, payload) messages into the books in one transaction: outcomes, and acknowledgements to send.
 
     A message that cannot be believed goes to the quarantine; one that breaks the program itself does so too,
     alone, and the rest of the group is committed.
@@ -134,7 +141,7 @@ def commit_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int
         acks = placer.acks()
     if believed:
         log.info(line("ingested", **{outcome.value: count for outcome, count in counts.items()}))
-    return acks
+    return counts, acks
 
 
 def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Outcome:

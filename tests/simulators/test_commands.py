@@ -105,6 +105,14 @@ def test_list_shows_instruments_registers_and_addresses() -> None:
     assert all(row["register"] in table for row in rows)
 
 
+def test_a_start_in_the_future_is_told(started: list[subprocess.Popen[str]]) -> None:
+    """Meters that stand still for a mistyped year are no surprise."""
+    process, _ = start(started, "plant", "--port", "0", "--start", "2999-01-01T00:00:00Z")
+    process.terminate()
+
+    assert "its start lies in the future" in process.communicate(timeout=15)[1]
+
+
 def test_a_killed_plant_started_again_goes_on_with_the_same_meters(started: list[subprocess.Popen[str]]) -> None:
     """After kill -9 the same start and seed on the same port continue the totaliser; SIGTERM ends with 0."""
     just_now = datetime.now().astimezone()
@@ -124,15 +132,19 @@ def test_a_killed_plant_started_again_goes_on_with_the_same_meters(started: list
     assert "requests answered: 1" in (second.stderr.read() if second.stderr else "")
 
 
-def test_a_port_in_use_is_exit_code_3() -> None:
-    """A port that is taken is a fault of the environment."""
+@pytest.mark.parametrize("command", [["plant"], ["broker", "--username", "tester", "--password-file", "password"]])
+def test_a_port_in_use_is_exit_code_3(command: list[str], tmp_path: Path) -> None:
+    """A port that is taken is a fault of the environment, told without a traceback."""
+    (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    arguments = [str(tmp_path / "password") if word == "password" else word for word in command]
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         taken.listen()
-        done = run("plant", "--port", str(taken.getsockname()[1]))
+        done = run(*arguments, "--port", str(taken.getsockname()[1]))
 
     assert done.returncode == 3
     assert "choose another" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_extra_is_exit_code_3_and_names_what_to_install() -> None:

@@ -10,23 +10,26 @@ import json
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.clock import KernelClock
-from agent.config import Config, load_config
+from agent.config import Config, fingerprint_problem, load_config
 from agent.health import read_status
 from agent.lock import LockedError, is_held
 from agent.log import start_logging
 from agent.outbox import OutboxError
 from agent.parts import StateRefusedError
+from agent.replay_command import replay_tape
 from agent.service import OUTBOX, broker_of, serve
-from agent.site import load_site
+from agent.site import Site, load_site
+from agent.uplink import Broker
 from protocols.errors import EmitraceError
 from protocols.modbus.planner import describe
 from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes
@@ -41,6 +44,8 @@ ConfigPath = Annotated[Path, typer.Option("--config", help="The agent's configur
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _CONFIG = Path("agent.toml")
+_WHO_MAY = "check the path, the disk, and that the command runs as the agent's own user (sudo -u emitrace)"
+T = TypeVar("T")
 
 
 @app.command()
@@ -56,9 +61,7 @@ def check_config(config: ConfigPath = _CONFIG) -> None:
     """Check agent.toml, the plan, its register maps, the key and the password file; touch nothing else."""
     with _told():
         loaded = load_config(config)
-        site = load_site(loaded)
-        key = load_key(loaded.key_file)
-        broker = broker_of(loaded)
+        site, key, broker = _checked(loaded)
         reading = site.reading
         _print(f"plan        {loaded.plan} version {reading.bound.plan.version}")
         _print(f"digest      {reading.bound.digest.hex()}")
@@ -150,6 +153,43 @@ def _list_set_aside(config: Path, last: int, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def replay(
+    tape: Annotated[Path, typer.Argument(help="A register tape, as emitrace-simulate tape writes it.")],
+    config: ConfigPath = _CONFIG,
+    out: Annotated[Path | None, typer.Option(help="Write item files into this folder, not into the outbox.")] = None,
+) -> None:
+    """Run a register tape through decoding, fold and sealing in batches of an hour; goes on where it stopped."""
+    with _told():
+        code = replay_tape(tape, load_config(config), out)
+    raise typer.Exit(code)
+
+
+def _checked(config: Config) -> tuple[Site, Ed25519PrivateKey, Broker]:
+    """The site, key and broker of a configuration; every file that is not right is told before the program ends."""
+    problems: list[EmitraceError] = []
+
+    def attempt(load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except EmitraceError as error:
+            problems.append(error)
+            return None
+
+    site = attempt(lambda: load_site(config))
+    key = attempt(lambda: load_key(config.key_file))
+    broker = attempt(lambda: broker_of(config))
+    own = None if key is None else fingerprint(public_bytes(key))
+    problem = fingerprint_problem(config, own)
+    if problem is not None:
+        problems.append(problem)
+    if site is None or key is None or broker is None or problems:
+        for earlier in problems[:-1]:
+            sys.stderr.write(f"emitrace-agent: {earlier}\n")
+        raise problems[-1]
+    return site, key, broker
+
+
 async def _serve(config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -170,6 +210,11 @@ def _told() -> Iterator[None]:
         _fail(ours.exceptions[0])
     except EmitraceError as error:
         _fail(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"emitrace-agent: {error.filename}: {error.strerror}. {_WHO_MAY}.\n")
+        raise typer.Exit(ENVIRONMENT) from None
 
 
 def _fail(error: BaseException) -> None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from protocols.errors import InputError
 from protocols.plan.model import Identifier
 from protocols.toml import read_toml, validate
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(pattern=r"^([^\s/:]+|[^\s/]*:[^\s/]*:[^\s/]*)$")]
+"""A name or an address, IPv6 too."""
 
 
 class Table(BaseModel):
@@ -38,18 +41,24 @@ class CollectorTable(Table):
 class BrokerTable(Table):
     """The MQTT broker; TLS where ``tls_ca`` names the file of its CA."""
 
-    host: Annotated[str, Field(min_length=1)]
+    host: Host
     port: Port = 1883
     username: str | None = None
     password_file: str | None = None
     tls_ca: str | None = None
+
+    @model_validator(mode="after")
+    def _password_of_somebody(self) -> Self:
+        if self.password_file is not None and not self.username:
+            raise ValueError("a password_file without username; add the user name, or leave both out")
+        return self
 
 
 class BusTable(Table):
     """Where a bus of the plan is reached; ``timeout_s`` is for connecting and for each answer."""
 
     kind: Literal["tcp"]
-    host: Annotated[str, Field(min_length=1)]
+    host: Host
     port: Port = 502
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
 
@@ -127,3 +136,19 @@ class Config:
 def load_config(path: Path) -> Config:
     """Read agent.toml; InputErrors naming every problem with its line."""
     return Config(path.resolve(), validate(read_toml(path), Settings))
+
+
+def fingerprint_problem(config: Config, own: str | None) -> InputError | None:
+    """Why nobody can ever acknowledge to the fingerprint in agent.toml; None where somebody may.
+
+    ``own`` is the fingerprint of the agent's key, where it is known.
+    """
+    stated = config.settings.collector.fingerprint
+    if stated == "0" * 64:
+        seen = "still the zeros of the example"
+    elif stated == own:
+        seen = "the fingerprint of this agent's own key"
+    else:
+        return None
+    hint = "enter the collector's, as 'emitrace-collector key' prints it"
+    return read_toml(config.file).error(("collector", "fingerprint"), seen, hint)

@@ -22,7 +22,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
     with (folder / FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise LockedError(f"state folder {folder}", "another agent is running in it", "stop it first") from error
         yield
 
@@ -34,6 +34,6 @@ def is_held(folder: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    except OSError:
+    except BlockingIOError:
         return True
     return False

@@ -82,12 +82,16 @@ def broker_of(config: Config) -> Broker:
     """The broker with its password, which is kept out of the log from here on."""
     table, password = config.settings.broker, None
     if config.password_file is not None:
+        subject = f"broker password {config.password_file}"
         try:
-            password = config.password_file.read_text(encoding="utf-8").splitlines()[0]
-        except (OSError, IndexError) as error:
-            raise ServiceError(
-                f"broker password {config.password_file}", f"cannot be read: {error}", "put it on the file's first line"
-            ) from error
+            password = next(iter(config.password_file.read_text(encoding="utf-8-sig").splitlines()), "")
+        except OSError as error:
+            seen = f"cannot be read: {error.strerror}"
+            raise ServiceError(subject, seen, "check the path, and that the agent's user owns the file") from error
+        except UnicodeDecodeError as error:
+            raise ServiceError(subject, "is not UTF-8", "save the file as UTF-8") from error
+        if not password:
+            raise ServiceError(subject, "the first line is empty", "put the password there")
         keep_secret(password)
     if config.tls_ca is not None:
         try:

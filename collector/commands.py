@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,8 @@ from collector.books import Books, open_books, own_key
 from collector.clock import now_ms
 from collector.config import Config, first_line, load_config
 from collector.exporting import export_bundle
+from collector.hours.cells import cell_of
+from collector.ingest.command import take_folder
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
@@ -34,12 +35,13 @@ from collector.store.hours import read_hours, refresh_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
 from collector.store.plans import instruments_known, site_zone
 from collector.store.users import set_password
+from collector.web.period import FIRST_MS, LAST_MS, read_instant
 from collector.web.shown import instant, mass_unit, percent
 from protocols.errors import EmitraceError
 from protocols.wire.keys import fingerprint, public_bytes
 
 FINDINGS, USAGE, ENVIRONMENT = 1, 2, 3
-FAR_MS = 2**48
+DAY_MS = 86_400_000
 SHORTEST_PASSWORD = 10
 
 app = typer.Typer(
@@ -102,8 +104,13 @@ def agents_add(
 ) -> None:
     """Register an agent by its public key; from then on its items are believed."""
     with _told(), _books(config) as books, books.database.writing() as connection:
+        known = {view.agent_id: view.name for view in view_agents(connection)}
         agent = add_agent(connection, parse_public_key(public_key), name, now_ms())
-        typer.echo(f"agent {agent.agent_id} ({agent.name})")
+        before = known.get(agent.agent_id)
+        said = "registered"
+        if before is not None:
+            said = "was registered already" if before == agent.name else f"was registered already as {before!r}"
+        typer.echo(f"agent {agent.agent_id} ({agent.name}) {said}")
 
 
 @agents_app.command(name="list")
@@ -147,10 +154,13 @@ def certificates_add(
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise EmitraceError(str(file), str(error), "Name a readable TOML file.") from error
+            seen = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise EmitraceError(str(file), seen, "Name a readable TOML file.") from error
         found = parse_certificates(text, file.name)
         with books.database.writing() as connection:
             instruments = instruments_known(connection, books.plans)
+            if not instruments:
+                typer.echo("no monitoring plan is here yet: instruments and serials could not be compared")
             for certificate in found:
                 fresh = add_certificate(connection, certificate, now_ms())
                 typer.echo(f"{certificate.id}: {'entered' if fresh else 'already here'}")
@@ -178,7 +188,7 @@ def certificates_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> 
 
 @app.command()
 def hours(
-    from_: From = "1970-01-01", to: To = "9999-01-01", as_json: AsJson = False, config: ConfigPath = _CONFIG
+    from_: From = "1970-01-01", to: To = "9998-01-01", as_json: AsJson = False, config: ConfigPath = _CONFIG
 ) -> None:
     """Bring the hourly ledger up to date and print it."""
     with _told(), _books(config) as books:
@@ -191,10 +201,11 @@ def hours(
             return
         for one in rows:
             row = one.row
-            covered = percent(row.measured_ms + row.stopped_ms, row.to_ms - row.from_ms)
+            known_ms = row.measured_ms + row.stopped_ms
+            mass = f"{row.mass_mg} mg" if known_ms or row.mass_mg else "unknown"
             typer.echo(
-                f"{instant(row.from_ms, zone, '%Y-%m-%d %H:%M')}  {row.source:24} {row.gas:6} {row.mass_mg:>16} mg  "
-                f"{row.method:10} {covered} covered"
+                f"{instant(row.from_ms, zone, '%Y-%m-%d %H:%M')}  {row.source:24} {row.gas:6} {mass:>19}  "
+                f"{row.method:10} {percent(known_ms, row.to_ms - row.from_ms)} covered"
             )
 
 
@@ -210,7 +221,7 @@ def inventory_build(
     """Build a new inventory version of a period."""
     with _told(), _books(config) as books:
         profile = books.config.settings.inventory.profile
-        period = _period(books, from_, to)
+        period = _period(books, from_, to, whole=True)
         stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, now_ms(), profile)
         if seal:
             with books.database.writing() as connection:
@@ -239,6 +250,18 @@ def inventory_show(
         with books.database.reading() as connection:
             stored = read_inventory(connection, version)
         _print_inventory(books, stored, as_json=as_json)
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="Folder of item files, as emitrace-agent replay --out writes them.")],
+    config: ConfigPath = _CONFIG,
+) -> None:
+    """Take item files into the books as if they had come from the broker; exit 1 where one is refused."""
+    with _told(), _books(config) as books:
+        refused = take_folder(books, folder)
+    if refused:
+        raise typer.Exit(FINDINGS)
 
 
 @app.command(name="quarantine")
@@ -294,18 +317,24 @@ def _books(config: Path) -> Iterator[Books]:
         yield books
 
 
-def _period(books: Books, from_: str, to: str) -> tuple[int, int]:
+def _period(books: Books, from_: str, to: str, *, whole: bool = False) -> tuple[int, int]:
+    """[from, to) of the two options; ``whole`` where it must start and end as hours do. [UTC ms]"""
     with books.database.reading() as connection:
         zone = site_zone(connection, books.plans)
     instants: list[int] = []
     for option, text in (("--from", from_), ("--to", to)):
         try:
-            at = datetime.fromisoformat(text)
+            at_ms = read_instant(text, zone)
         except ValueError as error:
             raise EmitraceError(option, repr(text), "Write a time as 2026-01-31 or 2026-01-31T08:00.") from error
-        at = at.replace(tzinfo=zone) if at.tzinfo is None else at
-        instants.append(int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1000)
-    return max(0, instants[0]), min(FAR_MS, instants[1])
+        if not FIRST_MS - DAY_MS < at_ms < LAST_MS + DAY_MS:
+            raise EmitraceError(option, repr(text), "Write a year from 1970 to 9998.")
+        if whole and cell_of(at_ms, zone)[0] != at_ms:
+            raise EmitraceError(option, repr(text), "Take a full hour (UTC), or midnight at the facility.")
+        instants.append(min(max(at_ms, FIRST_MS), LAST_MS))
+    if instants[1] <= instants[0]:
+        raise EmitraceError("--to", f"{to!r} is not after --from {from_!r}", "Give an end after the start.")
+    return instants[0], instants[1]
 
 
 def _print_inventory(books: Books, stored: StoredInventory, *, as_json: bool) -> None:
@@ -323,8 +352,13 @@ def _print_inventory(books: Books, stored: StoredInventory, *, as_json: bool) ->
         if title and rows:
             typer.echo(title)
         for row in rows:
-            typer.echo(
-                f"  {row.source:24} {row.gas:6} category {row.category}  {unit.text(row.co2e_mg):>16} {unit.name} CO2e "
-                f"± {unit.text(2 * row.u_co2e_mg)} (k = 2), {percent(row.covered_ms, row.period_ms)} covered"
-            )
-    typer.echo(f"  total {unit.text(found.total.co2e_mg)} {unit.name} CO2e ± {unit.text(2 * found.total.u_co2e_mg)}")
+            figure = "unknown"
+            if row.covered_ms or row.mass_mg:
+                figure = f"{unit.text(row.co2e_mg)} {unit.name} CO2e ± {unit.text(2 * row.u_co2e_mg)} (k = 2)"
+            covered = percent(row.covered_ms, row.period_ms)
+            typer.echo(f"  {row.source:24} {row.gas:6} category {row.category}  {figure:>40}, {covered} covered")
+    total, covered = found.total, percent(found.covered_ms, found.expected_ms)
+    figure = "unknown: no data in the period"
+    if found.covered_ms or total.co2e_mg:
+        figure = f"{unit.text(total.co2e_mg)} {unit.name} CO2e ± {unit.text(2 * total.u_co2e_mg)} (k = 2)"
+    typer.echo(f"  total, without cross-checks: {figure}, {covered} covered")

@@ -73,7 +73,11 @@ def _contents(connection: Connection, books: Books, from_ms: int, to_ms: int, gw
     inventory = _inventory(connection, books, from_ms, to_ms, gwp_set or profile.gwp.default)
     agents = all_agents(connection)
     places = {agent.agent_id: _places(connection, agent.agent_id, from_ms, to_ms) for agent in agents}
-    sent = connection.execute(select(plans.c.agent_id, plans.c.document).order_by(plans.c.item)).all()
+    sent = connection.execute(
+        select(plans.c.agent_id, plans.c.document, items.c.bytes)
+        .join(items, items.c.id == plans.c.item)
+        .order_by(plans.c.item)
+    ).all()
     here = {agent_id for agent_id, own in places.items() if own} | {row.agent_id for row in sent}
     return BundleContents(
         from_ms=from_ms, to_ms=to_ms, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
@@ -83,6 +87,7 @@ def _contents(connection: Connection, books: Books, from_ms: int, to_ms: int, gw
         plans=[(row.agent_id, row.document) for row in sent],
         hours=(hour.row for hour in read_hours(connection, from_ms, to_ms)),
         inventory=inventory, profile=profile_text(name).encode(),
+        sent=[(row.agent_id, row.bytes) for row in sent],
     )  # fmt: skip
 
 
@@ -100,7 +105,10 @@ def _inventory(connection: Connection, books: Books, from_ms: int, to_ms: int, g
 
 
 def _places(connection: Connection, agent_id: str, from_ms: int, to_ms: int) -> list[_Place]:
-    """The agent's items that the period needs, by day, stream and sequence."""
+    """The agent's items that the period needs, by day, stream and sequence.
+
+    Of a stream wholly outside the period come those that prove it; see ``BundleContents.days``.
+    """
     first_window = dict(
         connection.execute(
             select(windows.c.item, func.min(windows.c.from_ms))
@@ -119,13 +127,10 @@ def _places(connection: Connection, agent_id: str, from_ms: int, to_ms: int) -> 
     for _, group in groupby(connection.execute(query).all(), key=lambda row: row.stream_id):
         rows = list(group)
         batches = [n for n, row in enumerate(rows) if row.kind == "batch"]
-        if not batches or rows[batches[-1]].to_ms <= from_ms or rows[batches[0]].from_ms >= to_ms:
-            continue
         begin = max((n for n in batches if rows[n].from_ms <= from_ms), default=0)
-        end = next(
-            (n for n in batches if rows[n].from_ms >= to_ms and first_window.get(rows[n].id, 0) >= to_ms), len(rows) - 1
-        )
-        near = rows[next(n for n in batches if n >= begin)].from_ms
+        inside = [n for n in batches if rows[n].from_ms < to_ms or first_window.get(rows[n].id, to_ms) < to_ms]
+        end = next((n for n in batches if n > max(inside, default=begin)), len(rows) - 1)
+        near = rows[next(n for n in batches if n >= begin)].from_ms if batches else from_ms
         last = rows[end].sequence
         late_stones = [row for row in rows[end + 1 :] if first_dropped.get(row.id, last + 1) <= last]
         for row in [*rows[begin : end + 1], *late_stones]:

@@ -20,12 +20,15 @@ from collector.store.hours import refresh_hours
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, FoldState
-from protocols.windows.recompute import discontinuity, recompute
+from protocols.windows.continuity import discontinuity, implausible, invented, leap
+from protocols.windows.recompute import recompute
 from protocols.wire.codec import read_item
 
 GROUP = 50
 HOURS_EVERY_S = 2.0
 PAUSE_S = 5.0
+UNREADABLE = (EmitraceError, ValueError, ArithmeticError, LookupError, TypeError, MemoryError)
+"""What a batch may do to the program that reads it again; none of it may end the ledger."""
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +68,7 @@ class Recomputer:
             batch, plan = self._open(connection, row)
             differences, state = recompute(plan, batch)
             differences = [*differences, *self._continuity(connection, row, batch, plan)]
-        except (EmitraceError, ValueError, ArithmeticError, LookupError) as error:
+        except UNREADABLE as error:
             self._closed.pop(stream, None)
             return [f"cannot be recomputed: {error}"]
         self._closed[stream] = _Closed(row.sequence, batch.plan, state)
@@ -84,16 +87,20 @@ class Recomputer:
         return batch, plan
 
     def _continuity(self, connection: Connection, row: Row[Any], batch: Batch, plan: BoundPlan) -> list[str]:
-        """Opening state and span must continue what the batch before yielded; across a tombstone they cannot."""
+        """Opening state and span must continue what the batch before yielded; across a tombstone, be possible."""
         before = self._before(connection, row)
-        if before is None or dropped_between(
-            connection, row.agent_id, row.stream_id, before.sequence + 1, row.sequence - 1
-        ):
-            return []
+        following = 0 if before is None else before.sequence + 1
+        dropped = dropped_between(connection, row.agent_id, row.stream_id, following, row.sequence - 1)
+        if before is None:
+            broken = implausible(batch.opening, plan) if dropped else invented(batch, plan)
+            return [broken] if broken else []
         old = self.books.plans.of(connection, row.agent_id, before.plan)
         if before.state is None or old is None:
             return [f"batch {before.sequence} before it does not fold, so its opening state cannot be checked"]
-        broken = discontinuity(before.state, old, batch, plan)
+        if dropped:
+            broken = implausible(batch.opening, plan) or leap(before.state, old, batch, plan)
+        else:
+            broken = discontinuity(before.state, old, batch, plan)
         return [f"{broken} (batch {before.sequence})"] if broken else []
 
     def _before(self, connection: Connection, row: Row[Any]) -> _Closed | None:
@@ -105,10 +112,10 @@ class Recomputer:
             return known
         try:
             batch, plan = self._open(connection, earlier)
-        except (EmitraceError, ValueError) as error:
+            return _Closed(earlier.sequence, batch.plan, recompute(plan, batch)[1])
+        except UNREADABLE as error:
             log.warning(line("recompute-predecessor", sequence=earlier.sequence, seen=error))
             return _Closed(earlier.sequence, earlier.plan, None)
-        return _Closed(earlier.sequence, batch.plan, recompute(plan, batch)[1])
 
 
 class LedgerWorker(threading.Thread):

@@ -28,11 +28,15 @@ PATTERNS = {
     r"^[a-z0-9][a-z0-9._-]{0,63}$": "at most 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
     r"^[a-z0-9][a-z0-9_]{0,63}$": "at most 64 of a-z, 0-9 and '_', beginning with a letter or digit",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits in small letters",
+    r"^([^\s/:]+|[^\s/]*:[^\s/]*:[^\s/]*)$": "a host name or an address alone, without scheme, path or port",
 }
 """What a pattern asks for, in words."""
 
 _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _QUOTED = re.compile(r"'([^']*)'")
+_TEXTS = re.compile(r"\"[^\"]*\"|'[^']*'")
+_FULL_WIDTH = re.compile("[\u201c\u201d\u2018\u2019\u3001\u3002\u3010\u3011\uff01-\uff5e]")
+"""Punctuation, letters and digits as a Chinese keyboard gives them: right in a text, never in TOML itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,9 @@ def parse_toml(text: str, file: str) -> Document:
         rows = text.splitlines()
         row = rows[line - 1].strip() if 0 < line <= len(rows) else ""
         seen = f"not TOML: {message[:1].lower()}{message[1:]}" + (f" in {shown(row)}" if row else "")
-        raise InputErrors([InputError(file, line, "", seen, "correct the line")]) from error
+        wide = _FULL_WIDTH.search(_TEXTS.sub("", row))
+        hint = f"correct the line; type '{wide[0]}' in half width (半角)" if wide else "correct the line"
+        raise InputErrors([InputError(file, line, "", seen, hint)]) from error
 
 
 def validate(document: Document, model: type[M]) -> M:
@@ -162,6 +168,10 @@ def _shape_error(document: Document, model: type[BaseModel], problem: Problem) -
     if kind == "string_pattern_mismatch":
         pattern = str(problem["ctx"]["pattern"])
         return document.error(path, seen, PATTERNS.get(pattern, f"it must match {pattern}"))
+    if kind in {"model_type", "dict_type"}:
+        return document.error(path, seen, f"a table is needed, with {', '.join(_keys_at(model, path)) or 'its keys'}")
+    if kind.startswith("date"):
+        return document.error(path, seen, "write a date without quotes, for example 2026-01-31")
     message = str(problem["msg"]).removeprefix("Value error, ")
     return document.error(path, seen, message[:1].lower() + message[1:])
 

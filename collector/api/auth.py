@@ -110,7 +110,7 @@ class Authority:
             name, _, password = base64.b64decode(header[6:], validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        user = self._check(name, password, client)
+        user = self._check(name, password, script_key(client))
         return None if user is None else Session(user.name, "")
 
     def form_token(self) -> str:
@@ -127,10 +127,10 @@ class Authority:
             return False
         return True
 
-    def _check(self, name: str, password: str, client: str) -> User | None:
+    def _check(self, name: str, password: str, key: str) -> User | None:
         """The user, if the password fits; the work is the same for a name that does not exist."""
         with self._lock:
-            if self.brake.wait_s(client) > 0 or len(password) > LONGEST_PASSWORD:
+            if self.brake.wait_s(key) > 0 or len(password) > LONGEST_PASSWORD:
                 return None
             user = self._find(name)
             stamp = hmac.new(
@@ -139,16 +139,21 @@ class Authority:
             if user is not None and self._remembered.get(stamp, 0.0) > self._clock():
                 return user
             if _fits(user.password_hash if user else _NOBODY, password) and user is not None:
-                self.brake.succeeded(client)
-                self._remembered = {key: until for key, until in self._remembered.items() if until > self._clock()}
+                self.brake.succeeded(key)
+                self._remembered = {known: until for known, until in self._remembered.items() if until > self._clock()}
                 self._remembered[stamp] = self._clock() + BASIC_MEMORY_S
                 return user
-            self.brake.failed(client)
+            self.brake.failed(key)
             return None
 
     def _find(self, name: str) -> User | None:
         with self._database.reading() as connection:
             return find_user(connection, name)
+
+
+def script_key(client: str) -> str:
+    """What the brake counts a client's HTTP Basic by: a typing error on the page must not stop its programs."""
+    return f"basic {client}"
 
 
 def _fits(password_hash: str, password: str) -> bool:

@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from collector.api.auth import SESSION_COOKIE, Authority, Session
+from collector.api.auth import SESSION_COOKIE, Authority, Session, script_key
 
 OPEN_PATHS = frozenset({"/login", "/static/style.css", "/api/v1/health"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -54,7 +54,7 @@ class Gate:
             return await call_next(request)
         session = await run_in_threadpool(self._session, request)
         if session is None:
-            return _stranger(request)
+            return _stranger(request, self._authority.brake.wait_s(script_key(client_of(request))))
         request.state.session = session
         if request.method not in SAFE_METHODS and path.startswith("/api/") and session.csrf:
             token = request.headers.get("X-CSRF-Token", "")
@@ -77,10 +77,21 @@ def client_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _stranger(request: Request) -> Response:
-    if request.url.path.startswith("/api/") or request.method not in SAFE_METHODS:
-        return problem(401, "not signed in", "Sign in at /login, or send HTTP Basic with the administrator's password.")
-    return RedirectResponse("/login", status_code=303)
+def _stranger(request: Request, wait_s: float) -> Response:
+    """Programs get JSON; people get the sign-in page, in the language their address names."""
+    if not request.url.path.startswith("/api/"):
+        expired = "?expired=1" if request.method not in SAFE_METHODS else ""
+        language = request.query_params.get("lang", "")
+        asked = f"?lang={language}" if language.replace("-", "").isalnum() and language.isascii() else ""
+        return RedirectResponse(f"/login{expired or asked}", status_code=303)
+    hint = "Sign in at /login, or send HTTP Basic with the administrator's name and password."
+    if "Authorization" not in request.headers:
+        return problem(401, "not signed in", hint)
+    if wait_s <= 0:
+        return problem(401, "name and password do not fit", hint)
+    refused = problem(429, "too many wrong passwords from this address", f"Try again in {int(wait_s) + 1} s.")
+    refused.headers["Retry-After"] = str(int(wait_s) + 1)
+    return refused
 
 
 def _foreign(request: Request) -> Response | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
@@ -25,15 +26,19 @@ from collector.store.hours import dirty_cells, read_hours, windows_page
 from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
 from collector.store.log import read_frontier
 from collector.store.schema import items, slots
+from protocols.errors import EmitraceError
 
-FAR_MS = 2**48
+FAR_MS = 253_339_228_800_000
+"""The year 9998: every time up to here is a date in every zone. [UTC ms]"""
 PAGE = 1000
 MOST = 100_000
 
 FromMs = Annotated[int, Query(ge=0, lt=FAR_MS, description="Start of the period [UTC ms]")]
 ToMs = Annotated[int, Query(gt=0, le=FAR_MS, description="End of the period, exclusive [UTC ms]")]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Most rows in one answer")]
+Number = Annotated[int, InPath(ge=0, lt=2**63)]
 AgentId = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Agent id")]
+GwpSet = Annotated[str | None, Query(max_length=16, description="GWP set, for example AR6")]
 
 
 class BuildRequest(BaseModel):
@@ -70,6 +75,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
     @router.get("/windows", tags=["ledger"])
     def windows(agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
         """Windows as the edge stated them, by start; ``next_from_ms`` is where to go on, null at the end."""
+        _check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             found, following = windows_page(connection, agent, from_ms, to_ms, limit)
             plans = {digest: books.plans.of(connection, agent, digest) for digest in {digest for digest, _ in found}}
@@ -79,6 +85,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
     @router.get("/hours", tags=["ledger"])
     def hours(from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
         """The hourly ledger; ``dirty`` cells are about to be made anew."""
+        _check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             rows = read_hours(connection, from_ms, to_ms, limit)
             return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection)}
@@ -99,7 +106,9 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
 
 def _add_evidence(router: APIRouter, books: Books) -> None:
     @router.get("/items", tags=["evidence"])
-    def stream_items(agent: AgentId, after: Annotated[int, Query(ge=0)] = 0, limit: Limit = PAGE) -> dict[str, Any]:
+    def stream_items(
+        agent: AgentId, after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = PAGE
+    ) -> dict[str, Any]:
         """Items of an agent in the order they came; continue with ``after`` = the last ``id``."""
         columns = [column for column in items.c if column.name != "bytes"]
         query = select(*columns).where(items.c.agent_id == agent, items.c.id > after).order_by(items.c.id).limit(limit)
@@ -112,7 +121,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         }
 
     @router.get("/items/{item}/bytes", tags=["evidence"], response_class=Response)
-    def item_bytes(item: int) -> Response:
+    def item_bytes(item: Number) -> Response:
         """The signed bytes exactly as they came in."""
         with books.database.reading() as connection:
             data = connection.scalar(select(items.c.bytes).where(items.c.id == item))
@@ -126,7 +135,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
             return {"quarantine": plain(found), "by_reason": quarantine.count_by_reason(connection)}
 
     @router.get("/quarantine/{entry}/bytes", tags=["evidence"], response_class=Response)
-    def refused_bytes(entry: int) -> Response:
+    def refused_bytes(entry: Number) -> Response:
         """The refused bytes exactly as they came in."""
         with books.database.reading() as connection:
             return _download(quarantine.read_bytes(connection, entry), f"quarantine-{entry}.bin")
@@ -159,11 +168,12 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         return {"origin": books.origin, "tree_size": tree.size, "root": tree.root.hex()}
 
     @router.get("/bundle", tags=["evidence"], response_class=FileResponse)
-    def bundle(from_ms: FromMs, to_ms: ToMs) -> FileResponse:
-        """An evidence bundle for emitrace-verify."""
+    def bundle(from_ms: FromMs, to_ms: ToMs, gwp_set: GwpSet = None) -> FileResponse:
+        """An evidence bundle for emitrace-verify; its inventory by the profile's GWP set, or the one named."""
+        _check_order(from_ms, to_ms)
         folder = tempfile.TemporaryDirectory(prefix="emitrace-bundle-")
         path = Path(folder.name) / f"emitrace-{from_ms}-{to_ms}.zip"
-        export_bundle(books, from_ms, to_ms, path)
+        export_bundle(books, from_ms, to_ms, path, gwp_set)
         return FileResponse(
             path, media_type="application/zip", filename=path.name, background=BackgroundTask(folder.cleanup)
         )
@@ -187,6 +197,7 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
     @router.post("/inventories", status_code=201, tags=["inventory"])
     def build(wanted: BuildRequest) -> dict[str, Any]:
         """Bring the hours up to date and build a new version."""
+        _check_order(wanted.from_ms, wanted.to_ms)
         profile = books.config.settings.inventory.profile
         return shapes.inventory(
             build_inventory(
@@ -196,16 +207,21 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
         )  # fmt: skip
 
     @router.get("/inventories/{version}", tags=["inventory"])
-    def one_version(version: int) -> dict[str, Any]:
+    def one_version(version: Number) -> dict[str, Any]:
         """One version with its rows, totals and pinned inputs."""
         with books.database.reading() as connection:
             return shapes.inventory(read_inventory(connection, version))
 
     @router.post("/inventories/{version}/seal", tags=["inventory"])
-    def seal(version: int) -> dict[str, Any]:
+    def seal(version: Number) -> dict[str, Any]:
         """Seal a version for ever: its digest goes into the evidence log, and the database refuses changes."""
         with books.database.writing() as connection:
             return shapes.inventory(seal_inventory(connection, version, now_ms()))
+
+
+def _check_order(from_ms: int, to_ms: int) -> None:
+    if to_ms <= from_ms:
+        raise EmitraceError("period", f"to_ms {to_ms} is not after from_ms {from_ms}", "Give an end after the start.")
 
 
 def _download(data: bytes | None, name: str) -> Response:

@@ -30,13 +30,16 @@ from collector.evidence.layout import (
     encode_leaf,
     encode_manifest,
     items_name,
+    sent_name,
 )
 from collector.hours.model import HourRow
 from collector.inventory.document import encode_inventory
 from collector.inventory.model import Inventory
 from protocols.ghg.gwp import gwp_set
+from protocols.records import ItemKind, PlanItem
 from protocols.transparency.tree import Frontier, leaf_hash
-from protocols.wire.cose import sign
+from protocols.wire.codec import decode_item, decompress
+from protocols.wire.cose import open_sealed, sign
 from protocols.wire.keys import fingerprint, public_bytes
 
 
@@ -75,6 +78,8 @@ class BundleContents:
         Ordered by agent id, then day. Of each stream every placed item from the batch whose span holds ``from_ms``
         (from sequence 0 where the stream begins later) through the last one that begins before ``to_ms`` or has
         a window that does: counter windows lag behind. Tombstones that stand for items in between come along.
+        Of a stream wholly outside the period, its items up to the first batch where it begins later, and its
+        items from the last batch on where it ended before: they prove that it is outside.
     leaves : iterable of Leaf
         Every leaf of the evidence log, from the first.
     plans : sequence of (str, bytes)
@@ -85,6 +90,9 @@ class BundleContents:
         Its inventory.
     profile : bytes
         The accounting profile's text, whose SHA-256 the inventory pins.
+    sent : sequence of (str, bytes)
+        Agent id and signed plan item, verbatim, of each of ``plans`` that no item of ``days`` names: the proof
+        that the agent sent it. Those of all plans may be given.
     """
 
     from_ms: int
@@ -99,13 +107,14 @@ class BundleContents:
     hours: Iterable[HourRow]
     inventory: Inventory
     profile: bytes
+    sent: Sequence[tuple[str, bytes]] = ()
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
     """Write a bundle to an empty, seekable file and sign its manifest with the collector's key.
 
-    The manifest stands before the plans and the profile, so these two are held in memory (a plan document has
-    at most 4 MiB); everything else passes through.
+    The manifest stands before the plans and the profile, so these are held in memory (a plan document has at
+    most 4 MiB); everything else passes through.
     """
     writer = ContainerWriter(file)
     for digest, data in sorted(_named(contents.certificates).items()):
@@ -123,6 +132,7 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
     writer.add(LEAVES, growing.pass_on(contents.leaves))
     late = {f"{PLANS}{digest.hex()}.cbor": data for digest, data in _named(d for _, d in contents.plans).items()}
     late[PROFILE] = contents.profile
+    late |= {sent_name(agent, _sent_digest(item)): item for agent, item in contents.sent}
     listed = [
         *(Listed(member.name, member.size, member.sha256) for member in writer.members),
         *(Listed(name, len(late[name]), hashlib.sha256(late[name]).digest()) for name in sorted(late)),
@@ -152,6 +162,13 @@ class _Growing:
             data = encode_leaf(leaf)
             self.tree = self.tree.append(leaf_hash(data))
             yield data
+
+
+def _sent_digest(item: bytes) -> bytes:
+    plan = decode_item(decompress(open_sealed(item).payload), ItemKind.PLAN)
+    if not isinstance(plan, PlanItem):
+        raise TypeError(f"a {type(plan).__name__} is no plan item")
+    return hashlib.sha256(plan.document).digest()
 
 
 def _named(documents: Iterable[bytes]) -> dict[bytes, bytes]:

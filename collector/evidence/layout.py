@@ -14,6 +14,7 @@
     manifest.cose                     SHA-256 of manifest.cbor, signed by the collector
     plans/<digest>.cbor               a plan document
     profile.toml                      the accounting profile's text
+    sent/<agent>/<digest>.cose        the signed plan item by which an agent sent a plan, verbatim
 
 Keys in a bundle are never anchors: they say which key signed, not whose it is.
 """
@@ -35,7 +36,7 @@ from protocols.wire.fields import array, blob, record, text, uint
 VERSION = 1
 MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
 INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
-ITEMS, PLANS, CERTIFICATES, KEYS = "items/", "plans/", "certificates/", "keys/"
+ITEMS, PLANS, CERTIFICATES, KEYS, SENT = "items/", "plans/", "certificates/", "keys/", "sent/"
 MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
 _TIME = 2**48
 _MEMBERS = 2**20
@@ -95,6 +96,11 @@ class Manifest:
 def items_name(agent: str, day: str) -> str:
     """Member of an agent's items of one UTC day."""
     return f"{ITEMS}{agent}/{day}.cborseq"
+
+
+def sent_name(agent: str, digest: bytes) -> str:
+    """Member of the item by which an agent sent a plan."""
+    return f"{SENT}{agent}/{digest.hex()}.cose"
 
 
 def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:

@@ -8,8 +8,8 @@ from itertools import pairwise
 from sqlalchemy import Connection, select
 
 from collector.hours.cells import HOUR_MS
-from collector.store.plans import PlanBook
-from collector.store.schema import windows
+from collector.store.plans import PlanBook, site_of
+from collector.store.schema import plans, windows
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, Window
 from protocols.wire.errors import Reason, WireError
@@ -56,7 +56,7 @@ def _check_cells(batch: Batch) -> None:
 
 
 def _check_overlaps(connection: Connection, book: PlanBook, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
-    """No series may state a moment twice, in one stream or in two: it would be counted twice."""
+    """No series of an agent or of a site may state a moment twice, whoever states it: it would count twice."""
     if not batch.windows:
         return
     spans: _Spans = defaultdict(list)
@@ -64,14 +64,17 @@ def _check_overlaps(connection: Connection, book: PlanBook, agent_id: str, plan:
         spans[_series(plan, window)].append((window.from_ms, window.to_ms))
     low = min(window.from_ms for window in batch.windows)
     high = max(window.to_ms for window in batch.windows)
+    site = site_of(plan)
+    sharing = select(plans.c.agent_id).where(plans.c.site == site)  # this agent is one of them
     known = connection.execute(
-        select(windows.c.plan, windows.c.source, windows.c.input, windows.c.gas, windows.c.from_ms, windows.c.to_ms)
-        .where(windows.c.agent_id == agent_id, windows.c.from_ms > low - HOUR_MS, windows.c.from_ms < high,
+        select(windows.c.agent_id, windows.c.plan, windows.c.source, windows.c.input, windows.c.gas,
+               windows.c.from_ms, windows.c.to_ms)
+        .where(windows.c.agent_id.in_(sharing), windows.c.from_ms > low - HOUR_MS, windows.c.from_ms < high,
                windows.c.to_ms > low)
     )  # fmt: skip
     for row in known:
-        old = book.of(connection, agent_id, row.plan)
-        if old is not None:
+        old = book.of(connection, row.agent_id, row.plan)
+        if old is not None and (row.agent_id == agent_id or site_of(old) == site):
             source = old.sources[row.source]
             key = (source.id, row.input, source.gases[row.gas])
             if key in spans:
@@ -82,7 +85,8 @@ def _check_overlaps(connection: Connection, book: PlanBook, agent_id: str, plan:
                 raise WireError(
                     Reason.OVERLAP, f"batch {batch.sequence}",
                     f"source {source_id}, input {number}, {gas}: the time from {start} to {end} is stated twice",
-                    "The agent's clock or outbox went back; its figures for that time are in the books already.",
+                    "Figures for that time are in the books already: the agent's clock or outbox went back, or another"
+                    " agent reads the same source.",
                 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from collector.store import quarantine
 from collector.store.acks import ack_of
 from collector.store.admission import check_batch
 from collector.store.log import append_leaf, item_leaf_id
-from collector.store.plans import PlanBook
+from collector.store.plans import PlanBook, site_of
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, windows
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
@@ -198,13 +198,15 @@ class Placer:
 
     def _read_plan(self, agent_id: str, key: int, item: PlanItem, at_ms: int) -> None:
         digest = document_digest(item.document)
-        self.book.open(item.document)
+        plan = self.book.open(item.document)
         known = select(plans.c.item).where(plans.c.agent_id == agent_id, plans.c.digest == digest)
         if self.connection.scalar(known) is not None:
             return
         append_leaf(self.connection, "plan", digest.hex(), digest, at_ms)
         self.connection.execute(
-            insert(plans).values(agent_id=agent_id, digest=digest, item=key, known_ms=at_ms, document=item.document)
+            insert(plans).values(
+                agent_id=agent_id, digest=digest, item=key, known_ms=at_ms, site=site_of(plan), document=item.document
+            )
         )
 
     def _read_batch(self, agent_id: str, key: int, batch: Batch) -> None:

@@ -17,6 +17,11 @@ from protocols.wire.errors import Reason, WireError
 KEPT_OPEN = 64
 
 
+def site_of(plan: BoundPlan) -> str:
+    """What a plan is of: its organisation and facility."""
+    return f"{plan.plan.organisation.id}/{plan.plan.facility.id}"
+
+
 class PlanBook:
     """Opened plans by digest; a plan never changes, so an opened one stays right."""
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -113,7 +113,9 @@ plans = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("item", BigInteger, ForeignKey("items.id"), nullable=False),
     Column("known_ms", BigInteger, nullable=False),
+    Column("site", String(129), nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Index("plans_site", "site"),
 )  # fmt: skip
 
 windows = Table(

@@ -25,13 +25,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A bar; ``label`` is empty for most."""
+    """A bar; ``kind`` is whole, part or none (no data: full height, so that it never reads as zero)."""
 
     x: float
     y: float
     width: float
     height: float
-    whole: bool
+    kind: str
     title: str
     label: str
 
@@ -69,16 +69,17 @@ def draw_bars(bars: Sequence[Bar], words: Words, zone: ZoneInfo) -> Chart | None
     )
     rects = []
     for place, bar in enumerate(bars):
-        tall = max(0.0, height * bar.co2e_mg / top)
-        title = words(
-            "chart.bar", time=instant(bar.from_ms, zone, "%m-%d %H:%M"),
-            mass=f"{unit.text(bar.co2e_mg)} {unit.name}", covered=percent(round(bar.covered * 1000), 1000),
-        )  # fmt: skip
+        empty = bar.covered <= 0 and bar.co2e_mg == 0
+        tall = height if empty else max(0.0, height * bar.co2e_mg / top)
+        time = instant(bar.from_ms, zone, "%m-%d %H:%M")
+        mass, share = f"{unit.text(bar.co2e_mg)} {unit.name}", percent(round(bar.covered * 1000), 1000)
+        title = words("chart.bar.none", time=time) if empty else words("chart.bar", time=time, mass=mass, covered=share)
         label = instant(bar.from_ms, zone, "%H:%M") if (len(bars) - 1 - place) % 6 == 2 else ""
+        kind = "none" if empty else "whole" if bar.covered >= WHOLE else "part"
         rects.append(
             Rect(
                 round(LEFT + slot * place + 3, 1), round(BASE - tall, 1), round(slot - 6, 1), round(tall, 1),
-                bar.covered >= WHOLE, title, label,
+                kind, title, label,
             )
         )  # fmt: skip
     return Chart(lines, tuple(rects))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +31,7 @@ from protocols.ghg.gwp import co2e_mg, gwp_set, species
 from protocols.plan.model import Method
 
 CHART_HOURS = 24
+FAR_MS = 2**48
 RECENT_HOURS = 2
 ANSWERED = frozenset({0, 1})
 
@@ -54,13 +56,22 @@ class SlotSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """The running month, provisional; ``due_ms`` is what of its period has gone by, per source and gas."""
+
+    inventory: Inventory
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything on the page."""
 
     now_ms: int
     zone: ZoneInfo
     facilities: tuple[tuple[str, str], ...]
-    month: Inventory | None
+    names: Mapping[tuple[str, str], tuple[str, str]]
+    month: Month | None
     bars: tuple[Bar, ...]
     recent: tuple[VersionedHour, ...]
     dirty: int
@@ -85,7 +96,8 @@ def gather(books: Books, now_ms: int) -> Overview:
         tree = read_frontier(connection)
         views = view_agents(connection)
         return Overview(
-            now_ms=now_ms, zone=zone, facilities=facilities, month=_month(connection, books, zone, now_ms),
+            now_ms=now_ms, zone=zone, facilities=facilities, names=_names(connection, books),
+            month=_month(connection, books, zone, now_ms),
             bars=_bars(connection, books, now_ms),
             recent=_recent(connection), dirty=dirty_cells(connection), versions=tuple(all_versions(connection)[:10]),
             agents=views, statuses={view.agent_id: _status(view) for view in views},
@@ -106,6 +118,12 @@ def _facilities(connection: Connection, books: Books) -> tuple[ZoneInfo, tuple[t
     return zone, tuple(names.values())
 
 
+def _names(connection: Connection, books: Books) -> dict[tuple[str, str], tuple[str, str]]:
+    """(agent, source) -> what people call the source, Chinese and English."""
+    known = sources_known(connection, books.plans)
+    return {(fact.agent, fact.source): (fact.name_zh, fact.name_en) for fact in known}
+
+
 def month_of(now_ms: int, zone: ZoneInfo) -> tuple[int, int]:
     """From the first of the month to the end of the hour that runs. [UTC ms]"""
     local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=now_ms)).astimezone(zone)
@@ -114,16 +132,20 @@ def month_of(now_ms: int, zone: ZoneInfo) -> tuple[int, int]:
     return from_ms, now_ms - now_ms % HOUR_MS + HOUR_MS
 
 
-def _month(connection: Connection, books: Books, zone: ZoneInfo, now_ms: int) -> Inventory | None:
-    """The running month, provisional: from the first hour of the month that has rows."""
+def _month(connection: Connection, books: Books, zone: ZoneInfo, now_ms: int) -> Month | None:
+    """The running month: from its midnight, or from the first hour ever where that is later, to the running hour."""
+    first = read_hours(connection, 0, FAR_MS, limit=1)
     from_ms, to_ms = month_of(now_ms, zone)
-    rows = [hour.row for hour in read_hours(connection, from_ms, to_ms)]
-    rows = [row for row in rows if row.from_ms >= from_ms and row.to_ms <= to_ms]
-    if not rows:
+    if not first or first[0].row.from_ms >= to_ms:
         return None
+    begin_ms = max(from_ms, first[0].row.from_ms)
+    begin_ms = min([begin_ms, *(hour.row.from_ms for hour in read_hours(connection, begin_ms, begin_ms + 1))])
     profile, _ = load_profile(books.config.settings.inventory.profile)
-    begin_ms, end_ms = min(row.from_ms for row in rows), max(row.to_ms for row in rows)
-    return compose_inventory(connection, books.plans, books.origin, begin_ms, end_ms, profile.gwp.default, profile.id)
+    inventory = compose_inventory(
+        connection, books.plans, books.origin, begin_ms, to_ms, profile.gwp.default, profile.id
+    )  # fmt: skip
+    covered = max((row.covered_ms for row in inventory.rows), default=0)  # a clock ahead of ours may cover more
+    return Month(inventory, max(now_ms - begin_ms, covered))
 
 
 def _bars(connection: Connection, books: Books, now_ms: int) -> tuple[Bar, ...]:
@@ -150,11 +172,11 @@ def _bars(connection: Connection, books: Books, now_ms: int) -> tuple[Bar, ...]:
 
 def _recent(connection: Connection) -> tuple[VersionedHour, ...]:
     """Rows of the newest few hours, newest first."""
-    newest = read_hours(connection, 0, 2**48, limit=1, newest_first=True)
+    newest = read_hours(connection, 0, FAR_MS, limit=1, newest_first=True)
     if not newest:
         return ()
     from_ms = newest[0].row.from_ms - (RECENT_HOURS - 1) * HOUR_MS
-    return tuple(read_hours(connection, from_ms, 2**48, limit=200, newest_first=True))
+    return tuple(read_hours(connection, from_ms, FAR_MS, limit=200, newest_first=True))
 
 
 def _slots(connection: Connection) -> tuple[SlotSummary, ...]:

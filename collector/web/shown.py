@@ -52,4 +52,7 @@ def instant(at_ms: int | None, zone: ZoneInfo, form: str = "%Y-%m-%d %H:%M:%S") 
     """A local time in the facility's zone."""
     if at_ms is None:
         return "\u2013"
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone).strftime(form)
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone).strftime(form)
+    except OverflowError:  # years before 1 or after 9999: a figure from outside must never break a page
+        return f"{at_ms} ms"

@@ -41,6 +41,8 @@ def plan_errors(plan: Plan, maps: Maps | None, document: Document) -> list[Input
         problems += _point_problems(plan, maps)
         if registers is not None:
             problems += _register_problems(plan, registers)
+            problems += _twice_read_problems(plan, registers)
+            problems += _limit_problems(plan, registers)
         problems += source_problems(plan, registers)
     return [problem.in_file(document) for problem in problems]
 
@@ -143,6 +145,35 @@ def _register_problems(plan: Plan, registers: Mapping[str, Register]) -> Iterato
             yield Problem(("points", position, "register"), seen, "check scale, unit, ct_ratio and pt_ratio")
 
 
+def _twice_read_problems(plan: Plan, registers: Mapping[str, Register]) -> Iterator[Problem]:
+    """One register of one unit behind two points: what it counts would count twice."""
+    instruments = {instrument.id: instrument for instrument in plan.instruments}
+    first: dict[tuple[str, int, int, int], str] = {}
+    for position, point in enumerate(plan.points):
+        instrument, register = instruments.get(point.instrument), registers.get(point.id)
+        if instrument is None or register is None:
+            continue
+        place = (instrument.bus, instrument.unit, register.function, register.address)
+        other = first.setdefault(place, point.id)
+        if other != point.id:
+            seen = f"bus {place[0]}, unit {place[1]}, function {place[2]}, register {place[3]} is {other} already"
+            yield Problem(("points", position, "register"), seen, "correct unit or register; sources may share a point")
+
+
+def _limit_problems(plan: Plan, registers: Mapping[str, Register]) -> Iterator[Problem]:
+    """A meter whose limit of error was left out would pass for a perfect one."""
+    measuring = {
+        point.instrument
+        for point in plan.points
+        if point.id in registers and registers[point.id].quantity.definition.kind is not Kind.STATE
+    }
+    for position, instrument in enumerate(plan.instruments):
+        stated = instrument.accuracy.model_fields_set & {"percent_of_reading", "percent_of_span"}
+        if instrument.id in measuring and not stated:
+            hint = "state the limit of error of the type plate or certificate; 0 only where there is none"
+            yield Problem(("instruments", position, "accuracy"), "no percent_of_reading, no percent_of_span", hint)
+
+
 def _rollover(instrument: Instrument, register: Register) -> int:
     return int(unit_ratio(instrument, register) * int(register.modulus or 0))
 
@@ -163,10 +194,8 @@ def _rate_problems(path: TomlPath, point: Point, register: Register) -> Iterator
         return
     growth = max_rate(point, quantity)
     if growth is None:
-        problem = unknown(
-            (*path, "max_rate_unit"), "unit", point.max_rate_unit, units, f" of {quantity.value} in an hour"
-        )
-        yield Problem(problem.path, problem.seen, f"one of {', '.join(units)}", problem.near)
+        seen = f'"{point.max_rate_unit}" for {quantity.value}' if point.max_rate_unit else "the key is missing"
+        yield Problem((*path, "max_rate_unit"), seen, f"one of {', '.join(units)}")
     elif not 1 <= growth < LIMIT:
         hint = f"from 1 {quantity.definition.base_unit}/h to less than 2^62 of them"
         yield Problem((*path, "max_rate"), f"{point.max_rate} {point.max_rate_unit}", hint)

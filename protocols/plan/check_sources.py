@@ -43,8 +43,23 @@ def source_problems(plan: Plan, registers: Registers | None) -> Iterator[Problem
             yield from cems_input_problems(path, source, registers)
         elif not broken and not broken_factors:
             yield from counter_input_problems(path, source, plan, registers)
+    yield from _double_counting(plan)
     if registers is not None:
         yield from _span_problems(plan, registers)
+
+
+def _double_counting(plan: Plan) -> Iterator[Problem]:
+    """A counter that two primary sources add would enter the inventory twice."""
+    added: dict[str, str] = {}
+    for position, source in enumerate(plan.sources):
+        if source.role is not Role.PRIMARY:
+            continue
+        for index, point in enumerate(source.inputs.add):
+            first = added.setdefault(point, source.id)
+            if first != source.id:
+                hint = "subtract it from one of them, or make one a cross-check"
+                seen = f'"{point}": primary source {first} adds it already'
+                yield Problem(("sources", position, "inputs", "add", index), seen, hint)
 
 
 def _factor_problems(plan: Plan) -> Iterator[Problem]:

@@ -15,10 +15,10 @@ from protocols.modbus.maps import load_map, map_names, parse_map
 from protocols.modbus.registermap import RegisterMap
 from protocols.plan.bind import bind
 from protocols.plan.bound import BoundPlan
+from protocols.plan.check import plan_errors
 from protocols.plan.load import read_plan
 from protocols.plan.model import Plan
-from protocols.plan.problem import unknown
-from protocols.toml import Document, parse_toml, read_toml
+from protocols.toml import parse_toml, read_toml, validate
 from protocols.wire import cbor
 
 SCHEMA = 1
@@ -104,23 +104,15 @@ def make_document(path: Path) -> bytes:
         The plan cannot be read, breaks a rule, or names a map that is not packaged.
     """
     document = read_toml(path)
-    plan = read_plan(document)
-    data = encode_document(document.text, _packaged_maps(document, plan))
+    plan = validate(document, Plan)
+    packaged = {model: load_map(model) for model in map_names()}
+    errors = plan_errors(plan, {model: register_map for model, (register_map, _) in packaged.items()}, document)
+    if errors:
+        raise InputErrors(errors)
+    models = {instrument.map for instrument in plan.instruments}
+    data = encode_document(document.text, {model: packaged[model][1] for model in models})
     open_document(data, document.file)
     return data
-
-
-def _packaged_maps(document: Document, plan: Plan) -> dict[str, str]:
-    """Exact texts of the packaged maps that a plan names."""
-    names = map_names()
-    problems = [
-        unknown(("instruments", position, "map"), "register map", instrument.map, names).in_file(document)
-        for position, instrument in enumerate(plan.instruments)
-        if instrument.map not in names
-    ]
-    if problems:
-        raise InputErrors(problems)
-    return {model: load_map(model)[1] for model in sorted({instrument.map for instrument in plan.instruments})}
 
 
 def _map(model: str, text: str) -> RegisterMap:

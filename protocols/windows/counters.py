@@ -191,12 +191,7 @@ def _split(
     totals = state.pending + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(growths, dtype=np.int64)))
     spans = np.diff(times)
     gaps = np.where(spans > point.hold_ms, growths, 0)
-    first = (state.last_ms // window_ms + 1) * window_ms  # edges up to last_ms were decided before
-    edges = np.arange(first, int(times[-1]) + 1, window_ms, dtype=np.int64) if spans.size else knots[:0]
-    if bool(np.any(spans > HOUR_MS)):
-        inside = np.clip(np.searchsorted(times, edges, side="left") - 1, 0, spans.size - 1)
-        coarse = (spans[inside] > HOUR_MS) & (edges > times[inside]) & (edges < times[inside + 1])
-        edges = edges[~coarse | (edges % HOUR_MS == 0)]
+    edges = _edges(times, window_ms)
     segment = np.clip(np.searchsorted(times, edges, side="left") - 1, 0, max(spans.size - 1, 0))
     reached = totals[segment] + proportion(growths[segment], edges - times[segment], spans[segment])
     parts = np.diff(reached, prepend=0)
@@ -219,6 +214,27 @@ def _split(
             max(state.gap, int(np.max(gaps)) if gaps.size else 0),
         )
     return after, Amounts(starts, edges, parts, reach)
+
+
+def _edges(times: Int64, window_ms: int) -> Int64:
+    """Window edges after the first time up to the last; strictly inside a span of over an hour only full hours.
+
+    The window grid is never built over such a span, however long a batch says it is.
+    """
+    parts: list[Int64] = []
+    done = int(times[0])  # edges up to the last accepted sample were decided before
+    for at in np.flatnonzero(np.diff(times) > HOUR_MS):
+        start, end = int(times[at]), int(times[at + 1])
+        parts.append(_multiples(done + 1, start, window_ms))
+        parts.append(_multiples(start + 1, end - 1, HOUR_MS))
+        done = end - 1
+    parts.append(_multiples(done + 1, int(times[-1]), window_ms))
+    return np.concatenate(parts)
+
+
+def _multiples(low: int, high: int, step: int) -> Int64:
+    """Multiples of a step in [low, high], ascending."""
+    return np.arange(-(-low // step) * step, high + 1, step, dtype=np.int64)
 
 
 def _gap_reach(times: Int64, gaps: Int64, bounds: Int64, carried: int) -> Int64:

@@ -1,10 +1,10 @@
-"""The second reading of a batch: fold its raw words again and name every difference; follow state to state."""
+"""The second reading of a batch: fold its raw words again and name every difference."""
 
 from __future__ import annotations
 
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, FoldState, Window
-from protocols.windows.fold import DERIVED, Folded, fold, migrate
+from protocols.windows.fold import DERIVED, Folded, fold
 
 
 def refold(bound: BoundPlan, batch: Batch) -> Folded:
@@ -44,29 +44,6 @@ def recompute(bound: BoundPlan, batch: Batch) -> tuple[list[str], FoldState | No
     if stated_events != folded.derived_events:
         differences.append(f"events stated {stated_events}, recomputed {folded.derived_events}")
     return differences, folded.state
-
-
-def discontinuity(yielded: FoldState, old: BoundPlan, batch: Batch, new: BoundPlan) -> str:
-    """Why a batch does not continue what the batch before it in the stream yielded; empty where it does.
-
-    Parameters
-    ----------
-    yielded, old : FoldState, BoundPlan
-        Closing state of the batch before, and the plan it was under.
-    batch, new : Batch, BoundPlan
-        The batch and the plan it names.
-    """
-    state = yielded if old.digest == new.digest else migrate(yielded, old, new)
-    if state.at_ms != batch.from_ms:
-        return f"begins at {batch.from_ms}, the batch before it ended at {state.at_ms}"
-    for point, own, stated in zip(new.points, state.points, batch.opening.points, strict=False):
-        if own != stated:
-            what = f"point {point.id} {stated} instead of {own}"
-            return f"opens with another state than the batch before it yields: {what}"
-    if state != batch.opening:
-        count = len(batch.opening.points)
-        return f"opens with another state than the batch before it yields: {count} points at {batch.opening.at_ms}"
-    return ""
 
 
 def _integers(window: Window) -> tuple[int, ...]:

@@ -54,7 +54,8 @@ def load_key(path: Path | str) -> Ed25519PrivateKey:
             pem = file.read(4096)
     except OSError as error:
         seen = f"cannot be read: {error.strerror}"
-        raise KeyFileError(f"key {path}", seen, "make one, or name the right file") from error
+        hint = "make one with the command 'key', or name the right file; the program's user must own it"
+        raise KeyFileError(f"key {path}", seen, hint) from error
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise KeyFileError(f"key {path}", f"mode {stat.S_IMODE(mode):04o} lets others read it", f"chmod 600 {path}")
     try:

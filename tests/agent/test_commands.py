@@ -61,6 +61,61 @@ def test_a_configuration_error_is_told_on_stderr_with_exit_code_2(tmp_path: Path
     assert "Traceback" not in said
 
 
+def test_check_config_tells_every_file_that_is_wrong(tmp_path: Path) -> None:
+    """Plan, key, password and the example's fingerprint in one go."""
+    config = write_agent(tmp_path, 5020, 1883, extra='username = "site"\npassword_file = "absent"')
+    config.plan.unlink()
+    config.key_file.unlink()
+    code, said = invoke("check-config", "--config", config.file)
+
+    assert 2 == code
+    starts = [
+        f"emitrace-agent: {config.plan}: No such file",
+        f"emitrace-agent: key {config.key_file}: cannot be read",
+        f"emitrace-agent: broker password {tmp_path / 'absent'}: cannot be read",
+        f"emitrace-agent: {config.file}:3: collector.fingerprint: still the zeros",
+    ]
+    assert starts == [row[: len(start)] for row, start in zip(said.splitlines(), starts, strict=True)]
+
+
+def test_the_own_fingerprint_is_not_the_collectors(tmp_path: Path) -> None:
+    """Two fingerprints look alike; the wrong one is named where it stands."""
+    config = write_agent(tmp_path, 5020, 1883)
+    own = invoke("key", "--config", config.file)[1].split()[-1]
+    write_agent(tmp_path, 5020, 1883, collector=own)
+    code, said = invoke("check-config", "--config", config.file)
+
+    assert 2 == code
+    assert ":3: collector.fingerprint: the fingerprint of this agent's own key" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [(b"", "the first line is empty"), (b"\n", "the first line is empty"), (b"\xc3\xdc\xc2\xeb", "is not UTF-8")],
+)
+def test_a_password_file_without_a_password_is_told(tmp_path: Path, content: bytes, seen: str) -> None:
+    """Before the broker refuses it for a reason nobody sees."""
+    (tmp_path / "broker").write_bytes(content)
+    config = write_agent(tmp_path, 5020, 1883, "c" * 64, extra='username = "site"\npassword_file = "broker"')
+
+    code, said = invoke("check-config", "--config", config.file)
+
+    assert 2 == code
+    assert f"emitrace-agent: broker password {tmp_path / 'broker'}: {seen}" in said
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_a_state_folder_that_is_none_is_told_with_exit_code_3(tmp_path: Path, command: str) -> None:
+    """A file in its place, as an unreadable folder, is an environment error and no traceback."""
+    config = write_agent(tmp_path, 5020, 1883)
+    config.state_dir.write_text("")
+    code, said = invoke(command, "--config", config.file)
+
+    assert 3 == code
+    assert f"emitrace-agent: {config.state_dir}" in said
+    assert "check the path, the disk" in said
+
+
 def test_the_key_is_made_once(tmp_path: Path) -> None:
     """The first call makes it, readable by its owner only; later calls print the same."""
     config = write_agent(tmp_path, 5020, 1883)

@@ -51,7 +51,8 @@ def test_every_key_of_the_example_is_explained() -> None:
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """Where the program is started from does not matter."""
-    config = write_agent(tmp_path, 502, 1883, extra='password_file = "secrets/broker"\ntls_ca = "/etc/ca.pem"')
+    extra = 'username = "site"\npassword_file = "secrets/broker"\ntls_ca = "/etc/ca.pem"'
+    config = write_agent(tmp_path, 502, 1883, extra=extra)
 
     assert (tmp_path / "plan.toml", tmp_path / "state", tmp_path / "agent.key") == (
         config.plan, config.state_dir, config.key_file,
@@ -104,3 +105,28 @@ def test_a_broken_plan_is_named_by_its_own_file(tmp_path: Path) -> None:
 
     assert "plan.toml:" in str(caught.value)
     assert "did you mean 'power_total'?" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["mqtt://broker", "broker:1883", "broker/path", "a broker", ""])
+def test_a_host_is_a_name_or_an_address_and_nothing_else(tmp_path: Path, host: str) -> None:
+    """What would fail at the first connection, in a log, is told before."""
+    config = write_agent(tmp_path, 502, 1883)
+    config.file.write_text(config.file.read_text().replace('host = "127.0.0.1"', f'host = "{host}"', 1))
+
+    with pytest.raises(InputErrors, match=r"broker\.host: .*a host name or an address alone"):
+        load_config(config.file)
+
+
+@pytest.mark.parametrize("host", ["broker", "broker.example.org", "192.0.2.1", "::1", "2001:db8::5"])
+def test_names_and_addresses_are_hosts(tmp_path: Path, host: str) -> None:
+    """IPv6 addresses have colons of their own."""
+    config = write_agent(tmp_path, 502, 1883)
+    config.file.write_text(config.file.read_text().replace("127.0.0.1", host))
+
+    assert host == load_config(config.file).settings.broker.host
+
+
+def test_a_password_is_of_somebody(tmp_path: Path) -> None:
+    """MQTT knows no password without a user name."""
+    with pytest.raises(InputErrors, match="a password_file without username"):
+        write_agent(tmp_path, 502, 1883, extra='password_file = "broker"')

@@ -96,14 +96,18 @@ def test_there_is_one_administrator(tmp_path: Path) -> None:
 def test_agents_are_added_by_public_key(tmp_path: Path) -> None:
     """The id is the key's fingerprint; adding again renames; rubbish is refused."""
     edge = Edge()
-    codes = [
-        run(tmp_path, "agents", "add", edge.public.hex()).exit_code,
-        run(tmp_path, "agents", "add", edge.public.hex(), "--name", "roof").exit_code,
-        run(tmp_path, "agents", "add", "12ab").exit_code,
+    results = [
+        run(tmp_path, "agents", "add", edge.public.hex()),
+        run(tmp_path, "agents", "add", edge.public.hex(), "--name", "roof"),
+        run(tmp_path, "agents", "add", edge.public.hex()),
+        run(tmp_path, "agents", "add", "12ab"),
     ]
     listed = json.loads(run(tmp_path, "agents", "list", "--json").stdout)
 
-    assert ([0, 0, 2], [(edge.agent_id, "roof")]) == (codes, [(one["agent"], one["name"]) for one in listed])
+    assert [0, 0, 0, 2] == [result.exit_code for result in results]
+    assert [(edge.agent_id, "roof")] == [(one["agent"], one["name"]) for one in listed]
+    assert "(roof) was registered already as" in results[1].stdout
+    assert results[2].stdout.endswith("(roof) was registered already\n")
 
 
 def test_certificates_are_entered_and_doubted(filled: tuple[Path, Edge]) -> None:
@@ -125,6 +129,43 @@ def test_certificates_are_entered_and_doubted(filled: tuple[Path, Edge]) -> None
     assert "bad.toml" in results["bad"].stderr
     listed = json.loads(run(folder, "certificates", "list", "--json").stdout)
     assert ["c-1", "c-2"] == [one["id"] for one in listed]
+
+
+def test_certificates_before_any_plan_are_entered_with_a_note(tmp_path: Path) -> None:
+    """Nothing to compare with is said, and is no finding."""
+    (tmp_path / "c.toml").write_text(CERTIFICATE)
+    result = run(tmp_path, "certificates", "add", str(tmp_path / "c.toml"))
+    none = run(tmp_path, "certificates", "add", str(tmp_path / "none.toml"))
+
+    assert (0, True) == (result.exit_code, "no monitoring plan" in result.stdout)
+    assert (2, 1) == (none.exit_code, none.stderr.count("none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--from", "2026-02-01", "--to", "2026-01-01"), "--to"),
+        (("--from", "0001-01-01", "--to", "2026-01-01"), "--from"),
+        (("--from", "2026-01-01", "--to", "9999-12-31"), "--to"),
+        (("--from", "2026-01-01T00:30", "--to", "2026-01-02"), "--from"),
+        (("--from", "2026-01-01", "--to", "tomorrow"), "--to"),
+    ],
+)
+def test_a_wrong_period_names_its_option(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
+    """Exit 2, in the words that were typed; nothing is built."""
+    result = run(tmp_path, "inventory", "build", *words)
+
+    assert (2, True) == (result.exit_code, result.stderr.startswith(f"{named}: "))
+    assert "there is none" in run(tmp_path, "inventory", "show").stderr
+
+
+def test_no_data_is_said_and_never_printed_as_zero(filled: tuple[Path, Edge]) -> None:
+    """An inventory of a time without data says unknown for every source and for the total."""
+    folder, _ = filled
+    built = run(folder, "inventory", "build", "--from", "2024-01-01", "--to", "2024-01-02")
+
+    assert 0 == built.exit_code
+    assert (0, True) == (built.stdout.count("CO2e"), built.stdout.count("unknown") >= 3)
 
 
 def test_an_inventory_is_built_shown_and_sealed(filled: tuple[Path, Edge]) -> None:

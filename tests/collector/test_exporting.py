@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+
 from collector.books import Books
-from collector.evidence.verify.report import Verdict
+from collector.evidence.verify.report import Report, Verdict
 from collector.evidence.verify.steps import verify_bundle
 from collector.exporting import export_bundle
 from collector.hours.cells import HOUR_MS
 from collector.recompute import Recomputer
-from protocols.records import Ack
+from protocols.plan.bound import BoundPlan
+from protocols.records import Ack, Fate, ReadRequest, Samples
 from protocols.wire.keys import fingerprint
 from tests.collector.edge import START_MS, Edge, stream
+from tests.plans import Answer, sample
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack | None]
@@ -40,3 +44,53 @@ def test_a_tombstone_behind_the_period_comes_with_what_it_stands_for(
 
     assert Verdict.CONSISTENT is report.verdict
     assert 2 == report.counts["dropped items"]
+
+
+def _report(books: Books, edges: list[Edge], from_ms: int, path: Path) -> Report:
+    while Recomputer(books).step():
+        pass
+    export_bundle(books, from_ms, from_ms + HOUR_MS, path)
+    with path.open("rb") as file:
+        return verify_bundle(file, {*(edge.agent_id for edge in edges), books.origin})
+
+
+def test_a_stream_outside_the_period_comes_with_the_proof_that_it_is(
+    books: Books, register: Register, ingest: Ingest, tmp_path: Path
+) -> None:
+    """The bundles of the hour before, of each hour of the stream and of a later hour all hold."""
+    edge = stream(0, window_s=60)
+    for _ in range(6):
+        edge.add_batch(span_ms=20 * 60_000)
+    register(edge)
+    ingest(edge, *range(7))
+    first_hour = START_MS - START_MS % HOUR_MS
+
+    for hour in (-3, 0, 1, 2, 7):
+        report = _report(books, [edge], first_hour + hour * HOUR_MS, tmp_path / "bundle.zip")
+        assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
+        assert 1 == len(report.extents)
+
+
+def test_windows_that_come_hours_after_their_time_are_in_the_bundle(
+    books: Books, register: Register, ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A counter that was silent over the end of the period is read again three batches later."""
+    edge = stream(0, window_s=60)
+    silent_from, silent_to = START_MS + 40 * 60_000, START_MS + 130 * 60_000
+
+    def gagged(plan: BoundPlan, from_ms: int, to_ms: int, answer: Answer) -> tuple[Samples, ...]:
+        def quiet(request: ReadRequest, slot: int, due_ms: int) -> tuple[int, Mapping[str, int]] | Fate:
+            silent = request.unit == 2 and silent_from <= due_ms < silent_to
+            return Fate.TIMEOUT if silent else answer(request, slot, due_ms)
+
+        return sample(plan, from_ms, to_ms, quiet)
+
+    monkeypatch.setattr("tests.collector.edge.sample", gagged)
+    for _ in range(9):
+        edge.add_batch(span_ms=20 * 60_000)
+    register(edge)
+    ingest(edge, *range(10))
+
+    report = _report(books, [edge], START_MS, tmp_path / "bundle.zip")
+
+    assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)

@@ -16,11 +16,12 @@ from collector.store.comparisons import Verdicts, differing, verdicts
 from collector.store.log import read_frontier, tree_size
 from collector.store.schema import items, leaves, slots, windows
 from protocols.plan.document import encode_document
-from protocols.records import Ack, ItemKind, PlanItem
+from protocols.records import Ack, CounterState, ItemKind, PlanItem
 from protocols.transparency.tree import root_of
+from protocols.windows.fold import initial_state
 from protocols.wire import topics
 from protocols.wire.codec import seal_item
-from tests.collector.edge import Edge, stream
+from tests.collector.edge import START_MS, Edge, stream
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack]
@@ -292,3 +293,39 @@ def test_a_time_stated_by_two_streams_counts_once(books: Books, register: Regist
         assert before == connection.scalar(select(func.sum(windows.c.mass_mg)))
     assert Ack(second.stream_id, 2) == ack
     assert {"overlap": 2} == reasons(books)
+
+
+def test_a_time_stated_by_two_agents_counts_once(books: Books, register: Register, ingest: Ingest) -> None:
+    """Two devices on the same meters: the second enters no figure before the first has ended."""
+    first, second = stream(2), stream(3, seed=bytes(32))
+    register(first)
+    register(second)
+    ingest(first, 0, 1, 2)
+    ingest(second, 0, 1, 2, 3)
+
+    with books.database.reading() as connection:
+        stated = connection.execute(select(windows).order_by(windows.c.from_ms)).all()
+    assert {"overlap": 2} == reasons(books)
+    assert {first.agent_id, second.agent_id} == {row.agent_id for row in stated}
+    reached: dict[tuple[int, int, int], int] = {}
+    for row in stated:
+        series = (row.source, row.input, row.gas)
+        assert reached.get(series, 0) <= row.from_ms
+        reached[series] = row.to_ms
+
+
+def test_a_stream_cannot_open_with_an_invented_state(books: Books, register: Register, ingest: Ingest) -> None:
+    """An amount that a first batch claims to carry over from nowhere is found by the recomputation."""
+    edge = stream(0)
+    fresh = initial_state(edge.plan, edge.at_ms)
+    claimed = CounterState(START_MS - 1000, 1_000_000_000, START_MS - 1000, 10**9)
+    edge.state = replace(fresh, points=(replace(fresh.points[0], counter=claimed), *fresh.points[1:]))
+    edge.add_batch()
+    register(edge)
+    ingest(edge, 0, 1)
+
+    Recomputer(books).step()
+
+    with books.database.reading() as connection:
+        assert Verdicts(0, 1, 0) == verdicts(connection)
+        assert "opens the stream with a state that nothing before it yields" in differing(connection, 1)[0].differences

@@ -2,21 +2,27 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from collector.api.auth import FREE_TRIES, Brake
-from collector.books import open_books
+from collector.books import Books, open_books
 from collector.hours.cells import HOUR_MS
 from collector.ingest.worker import commit_group
 from collector.store.agents import add_agent
-from collector.web.language import LANGUAGES, choose, messages
-from collector.web.shown import mass_unit, percent
+from collector.store.hours import refresh_hours
+from collector.web.chart import draw_bars
+from collector.web.language import LANGUAGES, Words, choose, messages
+from collector.web.overview import Bar, gather
+from collector.web.shown import instant, mass_unit, percent
+from protocols.records import Fate
 from protocols.wire.errors import Reason
-from tests.collector.edge import stream
+from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.running import PASSWORD, Collector, Spawn, hidden
 from tests.services import free_port, wait_until
 
@@ -79,7 +85,23 @@ def test_a_wrong_password_is_refused_and_then_slowed_down(empty: Collector) -> N
 
     assert [401] * FREE_TRIES + [429] == codes
     assert (429, True) == (slowed.status_code, int(slowed.headers["Retry-After"]) > 0)
-    assert 401 == httpx.get(f"{empty.address}/api/v1/log", auth=("admin", PASSWORD)).status_code
+
+
+def test_wrong_passwords_of_a_script_are_slowed_down_by_themselves(empty: Collector) -> None:
+    """Wrong tries on the page stop no program of the same address, and the other way round; 429 says how long."""
+    log = f"{empty.address}/api/v1/log"
+    with httpx.Client(base_url=empty.address) as client:
+        for _ in range(FREE_TRIES):
+            token = hidden(client.get("/login").text)["token"]
+            client.post("/login", data={"username": "admin", "password": "x", "token": token})
+    right = httpx.get(log, auth=("admin", PASSWORD))
+    wrong = [httpx.get(log, auth=("admin", "x")) for _ in range(FREE_TRIES)]
+    slowed = httpx.get(log, auth=("admin", PASSWORD))
+
+    assert [200, 401] == [right.status_code, wrong[0].status_code]
+    assert "do not fit" in wrong[0].json()["error"]
+    assert (429, True) == (slowed.status_code, int(slowed.headers["Retry-After"]) > 0)
+    assert "Try again in" in slowed.json()["hint"]
 
 
 def test_the_brake_doubles_and_forgets() -> None:
@@ -162,6 +184,148 @@ def test_an_inventory_is_built_and_sealed_on_the_page(filled: Collector) -> None
     assert stored["sealed_ms"] is not None
 
 
+def test_what_cannot_be_built_is_said_in_the_pages_language(empty: Collector) -> None:
+    """The overview comes back with what to change and with the form as it was; no version is made."""
+    good = {"from_": "2026-01-01T00:00", "to": "2026-02-01T00:00", "gwp": "AR6"}
+    cases: list[tuple[dict[str, str], str]] = [
+        ({"to": "2025-01-01T00:00"}, "period.empty"),
+        ({"from_": "2026-01-01T00:30"}, "period.cut"),
+        ({"from_": "0001-01-01T00:00"}, "period.far"),
+        ({"to": "9999-12-31T23:00"}, "period.far"),
+        ({"from_": "x" * 200}, "period.unreadable"),
+        ({"from_": ""}, "period.unreadable"),
+        ({"from_": "9000-01-01T00:00", "to": "9001-01-01T00:00"}, "period.future"),
+        ({"gwp": "AR9"}, "gwp.unknown"),
+    ]
+    with empty.browser() as client:
+        for language in LANGUAGES:
+            csrf = hidden(client.get("/", params={"lang": language}).text)["csrf"]
+            for changed, key in cases:
+                form = good | changed
+                answer = client.post("/inventory/build", data=form | {"csrf": csrf})
+                said = unescape(re.findall(r'role="alert">([^<]*)', answer.text)[0]).strip()
+                pattern = re.sub(r"\\{\w+\\}", ".*", re.escape(messages()[language][key]))
+
+                assert (422, True) == (answer.status_code, re.fullmatch(pattern, said) is not None), (key, said)
+                assert f'value="{form["to"]}"' in answer.text
+        assert [] == client.get("/api/v1/inventories").json()["inventories"]
+
+
+def test_a_version_is_looked_at_before_it_is_sealed(filled: Collector) -> None:
+    """Its page shows figures and basis; the bundle it offers holds the version's own GWP set."""
+    hour = NOW_MS - NOW_MS % HOUR_MS
+    period = {"from_ms": hour, "to_ms": hour + HOUR_MS, "gwp_set": "AR5"}
+    made = httpx.post(f"{filled.address}/api/v1/inventories", json=period, auth=("admin", PASSWORD)).json()
+    with filled.browser() as client:
+        page = client.get("/inventory/1", params={"lang": "en"}).text
+        bundle = client.get(unescape(re.findall(r'href="(/api/v1/bundle[^"]*)"', page)[0]))
+        missing = client.get("/inventory/9")
+
+    assert [] == [text for text in (made["digest"], "not sealed", "AR5", "/inventory/1/seal") if text not in page]
+    assert (200, True) == (bundle.status_code, b'"gwp_set":"AR5"' in bundle.content)
+    assert (404, True) == (missing.status_code, "no version 9" in missing.text)
+
+
+def test_missing_is_never_shown_as_zero(filled: Collector) -> None:
+    """A version of a time without data has dashes, not noughts."""
+    hour = NOW_MS - NOW_MS % HOUR_MS
+    period = {"from_ms": hour - 48 * HOUR_MS, "to_ms": hour - 24 * HOUR_MS}
+    httpx.post(f"{filled.address}/api/v1/inventories", json=period, auth=("admin", PASSWORD))
+    with filled.browser() as client:
+        page = client.get("/inventory/1", params={"lang": "en"}).text
+
+    assert messages()["en"]["head.nothing"] in page
+    assert [] == re.findall(r"\b0(?:\.000)? (?:mg|g|kg|t)\b|> *0(?:\.000)? *<", page)
+
+
+def test_what_leads_nowhere_says_so(empty: Collector) -> None:
+    """Pages in the page's language, the API in JSON; an expired form leads to the sign-in and says why."""
+    with empty.browser() as client:
+        client.get("/", params={"lang": "zh-CN"})
+        pages = {path: client.get(path).status_code for path in ("/docs", "/inventory/x", f"/inventory/{9**30}")}
+        said = client.get("/docs").text
+        numbers = [
+            f"inventories/{9**30}",
+            f"items/{9**30}/bytes",
+            "hours?from_ms=5&to_ms=3",
+            "bundle?from_ms=9&to_ms=3",
+        ]
+        answers = {path: client.get(f"/api/v1/{path}") for path in numbers}
+        api = client.get("/api/v1/nothing")
+        home = client.get("/inventory/build")
+        client.cookies.delete("emitrace_session")
+        expired = client.post("/inventory/build", data={}, follow_redirects=True)
+
+    assert {404} == set(pages.values())
+    assert "没有这个页面：/docs" in said
+    assert {path: (422, {"error", "hint"}) for path in numbers} == {
+        path: (answer.status_code, set(answer.json())) for path, answer in answers.items()
+    }
+    assert (404, {"error", "hint"}) == (api.status_code, set(api.json()))
+    assert (303, "/") == (home.status_code, home.headers["Location"])
+    assert messages()["zh-CN"]["sign-in.expired"] in expired.text
+
+
+def test_a_failed_sign_in_keeps_name_and_language(empty: Collector) -> None:
+    """A stranger's language goes along to the sign-in page; the name need not be typed twice."""
+    first = httpx.get(f"{empty.address}/", params={"lang": "en"}, headers={"Accept-Language": "zh"})
+    with httpx.Client(base_url=empty.address) as client:
+        token = hidden(client.get("/login").text)["token"]
+        again = client.post("/login", data={"username": "ad<min", "password": "x", "token": token}).text
+
+    assert "/login?lang=en" == first.headers["Location"]
+    assert 'value="ad&lt;min"' in again
+
+
+def test_the_month_counts_the_time_since_data_began(
+    books: Books, register: Callable[[Edge], None], ingest: Callable[..., object]
+) -> None:
+    """Within the first month from the first hour on, later from the month's midnight; silence lowers completeness."""
+    edge = stream(4, window_s=60)
+    register(edge)
+    ingest(edge, *range(5))
+    refresh_hours(books.database, books.plans, books.hour_rule)
+    ten_days, next_month = START_MS + 240 * HOUR_MS, START_MS + 40 * 24 * HOUR_MS
+    soon, later, silent = (gather(books, at).month for at in (START_MS + 600_000, ten_days, next_month))
+
+    assert soon is not None
+    assert later is not None
+    assert silent is not None
+    assert (START_MS, START_MS, 600_000, 240 * HOUR_MS) == (
+        soon.inventory.from_ms, later.inventory.from_ms, soon.due_ms, later.due_ms,
+    )  # fmt: skip
+    assert soon.inventory.total == later.inventory.total
+    assert (0, True) == (silent.inventory.covered_ms, silent.inventory.from_ms > START_MS + 20 * 24 * HOUR_MS)
+    assert None is gather(books, START_MS - 30 * 24 * HOUR_MS).month
+
+
+def test_latest_hours_name_their_sources(filled: Collector) -> None:
+    """The name of the plan, in the page's language."""
+    with filled.browser() as client:
+        pages = [client.get("/", params={"lang": language}).text for language in LANGUAGES]
+    found = [set(re.findall(r'<td data-label="(?:Source|排放源)">([^<]*)', page)) for page in pages]
+
+    assert [{"外购电力", "锅炉", "烟囱"}, {"Purchased electricity", "Boiler", "Stack"}] == found
+
+
+def test_an_hour_without_data_is_drawn_as_such() -> None:
+    """A column of its own kind in full height: neither no column nor one of zero."""
+    bars = (Bar(0, 0, 0.0), Bar(HOUR_MS, 0, 1.0), Bar(2 * HOUR_MS, 500, 0.5), Bar(3 * HOUR_MS, 1000, 1.0))
+    chart = draw_bars(bars, Words("en"), ZoneInfo("UTC"))
+
+    assert chart is not None
+    assert ["none", "whole", "part", "whole"] == [rect.kind for rect in chart.bars]
+    assert (True, 0.0) == (chart.bars[0].height > chart.bars[3].height, chart.bars[1].height)
+    assert "01-01 00:00: no data" == chart.bars[0].title
+
+
+def test_a_time_out_of_any_calendar_breaks_no_page() -> None:
+    """A figure that no date fits is shown as it is."""
+    shown = [instant(at_ms, ZoneInfo("Asia/Shanghai")) for at_ms in (-(10**15), 2**48, None)]
+
+    assert ["-1000000000000000 ms", f"{2**48} ms", "–"] == shown
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("state", ["empty", "filled"])
 def test_the_overview_speaks_both_languages(request: pytest.FixtureRequest, state: str, language: str) -> None:
@@ -192,6 +356,7 @@ def test_both_languages_have_every_key() -> None:
     assert zh.keys() == en.keys()
     assert set() == named - zh.keys()
     assert set() == {f"reason.{reason.value}" for reason in Reason} - zh.keys()
+    assert set() == {f"fate.{fate.name.lower().replace('_', '-')}" for fate in Fate} - zh.keys()
     holes = {key: (set(re.findall(r"{(\w+)}", zh[key])), set(re.findall(r"{(\w+)}", en[key]))) for key in zh}
     assert {} == {key: pair for key, pair in holes.items() if pair[0] != pair[1]}
     assert [] == [key for key in zh if not zh[key].strip() or not en[key].strip()]

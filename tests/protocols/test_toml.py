@@ -179,6 +179,11 @@ def test_all_problems_of_a_file_come_at_once() -> None:
             "x.toml:2: not TOML: expected '=' after a key in a key/value pair in \"b 2\". correct the line.",
         ),
         ("a = [1,\n", "x.toml:2: not TOML: invalid value. correct the line."),
+        (
+            "a = “b”",
+            'x.toml:1: not TOML: invalid value in "a = “b”". correct the line; type \'“\' in half width (半角).',
+        ),
+        ('= "（"', 'x.toml:1: not TOML: invalid statement in "= "（"". correct the line.'),
         ("a = " + "[" * 100_000, "x.toml: tables nested too deep to be read. flatten them."),
     ],
 )

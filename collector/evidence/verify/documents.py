@@ -24,7 +24,7 @@ from collector.evidence.verify.log import Log
 from collector.evidence.verify.report import Report, Step
 from collector.inventory.document import decode_inventory, encode_inventory
 from collector.inventory.model import Inventory
-from collector.inventory.profile import Profile
+from collector.inventory.profile import Profile, parse_profile, profile_names, profile_text
 from protocols.errors import EmitraceError
 from protocols.ghg.gwp import gwp_set
 from protocols.plan.bound import BoundPlan
@@ -41,6 +41,7 @@ REFUSALS = (
     AttributeError,
     RecursionError,
     AssertionError,
+    MemoryError,
 )
 """What readers raise on bytes that mean nothing; each becomes a finding."""
 
@@ -105,6 +106,10 @@ def read_documents(container: Container, manifest: Manifest, log: Log, report: R
         except REFUSALS as error:
             report.find(Step.DOCUMENT, name, error)
     report.count("certificates", len(certificates))
+    here = {digest for digest, _ in digests}
+    for position, logged in log.documents["certificate"]:
+        if logged not in here:
+            report.find(Step.LOG, f"certificate {logged}", f"is leaf {position} of the log, no member holds it")
     inventory = _read_inventory(container, report)
     profile = _read_profile(container, inventory, report)
     certificates.sort(key=lambda known: known[1])
@@ -138,9 +143,23 @@ def _read_profile(container: Container, inventory: Inventory | None, report: Rep
         found = (profile.id, profile.version, hashlib.sha256(data).hexdigest())
         if stated != found:
             report.find(Step.DOCUMENT, PROFILE, f"is {' '.join(found)}, the inventory pins {' '.join(stated)}")
+        _judge_profile(profile, data, report)
         if pinned.gwp_set not in profile.gwp.allowed:
             report.find(Step.DOCUMENT, PROFILE, f"does not allow the GWP set {pinned.gwp_set}")
     return profile
+
+
+def _judge_profile(profile: Profile, data: bytes, report: Report) -> None:
+    """A profile that bears the name and version of a packaged one must be that one; any other is worth reading."""
+    name = f"{profile.id} {profile.version}"
+    if profile.id in profile_names():
+        own = profile_text(profile.id).encode()
+        if own == data:
+            return
+        if parse_profile(own.decode(), profile.id).version == profile.version:
+            report.find(Step.DOCUMENT, PROFILE, f"differs from the profile {name} this program holds")
+            return
+    report.note(f"{PROFILE}: this program does not hold the accounting profile {name}; read its rules in the bundle")
 
 
 def _by_digest(container: Container, folder: str, report: Report) -> Iterator[tuple[str, bytes, bytes]]:

@@ -11,9 +11,11 @@ from collector.evidence.layout import ITEMS, Leaf, item_leaf_id, split_sequence
 from collector.evidence.verify.documents import REFUSALS, Documents
 from collector.evidence.verify.ledger import Ledger
 from collector.evidence.verify.log import Log
-from collector.evidence.verify.report import Report, Step
+from collector.evidence.verify.report import Extent, Report, Step
+from collector.evidence.verify.sent import Sent
 from collector.evidence.verify.streams import Closed, Stream
 from protocols.errors import EmitraceError
+from protocols.plan.document import document_digest
 from protocols.records import Batch, FoldState, ItemKind, PlanItem, StreamItem, Tombstone
 from protocols.windows.recompute import recompute
 from protocols.wire.codec import item_digest, item_kind, read_item
@@ -33,8 +35,10 @@ class ItemCheck:
     log: Log
     documents: Documents
     ledger: Ledger
+    sent: Sent
     report: Report
     _streams: dict[bytes, Stream] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """All items of all agents."""
@@ -45,6 +49,7 @@ class ItemCheck:
                 self.report.find(Step.SIGNATURE, f"{ITEMS}{agent}", "the agent's key is not in the bundle")
                 continue
             self._check_agent(agent, public, tuple(members))
+        self._check_absent()
 
     def _check_agent(self, agent: str, public: bytes, members: tuple[str, ...]) -> None:
         self._streams = {}
@@ -89,11 +94,13 @@ class ItemCheck:
             return
         stream.known_at = max(stream.known_at, -1 if position is None else position + 1)
         if isinstance(item, Batch):
-            self._check_batch(item, stream, place)
+            self.sent.add((agent, item.plan))
+            self._check_batch(agent, item, stream, place)
         elif isinstance(item, PlanItem):
+            self.sent.add((agent, document_digest(item.document)))
             self.report.count("plan items")
 
-    def _check_batch(self, batch: Batch, stream: Stream, where: str) -> None:
+    def _check_batch(self, agent: str, batch: Batch, stream: Stream, where: str) -> None:
         self.report.count("batches")
         self.report.count("slots", sum(slot.count for slot in batch.slots))
         plan = self.documents.plans.get(batch.plan)
@@ -116,24 +123,54 @@ class ItemCheck:
         inventory = self.documents.inventory
         if not found and inventory is not None and stream.known_at <= inventory.pinned.tree_size:
             self.report.count("windows", len(batch.windows))
-            self.ledger.add(plan, batch.windows)
+            try:
+                self.ledger.add(agent, stream.name, plan, batch.windows, where)
+            except REFUSALS as error:
+                self.report.find(Step.HOURS, where, f"its windows cannot be placed: {error}")
 
     def _check_ends(self, agent: str, stream_id: bytes, stream: Stream) -> None:
         """Nothing of the period may be left out at either end of a stream."""
         manifest, place = self.ledger.manifest, f"agent {agent[:12]}, stream {stream.name}"
-        logged = self.log.sequences.get(f"{agent}/{stream_id.hex()}", set())
+        name = f"{agent}/{stream_id.hex()}"
+        self._seen.add(name)
+        if stream.following is None:
+            return
+        logged = self.log.sequences.get(name, set())
         begins = stream.first_from_ms
-        if not stream.began_at_zero and begins is not None and begins > manifest.from_ms:
-            self.report.find(
-                Step.CHAIN, place, f"begins at {begins}, after the period does, and not with its first item"
+        self.report.extents.append(
+            Extent(
+                agent, stream.name, stream.first, stream.following - 1, begins,
+                None if begins is None else stream.last_to_ms, stream.previous.hex(), stream.head.hex(),
+                sum(sequence >= stream.following for sequence in logged),
             )
+        )  # fmt: skip
+        if not stream.from_start and (begins is None or begins > manifest.from_ms):
+            seen = "has no batch here" if begins is None else f"begins at {begins}, after the period does,"
+            self.report.find(Step.CHAIN, place, f"{seen} and does not begin with its first item")
         if stream.following not in logged:
+            waiting = sum(sequence > stream.following for sequence in logged)
+            if waiting:
+                seen = f"item {stream.following} is not in the evidence log; {waiting} items wait there for it"
+                self.report.note(f"{place}: {seen} and count in no figure")
             return
         if stream.last_to_ms < manifest.to_ms:
             seen = f"item {stream.following} of the period is in the evidence log, but not in the bundle"
             self.report.find(Step.CHAIN, place, seen)
-        elif self._reached_by(stream) < manifest.to_ms:
+        elif begins is not None and begins < manifest.to_ms and self._reached_by(stream) < manifest.to_ms:
             self.report.note(f"{place}: a counter was not read up to the period's end; its windows may follow later")
+
+    def _check_absent(self) -> None:
+        """Of each stream that the log knows at least the items that show it to be outside the period are here."""
+        for name, sequences in sorted(self.log.sequences.items()):
+            if name in self._seen:
+                continue
+            agent, _, stream = name.partition("/")
+            place = f"agent {agent[:12]}, stream {stream}"
+            if 0 in sequences:
+                seen = f"{len(sequences)} items are in the evidence log, none is in the bundle"
+                self.report.find(Step.CHAIN, place, seen)
+            else:
+                self.report.note(f"{place}: its items wait in the log for item 0; none is in the books")
 
     def _split(self, name: str, *, quiet: bool = False) -> Iterator[tuple[int, bytes]]:
         try:

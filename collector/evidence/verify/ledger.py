@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from collector.evidence.container import Container
 from collector.evidence.layout import HOURS, INVENTORY, Manifest, canonical_json
+from collector.evidence.verify.claims import Claims
 from collector.evidence.verify.documents import REFUSALS, Documents
 from collector.evidence.verify.report import Report, Step
 from collector.hours.assemble import WindowSpan, assemble
@@ -38,10 +39,19 @@ class Ledger:
     report: Report
     rows: dict[tuple[int, str, str, str], HourRow] = field(default_factory=dict)
     plans_used: set[str] = field(default_factory=set)
+    claims: Claims = field(default_factory=Claims)
     _open: dict[_Cell, dict[bytes, list[Window]]] = field(default_factory=dict)
 
-    def add(self, plan: BoundPlan, windows: tuple[Window, ...]) -> None:
-        """Windows of a batch that recomputes; those that begin outside the period are left out."""
+    def add(self, agent: str, stream: str, plan: BoundPlan, windows: tuple[Window, ...], where: str) -> None:
+        """Windows of a batch that recomputes; those that begin outside the period are left out.
+
+        A batch that states a moment somebody stated already is a contradiction and counts for nothing.
+        """
+        for window in windows:
+            taken = self.claims.take(agent, stream, plan, window)
+            if taken:
+                self.report.find(Step.HOURS, where, taken)
+                return
         zone = ZoneInfo(plan.plan.facility.time_zone)
         for window in windows:
             if self.manifest.from_ms <= window.from_ms < self.manifest.to_ms:
@@ -153,14 +163,17 @@ def _compare_pins(
     for what, stated, found in pairs:
         if stated != found:
             report.find(Step.INVENTORY, f"{INVENTORY} {what}", f"pins {stated}, the bundle gives {found}")
+    behind = manifest.tree_size - pinned.tree_size
+    if behind > 0:
+        report.note(f"{INVENTORY}: as known at leaf {pinned.tree_size}; {behind} later leaves do not count in it")
     if pinned.tree_size > manifest.tree_size:
         report.find(Step.INVENTORY, f"{INVENTORY} tree_size", f"pins {pinned.tree_size} of {manifest.tree_size} leaves")
 
 
 def differences(own: object, stated: object, place: str = "") -> Iterator[str]:
-    """Where two plain values differ: floats by more than the tolerance, all else at all."""
-    if isinstance(own, float) or isinstance(stated, float):
-        if not _close(own, stated):
+    """Where two plain values differ: two floats by more than the tolerance, all else at all."""
+    if isinstance(own, float) and isinstance(stated, float):
+        if not abs(own - stated) <= U_TOLERANCE * max(abs(own), abs(stated)):
             yield f"{place} is stated as {stated!r}, recomputed {own!r}"
     elif isinstance(own, dict) and isinstance(stated, dict) and own.keys() == stated.keys():
         for key in own:
@@ -170,12 +183,6 @@ def differences(own: object, stated: object, place: str = "") -> Iterator[str]:
             yield from differences(a, b, f"{place}[{position}]")
     elif type(own) is not type(stated) or own != stated:
         yield f"{place or 'value'} is stated as {stated!r}, recomputed {own!r}"
-
-
-def _close(own: object, stated: object) -> bool:
-    if not isinstance(own, int | float) or not isinstance(stated, int | float) or isinstance(stated, bool):
-        return False
-    return abs(own - stated) <= U_TOLERANCE * max(abs(own), abs(stated))
 
 
 def _place(key: tuple[int, str, str, str]) -> str:

@@ -12,13 +12,16 @@ from protocols.errors import EmitraceError
 from protocols.transparency.tree import Frontier, leaf_hash
 
 _LEAF_BYTES = 4096
+DOCUMENTS = frozenset({"certificate", "plan"})
+"""Kinds of leaves whose digests are kept: each certificate and plan logged must be in the bundle."""
 
 
 @dataclass(slots=True)
 class Log:
-    """Positions of leaves by leaf hash, and the sequences logged per agent and stream."""
+    """Positions of leaves by leaf hash, (position, digest) of documents per kind, sequences per agent and stream."""
 
     positions: dict[bytes, int] = field(default_factory=dict)
+    documents: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     sequences: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     tree: Frontier = field(default_factory=Frontier)
 
@@ -44,6 +47,8 @@ def read_log(container: Container, manifest: Manifest, report: Report) -> Log:
                 stream, _, sequence = leaf.object_id.rpartition("/")
                 if sequence.isdecimal() and len(sequence) < 20:
                     log.sequences[stream].add(int(sequence))
+            elif leaf.kind in DOCUMENTS:
+                log.documents[leaf.kind].append((log.tree.size - 1, leaf.digest.hex()))
     except EmitraceError as error:
         report.find(Step.LOG, LEAVES, error)
         return log

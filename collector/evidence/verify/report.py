@@ -43,6 +43,25 @@ class Finding:
     seen: str
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What of a stream the bundle holds; ``later`` counts items that the evidence log has beyond it.
+
+    ``previous`` is the digest that the first item names, ``head`` that of the last: bundles of adjoining
+    periods join there. Times are None where no batch is here. [UTC ms]
+    """
+
+    agent: str
+    stream: str
+    first: int
+    last: int
+    from_ms: int | None
+    to_ms: int | None
+    previous: str
+    head: str
+    later: int
+
+
 @dataclass(slots=True)
 class Report:
     """Grows while the bundle is taken apart."""
@@ -54,6 +73,8 @@ class Report:
     remarks: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     signers: dict[str, str] = field(default_factory=dict)
+    period: tuple[int, int] | None = None
+    extents: list[Extent] = field(default_factory=list)
 
     def find(self, step: Step, where: str, seen: object) -> None:
         """Keep a contradiction."""
@@ -72,8 +93,15 @@ class Report:
         self.counts[what] = self.counts.get(what, 0) + by
 
     def signed_by(self, fingerprint: str, role: str) -> None:
-        """Remember a key whose signature held."""
-        self.signers[fingerprint] = role
+        """Remember a key whose signature held; one key in two roles would let one party speak for another."""
+        before = self.signers.setdefault(fingerprint, role)
+        if role not in before.split(" and "):
+            self.signers[fingerprint] = f"{before} and {role}"
+            self.find(Step.SIGNATURE, f"key {fingerprint}", f"signs as {self.signers[fingerprint]}")
+
+    def unused(self) -> list[str]:
+        """Anchors the verifier holds that signed nothing here."""
+        return sorted(self.trusted - set(self.signers))
 
     def unanchored(self) -> Iterable[str]:
         """Keys that signed something and that the verifier does not hold."""

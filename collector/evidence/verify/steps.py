@@ -12,6 +12,7 @@ from collector.evidence.layout import (
     GWP,
     HOURS,
     INVENTORY,
+    KEYS,
     LEAVES,
     MANIFEST,
     MANIFEST_TYPE,
@@ -26,6 +27,7 @@ from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
 from collector.evidence.verify.log import read_log
 from collector.evidence.verify.report import Report, Step
+from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
 from protocols.wire.cose import open_sealed, verify
 from protocols.wire.limits import MESSAGE_BYTES
@@ -34,7 +36,7 @@ _NEEDED = (GWP, HOURS, INVENTORY, LEAVES, MANIFEST, SIGNATURE, PROFILE)
 _DIGEST = "[0-9a-f]{64}"
 _KNOWN = re.compile(
     rf"(certificates|plans)/{_DIGEST}\.cbor|keys/(agent|collector)-{_DIGEST}\.pub"
-    rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|{'|'.join(map(re.escape, _NEEDED))}"
+    rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|sent/{_DIGEST}/{_DIGEST}\.cose|{'|'.join(map(re.escape, _NEEDED))}"
 )
 
 
@@ -73,7 +75,10 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     log = read_log(container, manifest, report)
     documents = read_documents(container, manifest, log, report)
     ledger = Ledger(documents, manifest, report)
-    ItemCheck(container, keys, log, documents, ledger, report).run()
+    report.period = (manifest.from_ms, manifest.to_ms)
+    sent = read_sent(container, keys, log, report)
+    ItemCheck(container, keys, log, documents, ledger, sent, report).run()
+    check_plans(manifest, log, sent, report)
     compare_hours(container, ledger.rows, report)
     compare_inventory(documents, manifest, ledger, keys, report)
     return report
@@ -84,7 +89,8 @@ def _check_members(container: Container, manifest: Manifest, report: Report) -> 
     if [member.name for member in manifest.members] != sorted(listed):
         report.find(Step.MANIFEST, MANIFEST, "lists members twice or out of order")
     for name, member in container.members.items():
-        if not _KNOWN.fullmatch(name):
+        stray = name.startswith(f"{KEYS}collector-") and name != f"{KEYS}collector-{manifest.collector.hex()}.pub"
+        if stray or not _KNOWN.fullmatch(name):
             report.find(Step.MANIFEST, name, "is no member of a bundle")
         if name in (MANIFEST, SIGNATURE):
             continue

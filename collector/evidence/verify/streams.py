@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from collector.evidence.verify.report import Report, Step
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, FoldState, StreamItem, Tombstone
-from protocols.windows.recompute import discontinuity
+from protocols.windows.continuity import discontinuity, implausible, invented, leap
 
 NO_HEAD = bytes(32)
 
@@ -27,6 +27,7 @@ class Stream:
 
     ``tombstones`` were gathered before: they stand later in the stream than what they stand for. ``known_at``
     is the tree size from which everything so far is known, so from which an item can have been in the books.
+    ``from_start``: nothing but what tombstones stand for comes before ``first``, whose ``previous`` is kept.
     """
 
     name: str
@@ -36,20 +37,17 @@ class Stream:
     closed: Closed | None = None
     bridged: bool = False
     known_at: int = 0
+    first: int = 0
+    previous: bytes = NO_HEAD
+    from_start: bool = False
     first_from_ms: int | None = None
-    began_at_zero: bool = False
     last_to_ms: int = 0
 
     def place(self, item: StreamItem, digest: bytes, where: str, report: Report) -> bool:
         """Check that an item continues the chain; False where it is passed over by a tombstone."""
         if self.following is None:
-            self.began_at_zero = item.sequence == 0
-            if item.sequence == 0 and item.previous != NO_HEAD:
-                report.note(f"{where}: the stream names the last known head {item.previous.hex()} of one before it")
-            if item.sequence > 0:
-                self.head = item.previous
-                report.count("streams begun before the period")
-        else:
+            self._begin(item, where, report)
+        if self.following is not None:
             if item.sequence < self.following:
                 return self._passed(item, where, report)
             self._bridge(item.sequence, where, report)
@@ -71,14 +69,39 @@ class Stream:
         """Check a batch's span and opening state against what the batch before yielded."""
         before, bridged = self.closed, self.bridged
         self.bridged = False
+        begins = self.first_from_ms is None
         if self.first_from_ms is None:
             self.first_from_ms = batch.from_ms
         self.last_to_ms = batch.to_ms
-        if bridged or before is None or before.state is None:
-            return
-        broken = discontinuity(before.state, before.plan, batch, plan)
+        known = None if before is None else before.state
+        if begins and self.from_start and not bridged:
+            broken = invented(batch, plan)
+        elif before is not None and known is not None and not bridged:
+            broken = discontinuity(known, before.plan, batch, plan)
+        else:
+            broken = implausible(batch.opening, plan)
+            if before is not None and known is not None and not broken:
+                broken = leap(known, before.plan, batch, plan)
+        if broken and before is not None:
+            broken = f"{broken} (item {before.sequence})"
         if broken:
-            report.find(Step.STATE, where, f"item {batch.sequence} {broken} (item {before.sequence})")
+            report.find(Step.STATE, where, f"item {batch.sequence} {broken}")
+
+    def _begin(self, item: StreamItem, where: str, report: Report) -> None:
+        """Take the first item that is here: the stream's own first, one behind dropped items, or a later one."""
+        self.first, self.previous = item.sequence, item.previous
+        gone = 0
+        while (stone := self._over(gone, item.sequence)) is not None:
+            gone = stone.last + 1
+        self.from_start = gone == item.sequence
+        if item.sequence == 0 and item.previous != NO_HEAD:
+            report.note(f"{where}: the stream names the last known head {item.previous.hex()} of one before it")
+        if item.sequence > 0:
+            self.head = item.previous
+            if self.from_start:
+                self.following = 0
+            else:
+                report.count("streams begun before the period")
 
     def _passed(self, item: StreamItem, where: str, report: Report) -> bool:
         if any(stone.first <= item.sequence <= stone.last for stone in self.tombstones):
@@ -90,13 +113,17 @@ class Stream:
     def _bridge(self, sequence: int, where: str, report: Report) -> None:
         """Step over dropped items as far as tombstones of this stream allow."""
         while self.following is not None and self.following < sequence:
-            over = [stone for stone in self.tombstones if stone.first <= self.following <= stone.last < sequence]
-            if not over:
+            stone = self._over(self.following, sequence)
+            if stone is None:
                 return
-            stone = max(over, key=lambda one: one.last)
             report.note(
                 f"{where}: items {self.following} to {stone.last} were dropped by the agent ({stone.reason}),"
-                f" {stone.from_ms} to {stone.to_ms}"
+                f" {stone.from_ms} to {stone.to_ms}; what is carried on from them is its word alone"
             )
             report.count("dropped items", stone.last - self.following + 1)
             self.following, self.head, self.bridged = stone.last + 1, stone.last_digest, True
+
+    def _over(self, sequence: int, before: int) -> Tombstone | None:
+        """The tombstone that stands for an item and reaches farthest below another."""
+        over = [stone for stone in self.tombstones if stone.first <= sequence <= stone.last < before]
+        return max(over, key=lambda one: one.last, default=None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
-from collector.evidence.verify.report import Report, Verdict
+from collector.evidence.verify.report import KEPT, Report, Verdict
 
 HEADLINES = {
     Verdict.CONSISTENT: ("与所持信任锚一致", "Consistent with the anchors held"),
@@ -23,20 +25,53 @@ def as_text(report: Report, bundle: str) -> Iterator[str]:
     chinese, english = HEADLINES[report.verdict]
     yield f"{bundle}: {chinese} / {english}"
     yield f"  checked: {', '.join(f'{number} {what}' for what, number in report.counts.items()) or 'nothing'}"
+    yield from _extents(report)
     for finding in report.findings:
-        yield f"  [{finding.step.value}] {finding.where}: {finding.seen}"
+        yield f"  [{finding.step.value}] {_shown(finding.where)}: {_shown(finding.seen)}"
     if report.contradictions > len(report.findings):
         yield f"  ... and {report.contradictions - len(report.findings)} findings more"
     for remark in report.notes:
-        yield f"  note: {remark}"
+        yield f"  note: {_shown(remark)}"
     if report.remarks > len(report.notes):
         yield f"  ... and {report.remarks - len(report.notes)} notes more"
-    for fingerprint, role in sorted(report.signers.items(), key=lambda signer: (signer[1], signer[0])):
-        held = "held / 已持有" if fingerprint in report.trusted else "NOT held / 未持有"
-        yield f"  signed by {role} {fingerprint}: {held}"
+    yield from _signers(report)
     if report.verdict is Verdict.UNANCHORED:
         yield "  Compare each fingerprint with one you got from elsewhere, then pass it with --trust FINGERPRINT."
     yield f"  {NOT_CLAIMED}"
+
+
+def _extents(report: Report) -> Iterator[str]:
+    """How far each stream reaches: what lies beyond its end is not in the figures."""
+    if report.period is not None:
+        yield f"  period {utc(report.period[0])} to {utc(report.period[1])}"
+    for one in report.extents[:KEPT]:
+        time = f"{utc(one.from_ms)} to {utc(one.to_ms)}" if one.from_ms is not None else "no batch"
+        later = f"the log has {one.later} later" if one.later else "the log has none later; the agent may hold more"
+        yield f"  stream {one.stream} of agent {one.agent[:12]}: items {one.first} to {one.last}, {time}; {later}"
+    if len(report.extents) > KEPT:
+        yield f"  ... and {len(report.extents) - KEPT} streams more"
+
+
+def _signers(report: Report) -> Iterator[str]:
+    for fingerprint, role in sorted(report.signers.items(), key=lambda signer: (signer[1], signer[0])):
+        held = "held / 已持有" if fingerprint in report.trusted else "NOT held / 未持有"
+        yield f"  signed by {role} {fingerprint}: {held}"
+    for fingerprint in report.unused():
+        yield f"  held, but signed nothing here / 已持有，但此处无其签名: {fingerprint}"
+
+
+def utc(at_ms: int | None) -> str:
+    """An instant as people write it, to the millisecond; beyond the calendar, as a number."""
+    try:
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms or 0)
+    except OverflowError:
+        return f"{at_ms} ms"
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shown(text: str) -> str:
+    """Text that others wrote, unable to steer a terminal or to look like a line of this report."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def as_json(report: Report, bundle: str) -> str:
@@ -50,9 +85,12 @@ def as_json(report: Report, bundle: str) -> str:
         "contradictions": report.contradictions,
         "findings": [{"step": f.step.value, "where": f.where, "seen": f.seen} for f in report.findings],
         "notes": report.notes,
+        "period": report.period,
+        "streams": [asdict(extent) for extent in report.extents],
         "signers": [
             {"fingerprint": fingerprint, "role": role, "held": fingerprint in report.trusted}
             for fingerprint, role in sorted(report.signers.items())
         ],
+        "anchors_unused": report.unused(),
     }
     return json.dumps(table, ensure_ascii=False, indent=2)

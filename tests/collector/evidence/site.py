@@ -26,6 +26,7 @@ from protocols.records import (
     Event,
     EventKind,
     Fate,
+    FoldState,
     PlanItem,
     ReadRequest,
     StreamItem,
@@ -85,6 +86,7 @@ class Site:
     agent_key: Ed25519PrivateKey = AGENT_KEY
     collector_key: Ed25519PrivateKey = COLLECTOR_KEY
     plan: BoundPlan = field(default_factory=small_plan)
+    stream: bytes = STREAM
     items: list[tuple[StreamItem, bytes]] = field(default_factory=list)
     leaves: list[Leaf] = field(default_factory=list)
 
@@ -94,21 +96,27 @@ class Site:
         return agent_of(self.agent_key)
 
     def make(
-        self, *, minutes: int = 5, dropped: int | None = 2, change: Callable[[Batch], Batch] | None = None
+        self,
+        *,
+        minutes: int = 5,
+        dropped: int | None = 2,
+        change: Callable[[Batch], Batch] | None = None,
+        begin: int = HOUR + 50 * 60_000,
+        opened: Callable[[FoldState], FoldState] = lambda state: state,
     ) -> Site:
         """Plan, one batch a minute from ten minutes before the hour's end, and a tombstone for one of them.
 
-        ``change`` makes an agent that signs something other than its words give.
+        ``change`` makes an agent that signs something other than its words give, ``opened`` one that opens its
+        stream with a state of its own making.
         """
         public = public_bytes(self.agent_key)
         self.leaves.append(Leaf("agent-key", self.agent, hashlib.sha256(public).digest()))
         (certificate,) = parse_certificates(CERTIFICATE, "certificate.toml")
         digest = hashlib.sha256(encode_certificate(certificate)).digest()
         self.leaves.append(Leaf("certificate", digest.hex(), digest))
-        self._append(PlanItem(STREAM, 0, bytes(32), small_document()))
+        self._append(PlanItem(self.stream, 0, bytes(32), small_document()))
         self.leaves.append(Leaf("plan", self.plan.digest.hex(), self.plan.digest))
-        begin = HOUR + 50 * 60_000
-        state = initial_state(self.plan, begin)
+        state = opened(initial_state(self.plan, begin))
         gone: Batch | None = None
         for minute in range(minutes):
             from_ms, to_ms = begin + minute * 60_000, begin + (minute + 1) * 60_000
@@ -118,7 +126,7 @@ class Site:
                 events.append(Event(EventKind.AGENT_STOP, to_ms - 1))
             folded = fold(self.plan, state, samples, events, from_ms, to_ms)
             batch = Batch(
-                STREAM, minute + 1, self._head(), self.plan.digest, from_ms, to_ms,
+                self.stream, minute + 1, self._head(), self.plan.digest, from_ms, to_ms,
                 Clock(b"b" * 16, HOUR, ClockState.SYNCED, 5), "emitrace-agent 0.1.0", state, samples,
                 (*events, *folded.derived_events), folded.windows, folded.slots,
             )  # fmt: skip
@@ -134,33 +142,15 @@ class Site:
             self.items = [pair for pair in self.items if pair[0] is not gone]
             self._append(
                 Tombstone(
-                    STREAM, minutes + 1, self._head(), gone.sequence, gone.sequence, last, gone.from_ms, gone.to_ms,
-                    "disk full",
+                    self.stream, minutes + 1, self._head(), gone.sequence, gone.sequence, last,
+                    gone.from_ms, gone.to_ms, "disk full",
                 )
             )  # fmt: skip
         return self
 
     def contents(self) -> BundleContents:
         """What the collector's store would stream for the hour."""
-        rule_profile, digest = load_profile()
-        certificate = encode_certificate(parse_certificates(CERTIFICATE, "certificate.toml")[0])
-        known = ((parse_certificates(CERTIFICATE, "certificate.toml")[0], 2),)
-        batches = [item for item, _ in self.items if isinstance(item, Batch)]
-        spans = [WindowSpan(self.plan, batch.windows) for batch in batches]
-        rows = assemble(self.agent, spans, rule_profile.hour_rule, known, len(self.leaves))
-        hours = [row for row in rows if row.from_ms < HOUR + 3_600_000]
-        pinned = Pinned(
-            agent_of(self.collector_key), len(self.leaves), (self.plan.digest.hex(),),
-            (hashlib.sha256(certificate).hexdigest(),), "AR6", rule_profile.id, rule_profile.version, digest.hex(),
-        )  # fmt: skip
-        facts = source_facts(self.agent, self.plan)
-        inventory = assemble_inventory(HOUR, HOUR + 3_600_000, hours, facts, pinned)
-        folder = resources.files("collector.inventory") / "profiles"
-        return BundleContents(
-            HOUR, HOUR + 3_600_000, HOUR + 7_200_000, "emitrace-collector 0.1.0", [public_bytes(self.agent_key)],
-            [certificate], [ItemDay(self.agent, "2026-09-21", [data for _, data in self.items])], list(self.leaves),
-            [(self.agent, small_document())], hours, inventory, (folder / f"{rule_profile.id}.toml").read_bytes(),
-        )  # fmt: skip
+        return together(self)
 
     def bundle(self, contents: BundleContents | None = None) -> bytes:
         """The bundle's bytes."""
@@ -171,6 +161,17 @@ class Site:
     def anchors(self) -> list[str]:
         """The fingerprints a verifier would hold."""
         return [agent_of(self.agent_key), agent_of(self.collector_key)]
+
+    def drop(self, first: int, last: int, last_digest: bytes) -> None:
+        """A tombstone at the end for the stream's items ``first`` to ``last``."""
+        sequence = self.items[-1][0].sequence + 1
+        span = (HOUR + 50 * 60_000, HOUR + 52 * 60_000)
+        self._append(Tombstone(self.stream, sequence, self._head(), first, last, last_digest, *span, "disk full"))
+
+    def send(self, document: bytes) -> bytes:
+        """The signed item by which the agent sends another plan."""
+        self._append(PlanItem(self.stream, self.items[-1][0].sequence + 1, self._head(), document))
+        return self.items[-1][1]
 
     def _append(self, item: StreamItem) -> None:
         data = seal_item(item, self.agent_key)
@@ -185,3 +186,46 @@ def with_items(contents: BundleContents, items: Sequence[bytes]) -> BundleConten
     """The same contents with other items in the day's member."""
     day = next(iter(contents.days))
     return replace(contents, days=[replace(day, items=items)])
+
+
+def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleContents:
+    """What one collector's store would stream for the hour of several streams or agents with one plan.
+
+    ``counted``: those whose windows its hours hold, if not all.
+    """
+    first = sites[0]
+    leaves: list[Leaf] = []
+    logged: set[tuple[str, Leaf]] = set()
+    for site in sites:
+        fresh = [(leaf, ("" if leaf.kind == "certificate" else site.agent, leaf)) for leaf in site.leaves]
+        leaves += [leaf for leaf, key in fresh if key not in logged]
+        logged.update(key for _, key in fresh)
+    rule_profile, digest = load_profile()
+    (known,) = parse_certificates(CERTIFICATE, "certificate.toml")
+    certificate = encode_certificate(known)
+    by_agent: dict[str, list[WindowSpan]] = {site.agent: [] for site in sites}
+    for site in sites if counted is None else counted:
+        batches = [item for item, _ in site.items if isinstance(item, Batch)]
+        by_agent[site.agent] += [WindowSpan(site.plan, batch.windows) for batch in batches]
+    hours = [
+        row
+        for agent, spans in by_agent.items()
+        for row in assemble(agent, spans, rule_profile.hour_rule, ((known, 2),), len(leaves))
+        if HOUR <= row.from_ms < HOUR + 3_600_000
+    ]
+    used = (first.plan.digest.hex(),) if hours else ()
+    pinned = Pinned(
+        agent_of(first.collector_key), len(leaves), used, (hashlib.sha256(certificate).hexdigest(),), "AR6",
+        rule_profile.id, rule_profile.version, digest.hex(),
+    )  # fmt: skip
+    facts = [fact for agent in by_agent for fact in source_facts(agent, first.plan)]
+    inventory = assemble_inventory(HOUR, HOUR + 3_600_000, hours, facts, pinned)
+    days = {agent: [data for site in sites if site.agent == agent for _, data in site.items] for agent in by_agent}
+    publics = {site.agent: public_bytes(site.agent_key) for site in sites}
+    folder = resources.files("collector.inventory") / "profiles"
+    return BundleContents(
+        HOUR, HOUR + 3_600_000, HOUR + 7_200_000, "emitrace-collector 0.1.0", list(publics.values()),
+        [certificate], [ItemDay(agent, "2026-09-21", days[agent]) for agent in sorted(days)], leaves,
+        [(agent, small_document()) for agent in by_agent], sorted(hours, key=lambda row: (row.from_ms, row.agent)),
+        inventory, (folder / f"{rule_profile.id}.toml").read_bytes(),
+    )  # fmt: skip

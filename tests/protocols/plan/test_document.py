@@ -69,6 +69,17 @@ def test_a_file_that_makes_no_document_names_its_line(tmp_path: Path, old: str, 
     assert str(caught.value).startswith(str(path) + message)
 
 
+def test_mistakes_with_and_without_register_maps_come_at_once(tmp_path: Path) -> None:
+    """A wrong bus, which the plan alone shows, hides no wrong register, which only the map shows."""
+    path = tmp_path / "plan.toml"
+    path.write_text(changed('bus = "line-a"', 'bus = "line-x"', changed('"state"', '"stat"')), encoding="utf-8")
+
+    with pytest.raises(InputErrors) as caught:
+        make_document(path)
+
+    assert [17, 158] == [error.line for error in caught.value.errors]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -1,5 +1,6 @@
 """The counter state machine, and amounts that add up however spans and windows are cut."""
 
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -178,3 +179,17 @@ def test_the_width_of_windows_changes_no_total(cell: int, history: list[tuple[in
     hourly = fold_counter(POINT, 3_600_000, None, at, index, True)
 
     assert sum(r[2] for r in rows(hourly.amounts)) == sum(r[2] for r in rows(folded.amounts))
+
+
+def test_an_absence_of_decades_costs_no_window_grid() -> None:
+    """A state of 1970 gives hours, not hundreds of millions of cells; the total is unchanged."""
+    state = CounterState(0, 0, 0, 0)
+    at, index = np.array([1_760_000_000_000], dtype=np.int64), np.array([10**6], dtype=np.int64)
+    tracemalloc.start()
+    folded = fold_counter(POINT, 1_000, state, at, index, True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert 10**6 == sum(int(cut.amount.sum()) for cut in folded.amounts)
+    assert sum(cut.amount.size for cut in folded.amounts) == 1_760_000_000_000 // 3_600_000 + 1
+    assert peak < 200 * 2**20

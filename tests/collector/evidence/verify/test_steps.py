@@ -234,6 +234,20 @@ def _surer(contents: BundleContents) -> BundleContents:
     return replace(contents, hours=[replace(first, u_end_first=first.u_end_first * (1 - 1e-8)), *rest])
 
 
+def _uncertified(contents: BundleContents) -> BundleContents:
+    return _pinned(certificates=())(replace(contents, certificates=[]))
+
+
+def _decimal(contents: BundleContents) -> BundleContents:
+    first, *rest = contents.hours
+    return replace(contents, hours=[replace(first, mass_mg=first.mass_mg + 1e-6), *rest])  # type: ignore[arg-type]
+
+
+def _laxer(contents: BundleContents) -> BundleContents:
+    profile = contents.profile.replace(b"0.75", b"0.25")
+    return _pinned(profile_digest=hashlib.sha256(profile).hexdigest())(replace(contents, profile=profile))
+
+
 def _foreign(contents: BundleContents) -> BundleContents:
     foreign = Site(agent_key=NEW_AGENT).make(minutes=1, dropped=None)
     return with_items(contents, [*_items(contents), foreign.items[1][1]])
@@ -267,6 +281,10 @@ LIES: dict[str, tuple[Callable[[BundleContents], BundleContents], Step]] = {
     "a certificate that was never logged": (
         lambda c: replace(c, certificates=[*c.certificates, b"\xa1\x01\x01"]), Step.LOG,
     ),
+    "a certificate left out and not pinned either": (_uncertified, Step.LOG),
+    "a plan named twice": (lambda c: replace(c, plans=[*c.plans, *c.plans]), Step.LOG),
+    "an integer as a decimal": (_decimal, Step.HOURS),
+    "a packaged profile with another rule": (_laxer, Step.DOCUMENT),
     "the plan left out": (lambda c: replace(c, plans=[]), Step.DOCUMENT),
     "a plan that does not open": (lambda c: replace(c, plans=[*c.plans, ("ab" * 32, b"\xa0")]), Step.DOCUMENT),
     "the agent's key left out": (lambda c: replace(c, agents=[]), Step.SIGNATURE),
@@ -366,7 +384,11 @@ def test_counts_of_an_hour_without_any_agent() -> None:
             status_co2e_mg=(), pinned=replace(contents.inventory.pinned, plans=()),
         ),
     )  # fmt: skip
-    report = verified(site.bundle(empty))
+    logged = [leaf for leaf in contents.leaves if leaf.kind not in ("item", "plan")]
+    pinned = replace(empty.inventory.pinned, tree_size=len(logged))
+    silent = replace(empty, leaves=logged, inventory=replace(empty.inventory, pinned=pinned))
+    report = verified(site.bundle(silent))
 
     assert HOUR == contents.from_ms
     assert ([], [site.anchors()[1]]) == (report.findings, list(report.signers))
+    refused(site.bundle(empty), Step.CHAIN)

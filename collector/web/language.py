@@ -13,10 +13,15 @@ LANGUAGE_COOKIE = "emitrace_lang"
 
 @cache
 def messages() -> Mapping[str, Mapping[str, str]]:
-    """Language -> key -> text."""
-    text = (resources.files("collector.web") / "messages.toml").read_text(encoding="utf-8")
-    tables = tomllib.loads(text)
-    return {language: dict(tables[language]) for language in LANGUAGES}
+    """Language -> key -> text, from every file of ``messages``; ValueError where two files have the same key."""
+    texts: dict[str, dict[str, str]] = {language: {} for language in LANGUAGES}
+    for file in sorted((resources.files("collector.web") / "messages").iterdir(), key=lambda file: file.name):
+        for language, words in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            twice = texts[language].keys() & words.keys()
+            if twice:
+                raise ValueError(f"{file.name} has {', '.join(sorted(twice))} again")
+            texts[language] |= words
+    return texts
 
 
 def choose(query: str | None, cookie: str | None, accept: str | None) -> str:

@@ -49,13 +49,13 @@ def source_problems(plan: Plan, registers: Registers | None) -> Iterator[Problem
 
 
 def _double_counting(plan: Plan) -> Iterator[Problem]:
-    """A counter that two primary sources add would enter the inventory twice."""
-    added: dict[str, str] = {}
+    """A counter that two primary sources of a method add would enter the inventory twice."""
+    added: dict[tuple[Method, str], str] = {}
     for position, source in enumerate(plan.sources):
         if source.role is not Role.PRIMARY:
             continue
         for index, point in enumerate(source.inputs.add):
-            first = added.setdefault(point, source.id)
+            first = added.setdefault((source.method, point), source.id)
             if first != source.id:
                 hint = "subtract it from one of them, or make one a cross-check"
                 seen = f'"{point}": primary source {first} adds it already'

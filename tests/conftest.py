@@ -13,12 +13,13 @@ import pytest
 
 from tests.services import Mosquitto, Process, find_program, free_port, in_ci
 
-SERVICES = {"mosquitto": "apt-get install mosquitto"}
+SERVICES = {"mosquitto": "apt-get install mosquitto", "chromium": "apt-get install chromium fonts-wqy-microhei"}
 """Real services the tests use, and how to get them on Debian."""
 
 
-def _version(program: str) -> str:
-    said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout.splitlines()
+def _version(name: str, program: str) -> str:
+    asked = [program, "-h" if name == "mosquitto" else "--version"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
     return said[0].strip() if said else "version unknown"
 
 
@@ -27,7 +28,7 @@ def _report() -> list[str]:
     for name, how in SERVICES.items():
         program = find_program(name)
         lines.append(
-            f"real services: {name} found at {program} ({_version(program)})"
+            f"real services: {name} found at {program} ({_version(name, program)})"
             if program
             else f"real services: {name} NOT FOUND, its tests are left out ({how})"
         )

@@ -1,0 +1,141 @@
+"""A real Chromium and one filled collector for all tests of this folder; what a visit must never do is judged at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Request, StorageState, sync_playwright
+from playwright.sync_api import Page as Tab
+
+from tests.browser.pages import Page
+from tests.browser.site import fill
+from tests.collector.running import PASSWORD, Collector
+from tests.services import Process, find_program
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+"""What Chromium needs to run as root in a container, and to look nothing up by itself."""
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+LOOK = Path(__file__).parent / "look"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The collector under test and what its pages' addresses need."""
+
+    collector: Collector
+    facts: Mapping[str, object]
+
+
+@dataclass
+class Visits:
+    """Opens pages in contexts of their own; ``faults`` is what no page may do."""
+
+    browser: Browser
+    site: Site
+    state: StorageState
+    faults: list[str] = field(default_factory=list)
+    _contexts: list[BrowserContext] = field(default_factory=list)
+
+    def open(
+        self, page: Page, language: str = "en", size: Mapping[str, int] = DESKTOP, scheme: str = "light",
+        said: Sequence[int] = (200,),
+    ) -> Tab:  # fmt: skip
+        """The page, loaded; a stranger's page without a session, every other signed in."""
+        tab = self.tab(size, scheme, signed_in=not page.stranger)
+        answer = tab.goto(self.site.collector.address + page.at(self.site.facts, language))
+        assert answer is not None
+        assert answer.status in said, f"{page.name}: {answer.status}\n{answer.text()[:2000]}"
+        return tab
+
+    def tab(self, size: Mapping[str, int] = DESKTOP, scheme: str = "light", *, signed_in: bool = True) -> Tab:
+        """An empty tab."""
+        options: dict[str, Any] = {"viewport": dict(size), "color_scheme": scheme, "locale": "en-GB"}
+        if signed_in:
+            options["storage_state"] = self.state
+        context = self.browser.new_context(**options)
+        self._contexts.append(context)
+        context.on("request", self._asked)
+        context.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        context.on("weberror", lambda error: self.faults.append(str(error.error)))
+        return context.new_page()
+
+    def close(self) -> None:
+        """Close every context."""
+        for context in self._contexts:
+            context.close()
+
+    def _asked(self, request: Request) -> None:
+        if urlsplit(request.url).scheme != "data" and not request.url.startswith(self.site.collector.address):
+            self.faults.append(f"request to {request.url}")
+
+
+def look(tab: Tab, name: str, *arguments: object) -> Any:
+    """What the script of that name in ``look`` finds on the page."""
+    return tab.evaluate((LOOK / f"{name}.js").read_text(encoding="utf-8"), *arguments)
+
+
+# The scope is the package: the synchronous driver keeps an event loop running in this thread as long as it lives,
+# and asynchronous tests of other folders want one of their own.
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A collector that serves two days of a plant."""
+    folder = tmp_path_factory.mktemp("site")
+    started: list[Process] = []
+
+    def spawn(name: str, command: Sequence[str]) -> Process:
+        process = Process(name, command, folder / f"{name}.log").start()
+        started.append(process)
+        return process
+
+    try:
+        yield Site(*fill(folder, spawn))
+    finally:
+        for process in reversed(started):
+            process.kill()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    program = find_program("chromium")
+    if program is None:
+        pytest.fail("chromium is not installed (apt-get install chromium); CI leaves nothing out")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="package")
+def state(site: Site, browser: Browser) -> StorageState:
+    """The cookies of an administrator who signed in on the page."""
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.goto(f"{site.collector.address}/login?lang=en")
+    tab.fill("[name=username]", "admin")
+    tab.fill("[name=password]", PASSWORD)
+    tab.press("[name=password]", "Enter")
+    tab.wait_for_url(f"{site.collector.address}/")
+    found = context.storage_state()
+    context.close()
+    return found
+
+
+@pytest.fixture
+def visits(browser: Browser, site: Site, state: StorageState) -> Iterator[Visits]:
+    """Visits of one test: none leaves the host, breaks the content security policy or fails in a script."""
+    made = Visits(browser, site, state)
+    yield made
+    made.close()
+
+    assert [] == made.faults

@@ -1,0 +1,37 @@
+"""The pages under test; a new page is one line here, and a test asks that none is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LANGUAGES = ("zh-CN", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its route in the application, and an address of it with the site's facts in braces."""
+
+    name: str
+    route: str
+    address: str
+    stranger: bool = False
+
+    def at(self, facts: Mapping[str, object], language: str) -> str:
+        """The address in a language."""
+        address = self.address.format(**facts)
+        return f"{address}{'&' if '?' in address else '?'}lang={language}"
+
+
+PAGES = (
+    Page("sign-in", "/login", "/login", stranger=True),
+    Page("overview", "/", "/"),
+    Page("inventory-version", "/inventory/{version:int}", "/inventory/{sealed}"),
+    Page("inventory-version-open", "/inventory/{version:int}", "/inventory/{open}"),
+)
+
+NO_PAGES = {
+    "/static/style.css": "the style of every page",
+    "/{path:path}": "whatever leads nowhere",
+}
+"""Other paths outside the API that answer GET, and what they are."""

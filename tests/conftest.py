@@ -13,7 +13,10 @@ import pytest
 
 from tests.services import Mosquitto, Process, find_program, free_port, in_ci
 
-SERVICES = {"mosquitto": "apt-get install mosquitto", "chromium": "apt-get install chromium fonts-wqy-microhei"}
+SERVICES = {
+    "mosquitto": "apt-get install mosquitto",
+    "chromium": "apt-get install chromium fonts-wqy-microhei",
+}
 """Real services the tests use, and how to get them on Debian."""
 
 

@@ -1,4 +1,4 @@
-"""A real Chromium and one filled collector for all tests of this folder; what a visit must never do is judged at its end."""
+"""A real Chromium and one filled collector for every test here; what a visit must never do is judged at its end."""
 
 from __future__ import annotations
 

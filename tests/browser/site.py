@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
+from calibration.certificates import parse_certificates
+from collector.books import open_books
+from collector.clock import now_ms
+from collector.config import Config
+from collector.hours.cells import HOUR_MS
+from collector.store.certificates import add_certificate
+from collector.store.inventories import build_inventory, seal_inventory
 from simulators.demo.site import certificates, plan_tables
 from tests.collector.running import Collector, Spawn
 from tests.e2e.history import History
@@ -13,44 +20,30 @@ from tests.e2e.rig import ask
 from tests.services import free_port, wait_until
 
 HOURS = 48
-HOUR = timedelta(hours=1)
 PLAN = "demo-history-plan.toml"
 
 
 def fill(folder: Path, spawn: Spawn) -> tuple[Collector, dict[str, object]]:
-    """The collector, serving, and what its pages' addresses need: agent, hour, versions.
+    """The collector, serving, and what its pages' addresses need: agent, first hour, versions.
 
     The books end with the hour before this one, so that the running month, the last day and the chart have
     something to show. One certificate is overdue, one instrument has none, one message is refused; version
     ``sealed`` is sealed, version ``open`` is not and reaches back before the first reading.
     """
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    start = end - HOURS * HOUR
-    history = History(folder, HOURS / 24, start.isoformat(), 7, ("--timeouts", "0.01"))
+    history = History(folder, HOURS / 24, (end - timedelta(hours=HOURS)).isoformat(), 7, ("--timeouts", "0.01"))
     collector = Collector(folder, spawn, free_port())
-    collector.configure()
-    _enter_certificates(history, end.date())
+    config = collector.configure()
     history.write()
     history.replay()
     history.ingest()
     _refuse_one(history)
-    for begin in (start, start - 6 * HOUR):
-        ask("emitrace-collector", "inventory", "build", "--from", begin.isoformat(), "--to", end.isoformat(),
-            *history.collector_config)  # fmt: skip
-    ask("emitrace-collector", "inventory", "seal", "1", *history.collector_config)
+    end_ms = history.start_ms + HOURS * HOUR_MS
+    _keep_records(config, folder, history.start_ms, end_ms)
     collector.start()
     wait_until(lambda: collector.get("comparisons")["waiting"] == 0, 60, "the recomputation of every batch")
-    facts = {"agent": history.agent_id, "sealed": 1, "open": 2, "from_ms": history.start_ms, "hours": HOURS}
+    facts = {"agent": history.agent_id, "sealed": 1, "open": 2, "from_ms": history.start_ms, "to_ms": end_ms}
     return collector, facts
-
-
-def _enter_certificates(history: History, today: date) -> None:
-    plan = history.folder / PLAN
-    plan.write_bytes((resources.files("simulators") / "scenarios" / PLAN).read_bytes())
-    path = history.folder / "certificates.toml"
-    made = certificates(plan_tables(plan)["instruments"], today).values()
-    path.write_text("schema = 1\n\n" + "\n".join(made), encoding="utf-8")
-    ask("emitrace-collector", "certificates", "add", path, *history.collector_config)
 
 
 def _refuse_one(history: History) -> None:
@@ -62,3 +55,19 @@ def _refuse_one(history: History) -> None:
     data[-1] ^= 1
     (changed / newest.name).write_bytes(data)
     ask("emitrace-collector", "ingest", changed, *history.collector_config, accepted=[1])
+
+
+def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> None:
+    """Certificates and two inventory versions, as the commands would enter them."""
+    plan = folder / PLAN
+    plan.write_bytes((resources.files("simulators") / "scenarios" / PLAN).read_bytes())
+    made = certificates(plan_tables(plan)["instruments"], datetime.now(UTC).date()).values()
+    entered = parse_certificates("schema = 1\n\n" + "\n".join(made), "certificates.toml")
+    with open_books(config) as books:
+        with books.database.writing() as connection:
+            for certificate in entered:
+                add_certificate(connection, certificate, now_ms())
+        for begin_ms in (from_ms, from_ms - 6 * HOUR_MS):
+            build_inventory(books.database, books.plans, books.origin, begin_ms, to_ms, "AR6", now_ms())
+        with books.database.writing() as connection:
+            seal_inventory(connection, 1, now_ms())

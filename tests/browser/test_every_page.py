@@ -1,4 +1,4 @@
-"""What holds for every page, in a real browser: languages, sizes, keyboard, print, colours, structure, nothing foreign."""
+"""What holds for every page in a real browser: language, size, keyboard, print, colour, structure, nothing foreign."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ RAW_WORD = re.compile(r"[a-z]{3,}([-. _][a-z]{2,})*")
 A4_TEXT = {"width": 688, "height": 1000}
 """A4 without the margins of the style sheet, at 96 px per inch."""
 FINGER_PX = 40
+PARTS = 8
+"""A field for date and time is several stops: year, month, day, hour, minute and the button that opens a calendar."""
 
 
 def page_routes(routes: object) -> Iterator[str]:
@@ -79,29 +81,30 @@ def test_page_fits_its_window(visits: Visits, page: Page, size: dict[str, int], 
 
 @each_page
 def test_keyboard_reaches_everything(visits: Visits, page: Page) -> None:
-    """Tab stops at every link and control in order, each with a ring one can see; the first stop skips to the content."""
+    """Tab stops at every link and control, in order, and each shows a ring."""
     tab = visits.open(page)
-    stops = look(tab, "reachable")
-    tab.keyboard.press("Tab")
-    assert "#main" in look(tab, "focus")[2]
-
-    reached, unseen = {look(tab, "focus")[0]}, []
-    for _ in range(stops):
+    stops, reached, seen = look(tab, "reachable"), list[int](), set[int]()
+    for _ in range(stops * PARTS):
         tab.keyboard.press("Tab")
         focus = look(tab, "focus")
-        if focus is not None:
-            reached.add(focus[0])
-            unseen += [] if focus[1] else [focus[2]]
+        if focus is None:
+            continue
+        if len(reached) == stops and focus[0] != reached[-1]:
+            break
+        reached += [focus[0]] if focus[0] not in reached else []
+        seen |= {focus[0]} if focus[1] else set()
 
-    assert {str(place) for place in range(stops)} - reached == set()
-    assert [] == unseen
+    first = reached.index(0)
+    assert list(range(stops)) == reached[first:] + reached[:first]
+    assert [] == [stop for stop in reached if stop not in seen]
 
 
 @each_page
 def test_skip_link_leads_into_the_content(visits: Visits, page: Page) -> None:
-    """After Enter on the first stop, Tab goes on inside main, if anything there can be reached at all."""
+    """The first stop of a page skips the navigation: after Enter, Tab goes on inside main."""
     tab = visits.open(page)
-    tab.keyboard.press("Tab")
+    look(tab, "reachable")
+    tab.locator("[data-stop='0']").focus()
     tab.keyboard.press("Enter")
     tab.keyboard.press("Tab")
 
@@ -114,19 +117,11 @@ def test_page_prints_whole(visits: Visits, page: Page, language: str) -> None:
     """On A4 nothing is cut off at the side, and the first and the last row of every table stand in the PDF."""
     tab = visits.open(page, language, A4_TEXT)
     tab.emulate_media(media="print")
-    wide = tab.evaluate(
-        "[...document.querySelectorAll('main, main *')].filter(e => e.checkVisibility() && e.clientWidth > 0 &&"
-        " e.scrollWidth > e.clientWidth + 1).map(e => `${e.tagName}.${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"
-    )
-    cells = tab.evaluate(
-        "[...document.querySelectorAll('h1, table')].filter(e => e.checkVisibility()).flatMap(e => e.tagName === 'H1' ?"
-        " [e.innerText] : [e.rows[0], e.tBodies[0].rows[0], e.rows[e.rows.length - 1]].flatMap(row =>"
-        " [...row.cells].map(cell => cell.innerText)))"
-    )
+    cut, lines = look(tab, "cut"), look(tab, "edges")
     printed = _dense("".join(part.extract_text() for part in PdfReader(io.BytesIO(tab.pdf(format="A4"))).pages))
 
-    assert [] == wide
-    assert [] == [cell for cell in cells if not all(word in printed for word in map(_dense, cell.splitlines()))]
+    assert [] == cut
+    assert [] == [line for line in lines if not re.search(_pattern(line), printed)]
 
 
 @each_page
@@ -145,3 +140,8 @@ def test_a_screen_reader_finds_its_way(visits: Visits, page: Page) -> None:
 def _dense(text: str) -> str:
     """Without white space, which a PDF does not keep."""
     return re.sub(r"\s", "", text)
+
+
+def _pattern(text: str) -> str:
+    """A text as a PDF may give it back: fonts share the glyph of a Chinese sign with the radical of that form."""
+    return "".join(f"[{sign}\u2e80-\u2fdf]" if HAN.match(sign) else re.escape(sign) for sign in _dense(text))

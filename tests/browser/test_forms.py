@@ -14,6 +14,7 @@ def test_signing_in_and_out_needs_no_mouse(visits: Visits) -> None:
     """Name, Tab, password, Enter leads in; Enter on the last control of the navigation leads out again."""
     tab = visits.tab(signed_in=False)
     tab.goto(f"{visits.site.collector.address}/?lang=en")
+    tab.wait_for_function("document.activeElement.name === 'username'")
     tab.keyboard.type("admin")
     tab.keyboard.press("Tab")
     tab.keyboard.type(PASSWORD)

@@ -7,5 +7,5 @@
   const box = at.getBoundingClientRect();
   const inside = box.width > 0 && box.right > 0 && box.bottom > 0 && box.left < innerWidth && box.top < innerHeight;
   const group = at.type === "radio" ? document.querySelector(`[name="${at.name}"][data-stop]`) : at;
-  return [group?.dataset.stop ?? null, ring && inside, at.outerHTML.slice(0, 100)];
+  return [group?.dataset.stop === undefined ? -1 : Number(group.dataset.stop), ring && inside, at.outerHTML.slice(0, 100)];
 }

@@ -1,27 +1,30 @@
-"""Log lines for people and machines: an event word and key=value fields, to stderr, secrets taken out."""
+"""The agent's log: one line per event to stderr, secrets taken out whoever wrote the line."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
-_SECRETS: set[str] = set()
+from protocols.logline import Redactor, line
+
+__all__ = ["keep_secret", "line", "start_logging"]
+
+_redactor = Redactor()
 
 
-class _Redacting(logging.Formatter):
-    """Takes every known secret out of a line and of the traceback under it, whoever wrote them."""
+class _Formatter(logging.Formatter):
+    """One line per record, the traceback under it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for secret in _SECRETS:
-            text = text.replace(secret, "***")
-        return text
+        message = record.getMessage() if record.args else record.msg
+        traceback = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+        return _redactor.text_line(f"{self.formatTime(record)} {record.levelname} {record.name}", message, traceback)
 
 
 def start_logging(*, verbose: bool = False) -> None:
     """Send this program's lines to stderr; the libraries' own only from warnings up, pymodbus not at all."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(_Formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -30,16 +33,5 @@ def start_logging(*, verbose: bool = False) -> None:
 
 
 def keep_secret(text: str) -> None:
-    """Never print this text."""
-    if text:
-        _SECRETS.add(text)
-
-
-def line(event: str, **fields: object) -> str:
-    """``event key=value ...``; a value with spaces or quotes is quoted."""
-    return " ".join([event, *(f"{key}={_value(value)}" for key, value in fields.items())])
-
-
-def _value(value: object) -> str:
-    text = str(value)
-    return repr(text) if not text or any(c.isspace() or c in "\"'=" for c in text) else text
+    """Never print this text, in whatever form."""
+    _redactor.keep(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from collector.api.auth import Authority
 from collector.api.gate import Gate, problem
+from collector.api.observe import Observer, Seen
 from collector.api.routes import api_router
 from collector.books import Books, session_secret
 from collector.web.pages import Pages, page_router
@@ -21,8 +23,8 @@ from protocols.errors import EmitraceError
 HOUR_S = 3600
 
 
-def create_app(books: Books) -> FastAPI:
-    """The application over these books."""
+def create_app(books: Books, tell: Callable[[Seen], None] = lambda _seen: None) -> FastAPI:
+    """The application over these books; ``tell`` hears of every request answered."""
     web = books.config.settings.web
     authority = Authority(books.database, session_secret(books.config), web.session_hours * HOUR_S, time.monotonic)
     app = FastAPI(
@@ -32,6 +34,7 @@ def create_app(books: Books) -> FastAPI:
     app.include_router(api_router(books))
     app.include_router(page_router(books, authority, Pages(web.https)))
     app.add_middleware(BaseHTTPMiddleware, dispatch=Gate(authority))
+    app.add_middleware(Observer, tell=tell)
     app.add_exception_handler(EmitraceError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

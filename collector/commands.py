@@ -6,20 +6,19 @@ Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 environment.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from calibration.certificates import doubts, parse_certificates
 from collector.api import shapes
 from collector.api.auth import hash_password
 from collector.books import Books, open_books, own_key
 from collector.clock import now_ms
+from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
 from collector.config import Config, first_line, load_config
 from collector.exporting import export_bundle
 from collector.hours.cells import cell_of
@@ -27,7 +26,8 @@ from collector.ingest.command import take_folder
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
-from collector.service import PortError, serve
+from collector.log import clean
+from collector.service import serve
 from collector.store import quarantine as refused
 from collector.store.agents import add_agent, parse_public_key, view_agents
 from collector.store.certificates import add_certificate, all_certificates
@@ -40,7 +40,6 @@ from collector.web.shown import instant, mass_unit, percent
 from protocols.errors import EmitraceError
 from protocols.wire.keys import fingerprint, public_bytes
 
-FINDINGS, USAGE, ENVIRONMENT = 1, 2, 3
 DAY_MS = 86_400_000
 SHORTEST_PASSWORD = 10
 
@@ -56,42 +55,40 @@ for _group, _name in ((agents_app, "agents"), (user_app, "user"), (certificates_
                       (inventory_app, "inventory")):  # fmt: skip
     app.add_typer(_group, name=_name)
 
-ConfigPath = Annotated[Path, typer.Option("--config", help="The collector's configuration.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 From = Annotated[str, typer.Option("--from", help="Start, ISO 8601; without an offset in the facility's zone.")]
 To = Annotated[str, typer.Option("--to", help="End, exclusive, ISO 8601.")]
 Gwp = Annotated[str, typer.Option("--gwp", help="GWP set: AR6, AR5, AR4 or SAR.")]
-_CONFIG = Path("collector.toml")
 
 
 @app.command(name="serve")
-def serve_command(config: ConfigPath = _CONFIG) -> None:
+def serve_command(config: ConfigPath = CONFIG) -> None:
     """Run ingest, recomputation, API and pages until SIGTERM or SIGINT."""
-    with _told():
+    with told():
         serve(load_config(config))
 
 
 @app.command(name="check-config")
-def check_config(config: ConfigPath = _CONFIG) -> None:
+def check_config(config: ConfigPath = CONFIG) -> None:
     """Check collector.toml and the files it names, and print what is in effect; change nothing."""
-    with _told():
+    with told():
         loaded = load_config(config)
         loaded.broker_password()
         profile, _ = load_profile(loaded.settings.inventory.profile)
         if loaded.tls_ca is not None and not loaded.tls_ca.is_file():
             raise EmitraceError("[broker] tls_ca", f"{loaded.tls_ca} is not a file", "Name the CA's PEM file.")
         effective = {
-            "state_dir": str(loaded.state_dir), "key": str(loaded.key_file), "database": loaded.database_url,
+            "state_dir": str(loaded.state_dir), "key": str(loaded.key_file), "database": clean(loaded.database_url),
             "broker": loaded.settings.broker.model_dump(), "web": loaded.settings.web.model_dump(),
+            "log": loaded.settings.log.model_dump(),
             "profile": f"{profile.id} {profile.version}",
         }  # fmt: skip
         typer.echo(json.dumps(effective, indent=1, ensure_ascii=False))
 
 
 @app.command()
-def key(config: ConfigPath = _CONFIG) -> None:
+def key(config: ConfigPath = CONFIG) -> None:
     """Print the collector's public key and fingerprint, made now if missing; agents name the fingerprint."""
-    with _told():
+    with told():
         public = public_bytes(own_key(load_config(config)))
         typer.echo(f"public key   {public.hex()}\nfingerprint  {fingerprint(public)}")
 
@@ -100,10 +97,10 @@ def key(config: ConfigPath = _CONFIG) -> None:
 def agents_add(
     public_key: Annotated[str, typer.Argument(help="64 hex digits that `emitrace-agent key` prints.")],
     name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Register an agent by its public key; from then on its items are believed."""
-    with _told(), _books(config) as books, books.database.writing() as connection:
+    with told(), _books(config) as books, books.database.writing() as connection:
         known = {view.agent_id: view.name for view in view_agents(connection)}
         agent = add_agent(connection, parse_public_key(public_key), name, now_ms())
         before = known.get(agent.agent_id)
@@ -114,9 +111,9 @@ def agents_add(
 
 
 @agents_app.command(name="list")
-def agents_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
+def agents_list(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
     """List registered agents and how far their streams have come."""
-    with _told(), _books(config) as books, books.database.reading() as connection:
+    with told(), _books(config) as books, books.database.reading() as connection:
         views = view_agents(connection)
         if as_json:
             typer.echo(json.dumps([shapes.agent(view) for view in views], ensure_ascii=False))
@@ -130,10 +127,10 @@ def agents_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
 def user_set_password(
     name: Annotated[str, typer.Argument(help="The administrator's name.")],
     password_file: Annotated[Path, typer.Option("--password-file", help="File with the password on its first line.")],
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Make the administrator or change the password; every session ends."""
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         password = first_line(password_file, "--password-file")
         if len(password) < SHORTEST_PASSWORD:
             raise EmitraceError("password", f"{len(password)} characters", f"Take at least {SHORTEST_PASSWORD}.")
@@ -146,11 +143,11 @@ def user_set_password(
 @certificates_app.command(name="add")
 def certificates_add(
     file: Annotated[Path, typer.Argument(help="TOML file with [[certificates]] tables.")],
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Enter certificates; the hours they reach are made anew. Exit 1 where one cannot do what it was entered for."""
     doubted = False
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -174,9 +171,9 @@ def certificates_add(
 
 
 @certificates_app.command(name="list")
-def certificates_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
+def certificates_list(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
     """List every certificate entered."""
-    with _told(), _books(config) as books, books.database.reading() as connection:
+    with told(), _books(config) as books, books.database.reading() as connection:
         stored = [shapes.certificate(one) for one in all_certificates(connection)]
         if as_json:
             typer.echo(json.dumps(stored, ensure_ascii=False))
@@ -188,10 +185,10 @@ def certificates_list(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> 
 
 @app.command()
 def hours(
-    from_: From = "1970-01-01", to: To = "9998-01-01", as_json: AsJson = False, config: ConfigPath = _CONFIG
+    from_: From = "1970-01-01", to: To = "9998-01-01", as_json: AsJson = False, config: ConfigPath = CONFIG
 ) -> None:
     """Bring the hourly ledger up to date and print it."""
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         refresh_hours(books.database, books.plans, books.hour_rule)
         with books.database.reading() as connection:
             zone = site_zone(connection, books.plans)
@@ -216,10 +213,10 @@ def inventory_build(
     gwp: Gwp = "AR6",
     seal: Annotated[bool, typer.Option("--seal", help="Seal the version at once.")] = False,
     as_json: AsJson = False,
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Build a new inventory version of a period."""
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         profile = books.config.settings.inventory.profile
         period = _period(books, from_, to, whole=True)
         stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, now_ms(), profile)
@@ -231,10 +228,10 @@ def inventory_build(
 
 @inventory_app.command(name="seal")
 def inventory_seal(
-    version: Annotated[int, typer.Argument(help="The version to seal.")], config: ConfigPath = _CONFIG
+    version: Annotated[int, typer.Argument(help="The version to seal.")], config: ConfigPath = CONFIG
 ) -> None:
     """Seal a version for ever; the database then refuses every change."""
-    with _told(), _books(config) as books, books.database.writing() as connection:
+    with told(), _books(config) as books, books.database.writing() as connection:
         stored = seal_inventory(connection, version, now_ms())
         typer.echo(f"version {version} is sealed, digest {stored.digest.hex()}, leaf {stored.leaf}")
 
@@ -243,10 +240,10 @@ def inventory_seal(
 def inventory_show(
     version: Annotated[int | None, typer.Argument(help="The version; the newest without it.")] = None,
     as_json: AsJson = False,
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Print an inventory version."""
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         with books.database.reading() as connection:
             stored = read_inventory(connection, version)
         _print_inventory(books, stored, as_json=as_json)
@@ -255,19 +252,19 @@ def inventory_show(
 @app.command()
 def ingest(
     folder: Annotated[Path, typer.Argument(help="Folder of item files, as emitrace-agent replay --out writes them.")],
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Take item files into the books as if they had come from the broker; exit 1 where one is refused."""
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         refused = take_folder(books, folder)
     if refused:
         raise typer.Exit(FINDINGS)
 
 
 @app.command(name="quarantine")
-def quarantine_command(as_json: AsJson = False, config: ConfigPath = _CONFIG) -> None:
+def quarantine_command(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
     """List what could not be believed, with reasons; exit 1 where there is any."""
-    with _told(), _books(config) as books, books.database.reading() as connection:
+    with told(), _books(config) as books, books.database.reading() as connection:
         found = refused.latest(connection, 1000)
         if as_json:
             typer.echo(json.dumps(plain(found), ensure_ascii=False))
@@ -284,30 +281,14 @@ def export(
     to: To,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new or may be replaced.")],
     gwp: Gwp = "AR6",
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
 ) -> None:
     """Write an evidence bundle for emitrace-verify; the period is widened to whole hours."""
-    with _told(), _books(config) as books:
+    with told(), _books(config) as books:
         start, end = export_bundle(books, *_period(books, from_, to), out, gwp)
         with books.database.reading() as connection:
             zone = site_zone(connection, books.plans)
         typer.echo(f"{out}: {out.stat().st_size} bytes, {instant(start, zone)} to {instant(end, zone)} ({zone})")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors as one sentence on stderr and the right exit code."""
-    try:
-        yield
-    except PortError as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(ENVIRONMENT) from None
-    except EmitraceError as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(USAGE) from None
-    except (OSError, SQLAlchemyError) as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(ENVIRONMENT) from None
 
 
 @contextmanager

@@ -62,9 +62,10 @@ class InventoryTable(Table):
 
 
 class LogTable(Table):
-    """How much the service says."""
+    """How much the service says, and how: lines for people, or one JSON object each for programs."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
 
 
 class Settings(Table):

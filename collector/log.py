@@ -1,44 +1,62 @@
-"""Log lines: an event word and key=value fields, to stderr, secrets taken out whoever wrote the line."""
+"""The collector's log: one line per event to stderr, as text or JSON, secrets taken out whoever wrote the line."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
+from types import TracebackType
 
-_SECRETS: set[str] = set()
+from protocols.logline import Redactor, line
+
+__all__ = ["clean", "keep_secret", "line", "start_logging"]
+
+_redactor = Redactor()
+_own = logging.getLogger("collector")
 
 
-class _Redacting(logging.Formatter):
-    """Takes every known secret out of a line and of the traceback under it, whoever wrote them."""
+class _Formatter(logging.Formatter):
+    """One line per record; the traceback under it (text) or in it (JSON)."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for secret in _SECRETS:
-            text = text.replace(secret, "***")
-        return text
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        message = record.getMessage() if record.args else record.msg
+        traceback = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+        if self._as_json:
+            head = {"time": at, "level": record.levelname.lower(), "logger": record.name}
+            return _redactor.json_line(head, message, traceback)
+        return _redactor.text_line(f"{at} {record.levelname} {record.name}", message, traceback)
 
 
-def start_logging(level: str) -> None:
-    """Send this program's lines to stderr; the libraries' own only from warnings up."""
+def start_logging(level: str, form: str = "text") -> None:
+    """Send this program's lines to stderr; the libraries' own only from warnings up; ``form`` is text or json."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(_Formatter(as_json=form == "json"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("collector").setLevel(level.upper())
+    _own.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def keep_secret(text: str | None) -> None:
-    """Never print this text."""
-    if text:
-        _SECRETS.add(text)
+    """Never print this text, in whatever form."""
+    _redactor.keep(text)
 
 
-def line(event: str, **fields: object) -> str:
-    """``event key=value ...``; a value with spaces or quotes is quoted."""
-    return " ".join([event, *(f"{key}={_value(value)}" for key, value in fields.items())])
+def clean(text: str) -> str:
+    """A text for people outside the log, secrets taken out."""
+    return _redactor.clean(text)
 
 
-def _value(value: object) -> str:
-    text = str(value)
-    return repr(text) if not text or any(c.isspace() or c in "\"'=" for c in text) else text
+def _uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    """What nobody caught goes through the log too, so that its text and traceback are redacted."""
+    if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+        _own.critical(line("uncaught", seen=f"{kind.__name__}: {error}"), exc_info=(kind, error, traceback))

@@ -14,6 +14,7 @@ from collector.books import Books, open_books
 from collector.config import Config
 from collector.ingest.broker import Broker
 from collector.ingest.worker import IngestWorker
+from collector.lock import hold_lock
 from collector.log import keep_secret, line, start_logging
 from collector.recompute import LedgerWorker
 from protocols.errors import EmitraceError
@@ -30,9 +31,9 @@ class PortError(EmitraceError):
 
 def serve(config: Config) -> None:
     """Run until SIGTERM or SIGINT; what is in hand is committed, the rest comes again from the broker."""
-    start_logging(config.settings.log.level)
+    start_logging(config.settings.log.level, config.settings.log.format)
     keep_secret(config.broker_password())
-    with open_books(config) as books:
+    with open_books(config) as books, hold_lock(config.state_dir):
         listener = _listen(config)
         log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
         broker = Broker(config, books.public_key)

@@ -228,4 +228,4 @@ def test_a_secret_never_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_log_line_quotes_what_has_spaces() -> None:
     """Each field stays one field."""
-    assert "gone why='no route' n=3 empty=''" == line("gone", why="no route", n=3, empty="")
+    assert "gone why='no route' n=3 empty=''" == str(line("gone", why="no route", n=3, empty=""))

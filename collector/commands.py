@@ -31,9 +31,10 @@ from collector.service import serve
 from collector.store import quarantine as refused
 from collector.store.agents import add_agent, parse_public_key, view_agents
 from collector.store.certificates import add_certificate, all_certificates
-from collector.store.hours import read_hours, refresh_hours
+from collector.store.hours import read_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
 from collector.store.plans import instruments_known, site_zone
+from collector.store.refresh import refresh_hours
 from collector.store.users import set_password
 from collector.web.period import FIRST_MS, LAST_MS, read_instant
 from collector.web.shown import instant, mass_unit, percent

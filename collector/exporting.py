@@ -22,8 +22,9 @@ from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile, profile_text
 from collector.store.agents import all_agents
 from collector.store.certificates import all_certificates
-from collector.store.hours import read_hours, refresh_hours
+from collector.store.hours import read_hours
 from collector.store.inventories import all_versions, compose_inventory
+from collector.store.refresh import refresh_hours
 from collector.store.schema import items, leaves, plans, tombstones, windows
 from protocols.errors import EmitraceError
 

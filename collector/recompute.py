@@ -16,7 +16,7 @@ from collector.clock import now_ms
 from collector.log import line
 from collector.store.agents import find_agent
 from collector.store.comparisons import dropped_between, keep_comparison, predecessor, uncompared
-from collector.store.hours import refresh_hours
+from collector.store.refresh import refresh_hours
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, FoldState

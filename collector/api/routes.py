@@ -22,9 +22,10 @@ from collector.store import quarantine
 from collector.store.agents import view_agents
 from collector.store.certificates import all_certificates
 from collector.store.comparisons import differing, verdicts
-from collector.store.hours import dirty_cells, read_hours, windows_page
+from collector.store.hours import read_hours, windows_page
 from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
 from collector.store.log import read_frontier
+from collector.store.refresh import dirty_cells
 from collector.store.schema import items, slots
 from protocols.errors import EmitraceError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 HOUR_MS = 3_600_000
@@ -11,17 +11,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def _local(at_ms: int, zone: ZoneInfo) -> datetime:
+def local_time(at_ms: int, zone: ZoneInfo) -> datetime:
+    """The instant on the clock of the zone."""
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone)
+
+
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """When a day begins: at its first midnight, or where the clock leaps over that, with the leap. [UTC ms]"""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    return (midnight - _EPOCH) // _MILLISECOND
 
 
 def midnight_inside(hour_ms: int, zone: ZoneInfo) -> int | None:
     """Where the facility's day turns strictly inside the UTC hour that starts at ``hour_ms``. [UTC ms]"""
-    first, last = _local(hour_ms, zone).date(), _local(hour_ms + HOUR_MS - 1, zone).date()
+    first, last = local_time(hour_ms, zone).date(), local_time(hour_ms + HOUR_MS - 1, zone).date()
     if first == last:
         return None
-    midnight = datetime(last.year, last.month, last.day, tzinfo=zone).astimezone(UTC)
-    at_ms = (midnight - _EPOCH) // _MILLISECOND
+    at_ms = day_start(last, zone)
     return at_ms if hour_ms < at_ms < hour_ms + HOUR_MS else None
 
 

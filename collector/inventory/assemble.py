@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from collector.hours.model import HourRow
 from collector.hours.sources import SourceFacts
+from collector.hours.sums import HourSum, add_up
 from collector.inventory.model import Inventory, InventoryRow, Pinned, Total
-from collector.inventory.uncertainty import of_series
+from collector.inventory.uncertainty import parts_of
 from protocols.errors import EmitraceError
 from protocols.exact import half_even, sum_exact
 from protocols.ghg.gwp import GwpError, GwpSet, co2e_mg, gwp_set, species
@@ -33,16 +33,16 @@ class _Line:
 
 
 def assemble_inventory(
-    from_ms: int, to_ms: int, hours: Iterable[HourRow], sources: Iterable[SourceFacts], pinned: Pinned
+    from_ms: int, to_ms: int, sums: Iterable[HourSum], sources: Iterable[SourceFacts], pinned: Pinned
 ) -> Inventory:
     """The inventory of [from, to).
 
     Parameters
     ----------
     from_ms, to_ms : int
-        The period. An hour row must lie wholly inside or outside it. [UTC ms]
-    hours : iterable of HourRow
-        Rows of any agents and periods; those outside are left out.
+        The period. A sum must lie wholly inside or outside it. [UTC ms]
+    sums : iterable of HourSum
+        Hour rows, alone or added up, of any agents and periods; those outside are left out.
     sources : iterable of SourceFacts
         Every source that belongs to the boundary; one without hours appears with no cover, never as absent.
     pinned : Pinned
@@ -55,8 +55,8 @@ def assemble_inventory(
     """
     if to_ms <= from_ms:
         raise EmitraceError("inventory period", f"{from_ms} to {to_ms} is empty", "Give an end after the start.")
-    series: dict[tuple[str, str, str], list[HourRow]] = defaultdict(list)
-    for row in hours:
+    series: dict[tuple[str, str, str], list[HourSum]] = defaultdict(list)
+    for row in sums:
         if row.to_ms <= from_ms or row.from_ms >= to_ms:
             continue
         if row.from_ms < from_ms or row.to_ms > to_ms:
@@ -74,8 +74,8 @@ def assemble_inventory(
     for key in sorted(facts, key=lambda k: (facts[k].category, k)):
         fact = facts[key]
         for gas in fact.gases:
-            rows = sorted(series.get((*key, gas), ()), key=lambda r: r.from_ms)
-            line = _line(fact, gas, rows, from_ms, to_ms, weights)
+            parts = sorted(series.get((*key, gas), ()), key=lambda one: one.from_ms)
+            line = _line(fact, gas, add_up(parts) if parts else _nothing(fact, gas, from_ms), from_ms, to_ms, weights)
             if fact.primary:
                 lines.append(line)
             else:
@@ -113,31 +113,26 @@ def _weights(name: str) -> GwpSet:
         raise EmitraceError("GWP set", str(error), "Name one of the sets.") from error
 
 
-def _line(fact: SourceFacts, gas: str, rows: Sequence[HourRow], from_ms: int, to_ms: int, weights: GwpSet) -> _Line:
-    mass = sum_exact(row.mass_mg for row in rows)
+def _nothing(fact: SourceFacts, gas: str, at_ms: int) -> HourSum:
+    """A source of which nothing is known: no mass, and no cover either."""
+    return HourSum(fact.agent, fact.source, gas, at_ms, at_ms, 0, 0, 0, 0, 0, 0, (), (), (), 0.0, (), 0.0, 0.0)
+
+
+def _line(fact: SourceFacts, gas: str, summed: HourSum, from_ms: int, to_ms: int, weights: GwpSet) -> _Line:
     weighed = species(gas, Method(fact.method), weights)
-    parts = of_series(rows)
+    parts = parts_of(summed)
     in_co2e = scaled(parts, float(weights.potential(weighed).exact))
     return _Line(
         InventoryRow(
             agent=fact.agent, source=fact.source, name_zh=fact.name_zh, name_en=fact.name_en,
             category=fact.category, method=fact.method, gas=gas, gwp_record=weighed,
-            mass_mg=mass, added_mg=sum_exact(row.added_mg for row in rows), co2e_mg=co2e_mg(mass, weighed, weights),
-            covered_ms=sum_exact(row.measured_ms + row.stopped_ms for row in rows), period_ms=to_ms - from_ms,
-            methods=_sums((row.method, 1) for row in rows),
-            status_mg=_sums(pair for row in rows for pair in row.status_mg),
-            status_ms=_sums(pair for row in rows for pair in row.status_ms),
+            mass_mg=summed.mass_mg, added_mg=summed.added_mg, co2e_mg=co2e_mg(summed.mass_mg, weighed, weights),
+            covered_ms=summed.measured_ms + summed.stopped_ms, period_ms=to_ms - from_ms,
+            methods=summed.methods, status_mg=summed.status_mg, status_ms=summed.status_ms,
             u_mg=parts.standard, u_co2e_mg=in_co2e.standard,
         ),
         in_co2e,
     )  # fmt: skip
-
-
-def _sums(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    sums: dict[str, int] = defaultdict(int)
-    for key, amount in pairs:
-        sums[key] += amount
-    return tuple((key, sums[key]) for key in sorted(sums))
 
 
 def _total(key: str, lines: Sequence[_Line], *, with_mass: bool) -> Total:

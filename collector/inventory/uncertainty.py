@@ -1,26 +1,18 @@
-"""Uncertainty of hour rows over a period; how parts combine is ``protocols.ghg.uncertainty``."""
+"""Uncertainty of summed hour rows; how parts combine is ``protocols.ghg.uncertainty``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from collector.hours.model import HourRow
-from protocols.ghg.uncertainty import Parts, across, combine
+from collector.hours.sums import HourSum
+from protocols.ghg.uncertainty import Parts, quadrature
 
 
-def parts_of(row: HourRow) -> Parts:
-    """A row's parts; a factor is one cause wherever it is used, an instrument is a cause of its own agent. [mg]"""
-    shared = {f"{row.agent}/{cause}" if cause.startswith("instrument:") else cause: u for cause, u in row.u_shared}
-    return Parts(row.u_independent, shared, row.u_end_first, row.u_end_last)
+def parts_of(one: HourSum) -> Parts:
+    """A sum's parts, those at holes among its ends. [mg]
 
-
-def of_series(rows: Sequence[HourRow]) -> Parts:
-    """Parts of one source and gas over rows in time order; a hole in time gives each stretch its own ends. [mg]"""
-    stretches: list[list[Parts]] = []
-    end_ms: int | None = None
-    for row in rows:
-        if row.from_ms != end_ms:
-            stretches.append([])
-        stretches[-1].append(parts_of(row))
-        end_ms = row.to_ms
-    return across(combine(stretch) for stretch in stretches)
+    A factor is one cause wherever it is used, an instrument is a cause of its own agent.
+    """
+    shared = {f"{one.agent}/{cause}" if cause.startswith("instrument:") else cause: u for cause, u in one.u_shared}
+    return Parts(
+        one.u_independent, shared, quadrature((one.u_end_first, one.u_hole_first)),
+        quadrature((one.u_end_last, one.u_hole_last)),
+    )  # fmt: skip

@@ -1,28 +1,19 @@
-"""The hourly ledger on disk: derived, versioned, made anew for dirty cells; nothing increments a total."""
+"""Hour rows on disk, and the windows they are made from; how they are made anew is ``refresh``."""
 
 from __future__ import annotations
 
 import json
-import logging
 import struct
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
-from collector.hours.assemble import HourRule, WindowSpan, assemble
+from collector.hours.cells import HOUR_MS
 from collector.hours.model import HourRow
-from collector.log import line
-from collector.store.certificates import known_certificates
-from collector.store.database import Database
-from collector.store.plans import PlanBook
-from collector.store.schema import dirty_hours, hours, windows
-from protocols.errors import EmitraceError
+from collector.store.schema import hours, windows
 from protocols.records import Window
-
-log = logging.getLogger(__name__)
 
 _INTEGERS = ("mass_mg", "added_mg", "activity")
 _PLAIN = ("source", "gas", "from_ms", "to_ms", "operating_ms", "measured_ms", "stopped_ms", "method",
@@ -38,35 +29,6 @@ class VersionedHour:
     version: int
 
 
-def dirty_cells(connection: Connection) -> int:
-    """How many cells wait to be made anew."""
-    return int(connection.scalar(select(func.count()).select_from(dirty_hours)) or 0)
-
-
-def refresh_hours(database: Database, book: PlanBook, rule: HourRule, most: int | None = None) -> int:
-    """Make dirty cells anew, oldest first; how many were made.
-
-    Rows are computed on a snapshot and written only where no new window came in meanwhile.
-    """
-    with database.reading() as connection:
-        marks = connection.execute(select(dirty_hours).order_by(dirty_hours.c.from_ms).limit(most)).all()
-    for mark in marks:
-        try:
-            with database.reading() as connection:
-                rows = _make_cell(connection, book, mark, rule)
-        except (EmitraceError, ValueError, ArithmeticError, LookupError) as error:
-            # The cell stays dirty and is shown as such; the other cells go on.
-            log.error(line("hour-not-made", agent=mark.agent_id[:12], from_ms=mark.from_ms, error=error))
-            continue
-        with database.writing() as connection:
-            place = (dirty_hours.c.agent_id == mark.agent_id, dirty_hours.c.from_ms == mark.from_ms)
-            if connection.scalar(select(dirty_hours.c.marks).where(*place)) != mark.marks:
-                continue
-            _replace(connection, mark.agent_id, mark.from_ms, rows)
-            connection.execute(delete(dirty_hours).where(*place))
-    return len(marks)
-
-
 def read_hours(
     connection: Connection, from_ms: int, to_ms: int, limit: int | None = None, newest_first: bool = False
 ) -> list[VersionedHour]:
@@ -74,11 +36,11 @@ def read_hours(
     time = hours.c.from_ms.desc() if newest_first else hours.c.from_ms
     rows = connection.execute(
         select(hours)
-        .where(hours.c.from_ms < to_ms, hours.c.to_ms > from_ms)
+        .where(hours.c.from_ms > from_ms - HOUR_MS, hours.c.from_ms < to_ms, hours.c.to_ms > from_ms)
         .order_by(time, hours.c.agent_id, hours.c.source, hours.c.gas)
         .limit(limit)
     )
-    return [VersionedHour(_row_of(row), row.version) for row in rows]
+    return [VersionedHour(row_of(row), row.version) for row in rows]
 
 
 def windows_between(
@@ -108,19 +70,8 @@ def windows_page(
     return windows_between(connection, agent_id, following, following + 1), following + 1
 
 
-def _make_cell(connection: Connection, book: PlanBook, mark: Row[Any], rule: HourRule) -> list[HourRow]:
-    by_plan: dict[bytes, list[Window]] = defaultdict(list)
-    for digest, window in windows_between(connection, mark.agent_id, mark.from_ms, mark.to_ms):
-        by_plan[digest].append(window)
-    spans: list[WindowSpan] = []
-    for digest in sorted(by_plan):
-        plan = book.of(connection, mark.agent_id, digest)
-        if plan is not None:
-            spans.append(WindowSpan(plan, by_plan[digest]))
-    return list(assemble(mark.agent_id, spans, rule, known_certificates(connection)))
-
-
-def _replace(connection: Connection, agent_id: str, from_ms: int, rows: Sequence[HourRow]) -> None:
+def replace_hours(connection: Connection, agent_id: str, from_ms: int, rows: Sequence[HourRow]) -> None:
+    """Put an agent's rows of one cell in the place of those that are there; the caller renews its day."""
     place = (hours.c.agent_id == agent_id, hours.c.from_ms == from_ms)
     before = {
         (row.source, row.gas): row.version
@@ -142,7 +93,8 @@ def _columns(row: HourRow) -> dict[str, object]:
     )
 
 
-def _row_of(row: Row[Any]) -> HourRow:
+def row_of(row: Row[Any]) -> HourRow:
+    """An hour row as the table holds it."""
     return HourRow(
         agent=row.agent_id, source=row.source, gas=row.gas, from_ms=row.from_ms, to_ms=row.to_ms,
         mass_mg=int(row.mass_mg), added_mg=int(row.added_mg), activity=int(row.activity),

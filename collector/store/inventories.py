@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
+from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import decode_inventory, encode_inventory
 from collector.inventory.model import Inventory, Pinned
 from collector.inventory.profile import DEFAULT_PROFILE, load_profile
 from collector.store.certificates import all_certificates
 from collector.store.database import Database
-from collector.store.hours import read_hours, refresh_hours
+from collector.store.hours import read_hours
 from collector.store.log import append_leaf, tree_size
 from collector.store.plans import PlanBook, plans_used, sources_known
+from collector.store.refresh import refresh_hours
 from collector.store.schema import inventories, inventory_rows
+from collector.store.series import read_whole
 from protocols.errors import EmitraceError
 
 
@@ -45,8 +48,9 @@ def compose_inventory(
         certificates=tuple(sorted(stored.digest.hex() for stored in all_certificates(connection))),
         gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
     )  # fmt: skip
-    rows = [hour.row for hour in read_hours(connection, from_ms, to_ms)]
-    return assemble_inventory(from_ms, to_ms, rows, sources_known(connection, book), pinned)
+    sums = read_whole(connection, from_ms, to_ms)
+    cut = [sum_of(hour.row) for hour in read_hours(connection, from_ms, from_ms + 1) if hour.row.from_ms < from_ms]
+    return assemble_inventory(from_ms, to_ms, [*sums, *cut], sources_known(connection, book), pinned)
 
 
 def build_inventory(

@@ -77,6 +77,14 @@ def site_zone(connection: Connection, book: PlanBook) -> ZoneInfo:
     return ZoneInfo("UTC") if document is None else ZoneInfo(book.open(document).plan.facility.time_zone)
 
 
+def agent_zone(connection: Connection, book: PlanBook, agent_id: str) -> ZoneInfo:
+    """The zone of the facility of an agent's newest plan; UTC before its first."""
+    document = connection.scalar(
+        select(plans.c.document).where(plans.c.agent_id == agent_id).order_by(plans.c.item.desc()).limit(1)
+    )
+    return ZoneInfo("UTC") if document is None else ZoneInfo(book.open(document).plan.facility.time_zone)
+
+
 def instruments_known(connection: Connection, book: PlanBook) -> tuple[Instrument, ...]:
     """Every instrument of every agent's newest plan."""
     newest: dict[str, bytes] = {}

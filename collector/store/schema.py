@@ -25,7 +25,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -161,9 +161,9 @@ dirty_hours = Table(
 hours = Table(
     "hours", metadata,
     Column("agent_id", String(64), primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("source", String(64), primary_key=True),
     Column("gas", String(32), primary_key=True),
-    Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("to_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("mass_mg", String(40), nullable=False),
@@ -181,7 +181,43 @@ hours = Table(
     Column("u_end_last", Float(53), nullable=False),
     Column("windows", Integer, nullable=False),
     Index("hours_time", "from_ms"),
+    sqlite_with_rowid=False,
 )  # fmt: skip
+
+
+def _sums(name: str) -> Table:
+    """Hour rows of a span [from, to) of the facility's calendar added up; their own time is [first, last)."""
+    return Table(
+        name, metadata,
+        Column("agent_id", String(64), primary_key=True),
+        Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
+        Column("source", String(64), primary_key=True),
+        Column("gas", String(32), primary_key=True),
+        Column("to_ms", BigInteger, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("first_ms", BigInteger, nullable=False),
+        Column("last_ms", BigInteger, nullable=False),
+        Column("mass_mg", String(40), nullable=False),
+        Column("added_mg", String(40), nullable=False),
+        Column("activity", String(40), nullable=False),
+        Column("operating_ms", BigInteger, nullable=False),
+        Column("measured_ms", BigInteger, nullable=False),
+        Column("stopped_ms", BigInteger, nullable=False),
+        Column("methods", Text, nullable=False),
+        Column("status_mg", Text, nullable=False),
+        Column("status_ms", Text, nullable=False),
+        Column("u_independent", Float(53), nullable=False),
+        Column("u_shared", Text, nullable=False),
+        Column("u_end_first", Float(53), nullable=False),
+        Column("u_end_last", Float(53), nullable=False),
+        Column("u_hole_first", Float(53), nullable=False),
+        Column("u_hole_last", Float(53), nullable=False),
+        sqlite_with_rowid=False,
+    )  # fmt: skip
+
+
+days = _sums("days")
+months = _sums("months")
 
 certificates = Table(
     "certificates", metadata,

@@ -21,11 +21,12 @@ from collector.store import quarantine
 from collector.store.agents import AgentView, view_agents
 from collector.store.certificates import all_certificates
 from collector.store.comparisons import Comparison, Verdicts, differing, verdicts
-from collector.store.hours import VersionedHour, dirty_cells, read_hours
+from collector.store.hours import VersionedHour, read_hours
 from collector.store.inventories import StoredInventory, all_versions, compose_inventory
 from collector.store.log import read_frontier
 from collector.store.plans import sources_known
 from collector.store.quarantine import Quarantined
+from collector.store.refresh import dirty_cells
 from collector.store.schema import plans, slots
 from protocols.ghg.gwp import co2e_mg, gwp_set, species
 from protocols.plan.model import Method

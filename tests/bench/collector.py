@@ -19,8 +19,8 @@ from collector.hours.cells import HOUR_MS
 from collector.ingest.worker import GROUP, commit_group
 from collector.recompute import Recomputer
 from collector.store.agents import add_agent
-from collector.store.hours import refresh_hours
 from collector.store.inventories import compose_inventory
+from collector.store.refresh import refresh_hours
 from tests.bench.field import PANEL, START_MS, Size, Stream
 from tests.bench.figures import Figure, median_of, seconds
 

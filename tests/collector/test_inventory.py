@@ -13,13 +13,15 @@ from collector.books import Books
 from collector.hours.cells import HOUR_MS
 from collector.hours.model import HourRow
 from collector.hours.sources import SourceFacts
+from collector.hours.sums import HourSum, sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import decode_inventory, encode_inventory, plain
 from collector.inventory.model import Pinned
 from collector.inventory.profile import load_profile
 from collector.store.certificates import add_certificate
-from collector.store.hours import read_hours, refresh_hours
+from collector.store.hours import read_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
+from collector.store.refresh import refresh_hours
 from collector.store.schema import inventory_rows, leaves
 from protocols.errors import EmitraceError
 from protocols.ghg.gwp import gwp_names
@@ -57,9 +59,14 @@ def hour(source: str, place: int, mass: int, gas: str = "CO2", shared: float = 0
     )  # fmt: skip
 
 
+def hours(*rows: HourRow) -> list[HourSum]:
+    """Hour rows as an inventory takes them."""
+    return [sum_of(row) for row in rows]
+
+
 def test_every_table_adds_up_to_the_digit() -> None:
     """Rows round once; gases, sources, categories, statuses and the total add those integers."""
-    rows = [hour("boiler", 0, 10**18 + 1), hour("boiler", 1, 5), hour("boiler", 0, 7, "CH4"), hour("grid", 0, 3)]
+    rows = hours(hour("boiler", 0, 10**18 + 1), hour("boiler", 1, 5), hour("boiler", 0, 7, "CH4"), hour("grid", 0, 3))
     found = assemble_inventory(
         START_MS, START_MS + 2 * HOUR_MS, rows, [facts("boiler", 1, gases=("CO2", "CH4")), facts("grid", 2)], PINNED
     )
@@ -80,7 +87,7 @@ def test_a_source_without_hours_is_there_with_no_cover() -> None:
 
 def test_cross_checks_are_listed_and_never_added() -> None:
     """A cross-check's mass is beside the inventory, not in its total."""
-    rows = [hour("boiler", 0, 5), hour("stack", 0, 1000)]
+    rows = hours(hour("boiler", 0, 5), hour("stack", 0, 1000))
     found = assemble_inventory(START_MS, END_MS, rows, [facts("boiler", 1), facts("stack", 1, primary=False)], PINNED)
 
     assert (5, ["stack"]) == (found.total.co2e_mg, [row.source for row in found.cross_checks])
@@ -88,7 +95,7 @@ def test_cross_checks_are_listed_and_never_added() -> None:
 
 def test_a_shared_factor_adds_linearly_over_hours_and_sources() -> None:
     """One factor's uncertainty of 10 in each of four rows is 40, not 20; ends count once per series."""
-    rows = [hour(source, place, 5, shared=10.0) for source in ("a1", "a2") for place in (0, 1)]
+    rows = hours(*(hour(source, place, 5, shared=10.0) for source in ("a1", "a2") for place in (0, 1)))
     found = assemble_inventory(START_MS, START_MS + 2 * HOUR_MS, rows, [facts("a1", 1), facts("a2", 1)], PINNED)
 
     assert (4 * 3.0**2 + 40.0**2 + 4 * 4.0**2) ** 0.5 == pytest.approx(found.total.u_co2e_mg)
@@ -97,12 +104,12 @@ def test_a_shared_factor_adds_linearly_over_hours_and_sources() -> None:
 def test_a_period_that_cuts_an_hour_is_refused() -> None:
     """The error names the row and what to do."""
     with pytest.raises(EmitraceError, match="cuts the hour row"):
-        assemble_inventory(START_MS + 1, END_MS, [hour("boiler", 0, 5)], [facts("boiler", 1)], PINNED)
+        assemble_inventory(START_MS + 1, END_MS, hours(hour("boiler", 0, 5)), [facts("boiler", 1)], PINNED)
 
 
 def test_the_document_round_trips_and_keeps_large_integers() -> None:
     """Canonical bytes read back to the same value; integers above 1e15 are strings in JSON."""
-    found = assemble_inventory(START_MS, END_MS, [hour("boiler", 0, 10**16)], [facts("boiler", 1)], PINNED)
+    found = assemble_inventory(START_MS, END_MS, hours(hour("boiler", 0, 10**16)), [facts("boiler", 1)], PINNED)
 
     assert found == decode_inventory(encode_inventory(found))
     assert [10**15, str(10**15 + 1)] == plain((10**15, 10**15 + 1))

@@ -15,7 +15,7 @@ from collector.books import Books, open_books
 from collector.hours.cells import HOUR_MS
 from collector.ingest.worker import commit_group
 from collector.store.agents import add_agent
-from collector.store.hours import refresh_hours
+from collector.store.refresh import refresh_hours
 from collector.web.chart import draw_bars
 from collector.web.language import LANGUAGES, Words, choose, messages
 from collector.web.overview import Bar, gather

@@ -17,6 +17,7 @@ from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.cells import cell_of
 from collector.hours.model import HourRow
 from collector.hours.sources import SourceFacts, source_facts
+from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
@@ -138,7 +139,7 @@ def compare_inventory(
             facts[fact.agent, fact.source] = fact
     try:
         own = assemble_inventory(
-            manifest.from_ms, manifest.to_ms, ledger.rows.values(), [facts[key] for key in sorted(facts)],
+            manifest.from_ms, manifest.to_ms, map(sum_of, ledger.rows.values()), [facts[key] for key in sorted(facts)],
             inventory.pinned,
         )  # fmt: skip
     except REFUSALS as error:

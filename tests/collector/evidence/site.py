@@ -15,6 +15,7 @@ from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
 from collector.evidence.layout import Leaf, item_leaf_id
 from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.sources import source_facts
+from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.model import Pinned
 from collector.inventory.profile import load_profile
@@ -219,7 +220,7 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
         rule_profile.id, rule_profile.version, digest.hex(),
     )  # fmt: skip
     facts = [fact for agent in by_agent for fact in source_facts(agent, first.plan)]
-    inventory = assemble_inventory(HOUR, HOUR + 3_600_000, hours, facts, pinned)
+    inventory = assemble_inventory(HOUR, HOUR + 3_600_000, map(sum_of, hours), facts, pinned)
     days = {agent: [data for site in sites if site.agent == agent for _, data in site.items] for agent in by_agent}
     publics = {site.agent: public_bytes(site.agent_key) for site in sites}
     folder = resources.files("collector.inventory") / "profiles"

@@ -14,6 +14,7 @@ from collector.evidence.verify.report import Report, Step, Verdict
 from collector.evidence.verify.steps import verify_bundle
 from collector.evidence.verify.text import as_json, as_text
 from collector.hours.sources import source_facts
+from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
 from protocols.plan.document import decode_document, document_digest, encode_document, open_document
 from protocols.records import Batch, CounterState, FoldState, PlanItem
@@ -215,7 +216,7 @@ def test_a_plan_sent_outside_the_period_comes_with_its_signature() -> None:
     whole = replace(
         with_items(contents, inside), plans=[(site.agent, small), (site.agent, document)], sent=[(site.agent, item)],
         inventory=assemble_inventory(
-            HOUR, HOUR + 3_600_000, contents.hours, source_facts(site.agent, open_document(document)),
+            HOUR, HOUR + 3_600_000, map(sum_of, contents.hours), source_facts(site.agent, open_document(document)),
             contents.inventory.pinned,
         ),
     )  # fmt: skip

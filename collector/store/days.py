@@ -12,23 +12,33 @@ import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, literal, literal_column, select
 
 from collector.hours.calendar import By, Span, span_of
-from collector.hours.sums import HourSum, add_up, sum_of
-from collector.store.hours import row_of
+from collector.hours.sums import HourSum, add_up
 from collector.store.schema import days, hours, months
 
+_COLUMNS = ("agent_id", "source", "gas", "first_ms", "last_ms", "mass_mg", "added_mg", "activity", "operating_ms",
+            "measured_ms", "stopped_ms", "methods", "status_mg", "status_ms", "u_independent", "u_shared",
+            "u_end_first", "u_end_last", "u_hole_first", "u_hole_last")  # fmt: skip
+"""Columns of a sum, in the order of ``HourSum``."""
+
+_OF_HOUR: dict[str, ColumnElement[Any]] = {
+    "first_ms": hours.c.from_ms, "last_ms": hours.c.to_ms,
+    "methods": literal('[["') + hours.c.method + literal('",1]]'),
+    "u_hole_first": literal_column("0.0"), "u_hole_last": literal_column("0.0"),
+}  # fmt: skip
+"""Where an hour row holds what it has under another name, or by being one row."""
+
 _INTEGERS = ("mass_mg", "added_mg", "activity")
-_PLAIN = ("source", "gas", "operating_ms", "measured_ms", "stopped_ms", "u_independent", "u_end_first", "u_end_last",
-          "u_hole_first", "u_hole_last")  # fmt: skip
 _PAIRS = ("methods", "status_mg", "status_ms", "u_shared")
+_decode = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +81,42 @@ def read_sums(
         left: dict[Span, list[str]] = defaultdict(list)
         for gap, agents in gaps.items():
             covered: dict[str, list[Span]] = {agent: [] for agent in agents}
-            for row in _rows(connection, table, gap, agents, wanted):
-                if row.to_ms <= edges[bisect_right(edges, row.from_ms)]:
-                    found.append(_sum(row))
-                    covered[row.agent_id].append((row.from_ms, row.to_ms))
+            for row in _within(connection, table, gap, agents, wanted):
+                from_ms, to_ms, agent = row[:3]
+                if to_ms <= edges[bisect_right(edges, from_ms)]:
+                    found.append(_sum(row[2:]))
+                    covered[agent].append((from_ms, to_ms))
             for agent, own in covered.items():
                 for hole in _holes(gap, own):
                     left[hole].append(agent)
         gaps = left
     for gap, agents in gaps.items():
-        found += [sum_of(row_of(row)) for row in _rows(connection, hours, gap, agents, wanted)]
+        columns = [_OF_HOUR[name] if name in _OF_HOUR else hours.c[name] for name in _COLUMNS]
+        found += map(_sum, connection.execute(select(*columns).where(*_place(hours, gap, agents, wanted))).all())
     return found
 
 
-def _rows(connection: Connection, table: Table, gap: Span, agents: list[str], wanted: Wanted) -> Iterable[Row[Any]]:
-    """Rows that start in a gap (a day or month must also end in it), by agent and time."""
+def _within(
+    connection: Connection, table: Table, gap: Span, agents: list[str], wanted: Wanted
+) -> Sequence[Sequence[Any]]:
+    """Days or months that lie in a gap, by agent and time."""
+    columns = [table.c[name] for name in ("from_ms", "to_ms", *_COLUMNS)]
+    return connection.execute(
+        select(*columns)
+        .where(*_place(table, gap, agents, wanted), table.c.to_ms <= gap[1])
+        .order_by(table.c.agent_id, table.c.from_ms)
+    ).all()
+
+
+def _place(table: Table, gap: Span, agents: list[str], wanted: Wanted) -> list[ColumnElement[bool]]:
+    """Rows of the wanted that start in a gap."""
     place: list[ColumnElement[bool]] = [
         table.c.agent_id.in_(agents), table.c.from_ms >= gap[0], table.c.from_ms < gap[1]
     ]  # fmt: skip
-    if table is not hours:
-        place.append(table.c.to_ms <= gap[1])
-    if wanted.source is not None:
-        place.append(table.c.source == wanted.source)
-    if wanted.gas is not None:
-        place.append(table.c.gas == wanted.gas)
-    return connection.execute(select(table).where(*place).order_by(table.c.agent_id, table.c.from_ms))
+    for column, value in ((table.c.source, wanted.source), (table.c.gas, wanted.gas)):
+        if value is not None:
+            place.append(column == value)
+    return place
 
 
 def _holes(gap: Span, covered: Iterable[Span]) -> Iterator[Span]:
@@ -134,25 +155,23 @@ _LONGEST_MS = 32 * 86_400_000
 
 
 def _columns(one: HourSum, span: Span) -> dict[str, object]:
+    values = dict(zip(_COLUMNS, astuple(one), strict=True)) | {"from_ms": span[0], "to_ms": span[1]}
     return (
-        {"agent_id": one.agent, "from_ms": span[0], "to_ms": span[1], "first_ms": one.from_ms, "last_ms": one.to_ms}
-        | {name: getattr(one, name) for name in _PLAIN}
-        | {name: str(getattr(one, name)) for name in _INTEGERS}
-        | {name: json.dumps(getattr(one, name), separators=(",", ":")) for name in _PAIRS}
+        values
+        | {name: str(values[name]) for name in _INTEGERS}
+        | {name: json.dumps(values[name], separators=(",", ":")) for name in _PAIRS}
     )
 
 
-def _sum(row: Row[Any]) -> HourSum:
+def _sum(row: Sequence[Any]) -> HourSum:
+    (agent, source, gas, first_ms, last_ms, mass, added, activity, operating_ms, measured_ms, stopped_ms,
+     methods, status_mg, status_ms, u_independent, u_shared, *ends) = row  # fmt: skip
     return HourSum(
-        agent=row.agent_id, source=row.source, gas=row.gas, from_ms=row.first_ms, to_ms=row.last_ms,
-        mass_mg=int(row.mass_mg), added_mg=int(row.added_mg), activity=int(row.activity),
-        operating_ms=row.operating_ms, measured_ms=row.measured_ms, stopped_ms=row.stopped_ms,
-        methods=_pairs(row.methods), status_mg=_pairs(row.status_mg), status_ms=_pairs(row.status_ms),
-        u_independent=row.u_independent, u_shared=_pairs(row.u_shared), u_end_first=row.u_end_first,
-        u_end_last=row.u_end_last, u_hole_first=row.u_hole_first, u_hole_last=row.u_hole_last,
+        agent, source, gas, first_ms, last_ms, int(mass), int(added), int(activity), operating_ms, measured_ms,
+        stopped_ms, _pairs(methods), _pairs(status_mg), _pairs(status_ms), u_independent, _pairs(u_shared), *ends,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def _pairs(text: str) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, amount) for name, amount in json.loads(text))
+    return tuple([(name, amount) for name, amount in _decode(text)[0]])

@@ -24,46 +24,87 @@ class SeriesRow:
     Attributes
     ----------
     from_ms, to_ms : int
-        The bucket. [UTC ms]
-    agent, source, gas : str
-        Whose.
-    mass_mg, added_mg : int
-        Mass, and the part of it added for operating time without valid data. [mg]
-    activity : int
-        Signed activity. [base unit of the inputs]
-    operating_ms, measured_ms, stopped_ms : int
-        Times known; the rest of the bucket is unknown, never zero. [ms]
-    methods : tuple of (method, int)
-        How many hour rows came about by each method.
-    status_mg, status_ms : tuple of (status, int)
-        Mass per calibration status, adding to ``mass_mg``; measured and stopped time likewise.
-    u_mg : float
-        Combined standard uncertainty of the mass, k = 1. [mg]
-    parts : Parts
-        Its parts, to be joined over sources by ``protocols.ghg.uncertainty.across``. [mg]
+        The bucket; ``total`` is what of it is known. [UTC ms]
     """
 
     from_ms: int
     to_ms: int
-    agent: str
-    source: str
-    gas: str
-    mass_mg: int
-    added_mg: int
-    activity: int
-    operating_ms: int
-    measured_ms: int
-    stopped_ms: int
-    methods: Counts
-    status_mg: Counts
-    status_ms: Counts
-    u_mg: float
-    parts: Parts
+    total: HourSum
+
+    @property
+    def agent(self) -> str:
+        """The agent's id."""
+        return self.total.agent
+
+    @property
+    def source(self) -> str:
+        """The source's id."""
+        return self.total.source
+
+    @property
+    def gas(self) -> str:
+        """The gas."""
+        return self.total.gas
+
+    @property
+    def mass_mg(self) -> int:
+        """Mass. [mg]"""
+        return self.total.mass_mg
+
+    @property
+    def added_mg(self) -> int:
+        """The part of the mass added for operating time without valid data. [mg]"""
+        return self.total.added_mg
+
+    @property
+    def activity(self) -> int:
+        """Signed activity. [base unit of the inputs]"""
+        return self.total.activity
+
+    @property
+    def operating_ms(self) -> int:
+        """Operating time known. [ms]"""
+        return self.total.operating_ms
+
+    @property
+    def measured_ms(self) -> int:
+        """Measured operating time. [ms]"""
+        return self.total.measured_ms
+
+    @property
+    def stopped_ms(self) -> int:
+        """Time stopped by evidence. [ms]"""
+        return self.total.stopped_ms
 
     @property
     def covered_ms(self) -> int:
-        """Time of which the mass is known: measured, or stopped by evidence. [ms]"""
-        return self.measured_ms + self.stopped_ms
+        """Time of which the mass is known, measured or stopped; the rest of the bucket is unknown, never zero. [ms]"""
+        return self.total.measured_ms + self.total.stopped_ms
+
+    @property
+    def methods(self) -> Counts:
+        """How many hour rows came about by each method."""
+        return self.total.methods
+
+    @property
+    def status_mg(self) -> Counts:
+        """Mass per calibration status, adding to ``mass_mg``. [mg]"""
+        return self.total.status_mg
+
+    @property
+    def status_ms(self) -> Counts:
+        """Measured and stopped time per calibration status. [ms]"""
+        return self.total.status_ms
+
+    @property
+    def parts(self) -> Parts:
+        """Parts of the standard uncertainty, to be joined over sources by ``protocols.ghg.uncertainty.across``. [mg]"""
+        return parts_of(self.total)
+
+    @property
+    def u_mg(self) -> float:
+        """Combined standard uncertainty of the mass, k = 1. [mg]"""
+        return self.parts.standard
 
 
 def read_series(
@@ -126,9 +167,4 @@ def agents_of(connection: Connection, site: str | None = None, agent: str | None
 
 
 def _row(span: Span, sums: list[HourSum]) -> SeriesRow:
-    one = add_up(sorted(sums, key=lambda part: part.from_ms))
-    parts = parts_of(one)
-    return SeriesRow(
-        span[0], span[1], one.agent, one.source, one.gas, one.mass_mg, one.added_mg, one.activity, one.operating_ms,
-        one.measured_ms, one.stopped_ms, one.methods, one.status_mg, one.status_ms, parts.standard, parts,
-    )  # fmt: skip
+    return SeriesRow(*span, add_up(sorted(sums, key=lambda one: one.from_ms)) if len(sums) > 1 else sums[0])

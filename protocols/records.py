@@ -325,3 +325,54 @@ class Resend:
 
     stream_id: bytes
     ranges: tuple[tuple[int, int], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Points of a plan that a page wants live, for ``for_s`` seconds from when the agent hears of it.
+
+    ``issued_ms`` is the collector's clock and grows with every watch: one heard twice is not taken twice.
+    ``points`` ascend.
+    """
+
+    stream_id: bytes
+    plan: bytes
+    issued_ms: int
+    for_s: int
+    points: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReading:
+    """The newest slot of one request, for the watched ones of its points.
+
+    Attributes
+    ----------
+    due_ms : int
+        When the slot was due. [UTC ms]
+    delay_ms : int
+        From due to the last byte of the answer; 0 where there is none. [ms]
+    fate : int
+        Fate code of the request: GOOD (answered) or a missing reason.
+    points : tuple of int
+        Ascending.
+    words : tuple of int
+        One unsigned integer per point, as in ``Samples``; empty where the fate is not GOOD.
+    """
+
+    due_ms: int
+    delay_ms: int
+    fate: int
+    points: tuple[int, ...]
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a watched agent shows while it is watched: unsigned, never evidence. ``at_ms`` is when it was sent."""
+
+    stream_id: bytes
+    plan: bytes
+    clock: Clock
+    at_ms: int
+    readings: tuple[LiveReading, ...]

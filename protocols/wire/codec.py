@@ -11,17 +11,19 @@ import zlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocols.records import Ack, ItemKind, Resend, StreamItem
+from protocols.records import Ack, ItemKind, Live, Resend, StreamItem, Watch
 from protocols.wire import cbor, limits
 from protocols.wire.control import ack_map, read_ack_map, read_resend_map, resend_map
 from protocols.wire.cose import Sealed, open_sealed, sign, verify
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import item_map, kind_of, read_item_map
+from protocols.wire.live import live_map, read_live_map, read_watch_map, watch_map
 
 _TYPE = "application/vnd.emitrace.{}+cbor;v=1"
 CONTENT_TYPES = {kind: _TYPE.format(kind.value) for kind in ItemKind}
 ACK_TYPE = _TYPE.format("ack")
 RESEND_TYPE = _TYPE.format("resend")
+WATCH_TYPE = _TYPE.format("watch")
 _KINDS = {content_type: kind for kind, content_type in CONTENT_TYPES.items()}
 
 
@@ -82,6 +84,29 @@ def read_resend(data: bytes, public_key: bytes) -> Resend:
     return read_resend_map(cbor.decode(_open(data, public_key, RESEND_TYPE)))
 
 
+def seal_watch(watch: Watch, key: Ed25519PrivateKey) -> bytes:
+    """A signed watch."""
+    return _seal(WATCH_TYPE, _encode(watch_map(watch), "watch"), key)
+
+
+def read_watch(data: bytes, public_key: bytes) -> Watch:
+    """The watch that the collector's key signed."""
+    return read_watch_map(cbor.decode(_open(data, public_key, WATCH_TYPE)))
+
+
+def encode_live(live: Live) -> bytes:
+    """A live message: bare deterministic CBOR, unsigned."""
+    data = _encode(live_map(live), "live")
+    _check_live_size(data)
+    return data
+
+
+def read_live(data: bytes) -> Live:
+    """What an agent shows while it is watched; nobody has signed it."""
+    _check_live_size(data)
+    return read_live_map(cbor.decode(data))
+
+
 def decompress(payload: bytes) -> bytes:
     """The map inside a payload, never more than the bound."""
     inflater = zlib.decompressobj()
@@ -106,6 +131,11 @@ def _encode(fields: dict[int, object], what: str) -> bytes:
     if len(data) > limits.MESSAGE_BYTES:
         raise WireError(Reason.TOO_LARGE, what, f"{len(data)} bytes, at most {limits.MESSAGE_BYTES}", "split it")
     return data
+
+
+def _check_live_size(data: bytes) -> None:
+    if len(data) > limits.LIVE_BYTES:
+        raise WireError(Reason.TOO_LARGE, "live", f"{len(data)} bytes, at most {limits.LIVE_BYTES}")
 
 
 def _seal(content_type: str, data: bytes, key: Ed25519PrivateKey) -> bytes:

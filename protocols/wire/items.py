@@ -94,14 +94,29 @@ def digest(value: object, where: str) -> bytes:
     return blob(value, where, DIGEST_BYTES, DIGEST_BYTES)
 
 
+def clock_row(clock: Clock) -> list[Any]:
+    """The clock a message was made under."""
+    return [clock.boot_id, clock.offset_ms, int(clock.state), clock.uncertainty_ms]
+
+
+def read_clock(value: object, where: str) -> Clock:
+    """The clock in its row."""
+    boot_id, offset_ms, state, uncertainty_ms = array(value, where, 4, 4)
+    return Clock(
+        blob(boot_id, f"{where}.boot_id", BOOT_BYTES, BOOT_BYTES),
+        sint(offset_ms, f"{where}.offset_ms", limits.TIME_MS),
+        ClockState(uint(state, f"{where}.state", len(ClockState))),
+        uint(uncertainty_ms, f"{where}.uncertainty_ms", limits.TIME_MS),
+    )
+
+
 def _batch_fields(batch: Batch) -> dict[int, Any]:
     words = last_words(batch.opening)
-    clock = batch.clock
     return {
         PLAN: batch.plan,
         FROM: batch.from_ms,
         TO: batch.to_ms,
-        CLOCK: [clock.boot_id, clock.offset_ms, int(clock.state), clock.uncertainty_ms],
+        CLOCK: clock_row(batch.clock),
         SOFTWARE: batch.software,
         OPENING: state_map(batch.opening),
         SAMPLES: [samples_map(s, words, f"batch.samples[{i}]") for i, s in enumerate(batch.samples)],
@@ -127,7 +142,7 @@ def _read_batch(fields: dict[int, Any]) -> Batch:
         digest(fields[PLAN], "batch.plan"),
         from_ms,
         uint(fields[TO], "batch.to_ms", limits.TIME_MS, from_ms),
-        _read_clock(fields[CLOCK]),
+        read_clock(fields[CLOCK], "batch.clock"),
         text(fields[SOFTWARE], "batch.software", 64),
         opening,
         _read_all_samples(fields[SAMPLES], last_words(opening)),
@@ -146,16 +161,6 @@ def _read_all_samples(value: object, words: UInt64) -> tuple[Samples, ...]:
         words_left -= samples.words.size
         result.append(samples)
     return tuple(result)
-
-
-def _read_clock(value: object) -> Clock:
-    boot_id, offset_ms, state, uncertainty_ms = array(value, "batch.clock", 4, 4)
-    return Clock(
-        blob(boot_id, "batch.clock.boot_id", BOOT_BYTES, BOOT_BYTES),
-        sint(offset_ms, "batch.clock.offset_ms", limits.TIME_MS),
-        ClockState(uint(state, "batch.clock.state", len(ClockState))),
-        uint(uncertainty_ms, "batch.clock.uncertainty_ms", limits.TIME_MS),
-    )
 
 
 def _read_tombstone(fields: dict[int, Any]) -> Tombstone:

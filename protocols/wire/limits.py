@@ -47,6 +47,15 @@ STATE_ITEMS = 2**17
 RANGES = 4_096
 """Ranges in an acknowledgement or a resend request."""
 
+LIVE_POINTS = 4_096
+"""Points that one watch asks for, and that one live message holds."""
+
+LIVE_BYTES = 2**17
+"""A live message: so many points with words of four registers, and what goes with them. [bytes]"""
+
+WATCH_S = 60
+"""How long one watch holds. [s]"""
+
 TEXT = 4_096
 """Characters of one text (a subject, a reason, a detail)."""
 

@@ -1,4 +1,4 @@
-"""MQTT topics. QoS 1 everywhere; only ``status`` and the collector's key are retained."""
+"""MQTT topics. QoS 1 but for ``live``, which is 0; only ``status`` and the collector's key are retained."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ ALL_UP = f"{ROOT}/+/up/+"
 ALL_STATUS = f"{ROOT}/+/status"
 """Subscription to every agent's unsigned status; never evidence."""
 
+ALL_LIVE = f"{ROOT}/+/live"
+"""Subscription to the unsigned live values of watched agents; never evidence."""
+
 _AGENT_ID = re.compile(r"[0-9a-f]{64}")
 _UP = re.compile(rf"{ROOT}/([0-9a-f]{{64}})/up/({'|'.join(kind.value for kind in ItemKind)})")
+
+_LIVE = re.compile(rf"{ROOT}/([0-9a-f]{{64}})/live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,16 @@ def resend(agent_id: str) -> str:
     return f"{ROOT}/{_checked(agent_id)}/down/resend"
 
 
+def watch(agent_id: str) -> str:
+    """Where the collector says which points pages want live."""
+    return f"{ROOT}/{_checked(agent_id)}/down/watch"
+
+
+def live(agent_id: str) -> str:
+    """Where a watched agent publishes its newest values, unsigned."""
+    return f"{ROOT}/{_checked(agent_id)}/live"
+
+
 def down(agent_id: str) -> str:
     """Subscription of an agent to its back path."""
     return f"{ROOT}/{_checked(agent_id)}/down/+"
@@ -61,6 +76,14 @@ def parse_up(topic: str) -> UpTopic:
     if match is None:
         raise WireError(Reason.MALFORMED, "topic", repr(topic[:200]), f"{ROOT}/AGENT_ID/up/KIND")
     return UpTopic(match[1], ItemKind(match[2]))
+
+
+def parse_live(topic: str) -> str:
+    """The agent of a live topic; WireError for any other topic."""
+    match = _LIVE.fullmatch(topic)
+    if match is None:
+        raise WireError(Reason.MALFORMED, "topic", repr(topic[:200]), f"{ROOT}/AGENT_ID/live")
+    return match[1]
 
 
 def _checked(agent_id: str) -> str:

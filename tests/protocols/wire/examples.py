@@ -19,6 +19,8 @@ from protocols.records import (
     Fate,
     FoldState,
     HeldSample,
+    Live,
+    LiveReading,
     PlanItem,
     PointState,
     ReadRequest,
@@ -28,6 +30,7 @@ from protocols.records import (
     StreamItem,
     Tombstone,
     UInt64,
+    Watch,
     Window,
 )
 
@@ -40,6 +43,14 @@ PLAN = PlanItem(STREAM, 0, bytes(32), b"a plan document")
 TOMBSTONE = Tombstone(STREAM, 9, b"p" * 32, 3, 5, b"l" * 32, BEGIN, BEGIN + 60_000, "disk full")
 ACK = Ack(STREAM, 41, ((43, 43), (50, 60)))
 RESEND = Resend(STREAM, ((42, 42), (44, 49)))
+WATCH = Watch(STREAM, b"d" * 32, BEGIN, 60, (0, 3, 700))
+LIVE = Live(
+    STREAM, b"d" * 32, Clock(b"b" * 16, BEGIN - 123_456, ClockState.SYNCED, 12), BEGIN,
+    (
+        LiveReading(BEGIN - 400, 35, int(Fate.GOOD), (0, 2), (0x43670000, 2**64 - 1)),
+        LiveReading(BEGIN - 60_400, 0, int(Fate.EXCEPTION) | 4 << 8, (1, 16_383), ()),
+    ),
+)  # fmt: skip
 
 
 def words_of(values: np.ndarray) -> UInt64:

@@ -16,13 +16,25 @@ from hypothesis import strategies as st
 
 from protocols.records import ItemKind
 from protocols.wire import cbor
-from protocols.wire.codec import ACK_TYPE, CONTENT_TYPES, RESEND_TYPE, read_ack, read_item, read_resend, seal_item
+from protocols.wire.codec import (
+    ACK_TYPE,
+    CONTENT_TYPES,
+    RESEND_TYPE,
+    WATCH_TYPE,
+    read_ack,
+    read_item,
+    read_live,
+    read_resend,
+    read_watch,
+    seal_item,
+)
 from protocols.wire.control import ack_map, resend_map
 from protocols.wire.cose import open_sealed, sign
 from protocols.wire.errors import WireError
 from protocols.wire.items import item_map
-from protocols.wire.topics import parse_up
-from tests.protocols.wire.examples import ACK, KEY, PLAN, PUBLIC, RESEND, TOMBSTONE, minute
+from protocols.wire.live import live_map, watch_map
+from protocols.wire.topics import parse_live, parse_up
+from tests.protocols.wire.examples import ACK, KEY, LIVE, PLAN, PUBLIC, RESEND, TOMBSTONE, WATCH, minute
 
 READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]] = {
     "batch": (CONTENT_TYPES[ItemKind.BATCH], read_item, item_map(minute(times=3))),
@@ -30,6 +42,7 @@ READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]]
     "tombstone": (CONTENT_TYPES[ItemKind.TOMBSTONE], read_item, item_map(TOMBSTONE)),
     "ack": (ACK_TYPE, read_ack, ack_map(ACK)),
     "resend": (RESEND_TYPE, read_resend, resend_map(RESEND)),
+    "watch": (WATCH_TYPE, read_watch, watch_map(WATCH)),
 }
 SEALED = seal_item(minute(times=3), KEY)
 fuzz = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -113,6 +126,19 @@ def test_flipped_bytes_of_the_map(data: st.DataObject) -> None:
     only_refused(lambda: read(sign(KEY, content_type, zlib.compress(changed)), PUBLIC))
 
 
+@fuzz
+@given(st.binary(max_size=300), _any, st.data())
+def test_live_messages_of_any_kind(rubbish: bytes, value: object, data: st.DataObject) -> None:
+    """Nobody signs a live message: rubbish, foreign values and a good one with anything in one place."""
+    for message in (rubbish, cbor2.dumps(value, canonical=True)):
+        with pytest.raises(WireError):
+            read_live(message)
+    fields = live_map(LIVE)
+    path = data.draw(st.sampled_from(paths(fields)))
+    changed = cbor2.dumps(replaced(fields, path, data.draw(_any)), canonical=True)
+    only_refused(lambda: read_live(changed))
+
+
 @pytest.mark.parametrize("part", range(8))
 def test_every_flipped_bit_of_a_sealed_message_is_refused(part: int) -> None:
     """One flipped bit anywhere in the tagged bytes."""
@@ -131,10 +157,12 @@ def test_a_message_cut_short_is_refused(length: int) -> None:
 
 
 @fuzz
-@given(st.text(max_size=120) | st.from_regex(r"emitrace/v1/[0-9a-f]{60,66}/(up|down)/[a-z]{3,9}"))
+@given(st.text(max_size=120) | st.from_regex(r"emitrace/v1/[0-9a-f]{60,66}/(up|down)/[a-z]{3,9}")
+    | st.from_regex(r"emitrace/v1/[0-9a-f]{60,66}/[a-z]{2,6}"))
 def test_random_topics(topic: str) -> None:
     """Topics come from outside too."""
     only_refused(lambda: parse_up(topic))
+    only_refused(lambda: parse_live(topic))
 
 
 def test_the_worst_messages_cost_little() -> None:

@@ -22,8 +22,18 @@ def test_names() -> None:
     assert f"emitrace/v1/{AGENT}/up/batch" == topics.up(AGENT, ItemKind.BATCH)
     assert f"emitrace/v1/{AGENT}/down/ack" == topics.ack(AGENT)
     assert f"emitrace/v1/{AGENT}/down/resend" == topics.resend(AGENT)
+    assert f"emitrace/v1/{AGENT}/down/watch" == topics.watch(AGENT)
+    assert f"emitrace/v1/{AGENT}/live" == topics.live(AGENT)
     assert f"emitrace/v1/{AGENT}/status" == topics.status(AGENT)
     assert "emitrace/v1/collector/key" == topics.COLLECTOR_KEY
+
+
+def test_live_topics_come_back() -> None:
+    """The agent is read from its live topic and from no other."""
+    assert AGENT == topics.parse_live(topics.live(AGENT))
+    for topic in (topics.status(AGENT), topics.watch(AGENT), f"emitrace/v1/{AGENT}0/live", "emitrace/v1/+/live"):
+        with pytest.raises(WireError):
+            topics.parse_live(topic)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ class Gathering:
         self.held_bytes += _size(result)
         return True
 
+    def newest(self, request: int) -> Result | None:
+        """The result that a request brought last; None where a batch holds all there were."""
+        known = self._results[request]
+        return known[next(reversed(known))] if known else None
+
     def bound_bytes(self, batch_ms: int) -> int:
         """What may be held where batches have this span. [bytes]"""
         per_batch = sum(

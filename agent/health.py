@@ -18,7 +18,7 @@ class Health:
     """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped.
 
     ``buses`` and ``units`` count the fates of slots since the program started, by bus and by ``bus/unit``;
-    ``set_aside`` are raw results that no batch could hold.
+    ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
     """
 
     agent_id: str
@@ -38,6 +38,7 @@ class Health:
     backlog_items: int = 0
     backlog_bytes: int = 0
     set_aside: int = 0
+    watched_until_ms: int = 0
     buses: dict[str, dict[str, int]] = field(default_factory=dict)
     units: dict[str, dict[str, int]] = field(default_factory=dict)
 

@@ -89,6 +89,10 @@ class Pipeline:
             self.last_poll_ms = self._line.now_ms()
         self._progress.set()
 
+    def newest(self, request: int) -> Result | None:
+        """What a request brought last, for whoever watches; None just after a batch edge."""
+        return self._gathering.newest(request)
+
     async def run(self) -> None:
         """Journal and seal until ``stop``."""
         async with asyncio.TaskGroup() as group:

@@ -31,6 +31,7 @@ from agent.startup import Begun, begin_run, finish_last_run, known_head
 from agent.trust import Trust
 from agent.uplink import Broker, Uplink
 from agent.waiting import comes_within
+from agent.watched import Polling, Watched
 from agent.writer import Writer
 from protocols.errors import EmitraceError
 from protocols.records import Clock, ClockState
@@ -125,6 +126,7 @@ class _Service:
         bound = site.reading.bound
         self._health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
         self._uplink: Uplink | None = None
+        self._watched = Watched(site.reading, machine, self._on_watch)
         if writer.damaged is not None:
             _log.error(line("outbox-damaged", moved_to=writer.damaged, hint="a new stream begins; keep the old file"))
 
@@ -134,7 +136,7 @@ class _Service:
         trust = Trust(self._config.settings.collector.fingerprint, self._config.state_dir / COLLECTOR_KEY)
         uplink = self._uplink = Uplink(
             broker, self._agent_id, self._writer, trust, lambda: self._stream_id, self._health.payload,
-            self._on_connection, lambda: self._machine.read().utc_ms,
+            self._on_connection, lambda: self._machine.read().utc_ms, self._watched,
         )
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -182,6 +184,7 @@ class _Service:
             self._stands(begun.standing)
             await self._poll_until(stop, begun, utc, buses)
         finally:
+            self._watched.polling = None
             await asyncio.gather(*(bus.close() for bus in buses))
 
     async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> None:
@@ -203,6 +206,8 @@ class _Service:
             self._health.last_poll_ms = pipeline.last_poll_ms
 
         await self._tell("running")
+        tail, clock = begun.standing.tail, begun.standing.clock
+        self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)
         async with asyncio.TaskGroup() as group:
             group.create_task(pipeline.run(), name="pipeline")
             pollers = [
@@ -270,6 +275,13 @@ class _Service:
 
     def _on_connection(self, connected: bool) -> None:
         self._health.broker = "connected" if connected else "disconnected"
+
+    def _on_watch(self, until_ms: int) -> None:
+        if bool(until_ms) != bool(self._health.watched_until_ms):
+            _log.info(line("watched" if until_ms else "watched-no-more"))
+        self._health.watched_until_ms = until_ms
+        if self._uplink is not None:
+            self._uplink.wake_status()
 
     def _on_item(self, sealed: SealedItem, standing: Standing) -> None:
         _log.info(line("sealed", sequence=sealed.sequence, to_ms=sealed.to_ms, bytes=len(sealed.data)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from protocols.records import Ack, Resend
-from protocols.wire.codec import read_ack, read_resend
+from protocols.records import Ack, Resend, Watch
+from protocols.wire.codec import read_ack, read_resend, read_watch
 from protocols.wire.errors import WireError
 from protocols.wire.keys import PUBLIC_BYTES, fingerprint
 
@@ -61,6 +61,15 @@ class Trust:
             raise Refused(str(error)) from error
         _check_stream(resend.stream_id, stream_id)
         return resend
+
+    def watch(self, data: bytes, stream_id: bytes) -> Watch:
+        """A watch that holds for this stream; Refused otherwise."""
+        try:
+            watch = read_watch(data, self._collector())
+        except WireError as error:
+            raise Refused(str(error)) from error
+        _check_stream(watch.stream_id, stream_id)
+        return watch
 
     def _collector(self) -> bytes:
         if self._key is None:

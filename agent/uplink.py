@@ -24,6 +24,7 @@ from agent.log import line
 from agent.outflow import Outflow
 from agent.trust import Refused, Trust
 from agent.waiting import is_cancelled
+from agent.watched import Watched
 from agent.writer import Writer
 from protocols.wire import topics
 
@@ -32,6 +33,7 @@ RECONNECT_MOST_S = 30.0
 KEEPALIVE_S = 20
 STATUS_EVERY_S = 30.0
 STATUS_LEAST_S = 1.0
+LIVE_EVERY_S = 1.0
 TOGETHER = 8
 """Publishes waiting for the broker at a time."""
 TLS_HINT = "the broker's certificate is not for this host or not signed by [broker] tls_ca"
@@ -63,6 +65,8 @@ class Uplink:
         Told whether there is a session now.
     now_ms : callable
         Wall clock, only for the time of acknowledgements. [UTC ms]
+    watched : Watched
+        What pages want live.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Uplink:
         status: Callable[[], bytes],
         on_connection: Callable[[bool], None],
         now_ms: Callable[[], int],
+        watched: Watched,
         outflow: Outflow | None = None,
     ) -> None:
         self._broker = broker
@@ -85,6 +90,7 @@ class Uplink:
         self._status = status
         self._on_connection = on_connection
         self._now_ms = now_ms
+        self._watched = watched
         self._outflow = outflow or Outflow()
         self._news = asyncio.Event()
         self._status_news = asyncio.Event()
@@ -170,6 +176,7 @@ class Uplink:
                 group.create_task(self._receive(client), name="uplink-receive")
                 group.create_task(self._send(client), name="uplink-send")
                 group.create_task(self._tell(client), name="uplink-status")
+                group.create_task(self._show(client), name="uplink-live")
 
     async def _send(self, client: aiomqtt.Client) -> None:
         while not is_cancelled():
@@ -203,11 +210,21 @@ class Uplink:
                 async with asyncio.timeout(STATUS_EVERY_S - STATUS_LEAST_S):
                     await self._status_news.wait()
 
+    async def _show(self, client: aiomqtt.Client) -> None:
+        """While watched, the newest values at most once a second; the next only when the line has taken the last."""
+        while not is_cancelled():
+            await self._watched.begins()
+            message = self._watched.message()
+            if message is not None:
+                await client.publish(topics.live(self._agent_id), message, qos=0)
+            await asyncio.sleep(LIVE_EVERY_S)
+
     async def _receive(self, client: aiomqtt.Client) -> None:
         handlers = {
             topics.COLLECTOR_KEY: self._on_key,
             topics.ack(self._agent_id): self._on_ack,
             topics.resend(self._agent_id): self._on_resend,
+            topics.watch(self._agent_id): self._on_watch,
         }
         async for message in client.messages:
             handler = handlers.get(str(message.topic))
@@ -243,3 +260,6 @@ class Uplink:
             self._outflow.ask(here)
             _log.info(line("resend-asked", first=first, last=last, here=len(here)))
         self.wake()
+
+    async def _on_watch(self, message: aiomqtt.Message) -> None:
+        self._watched.want(self._trust.watch(message.payload, self._stream_id()))

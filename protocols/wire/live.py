@@ -62,7 +62,7 @@ def live_map(live: Live) -> dict[int, Any]:
         CLOCK: clock_row(live.clock),
         AT: live.at_ms,
         READINGS: [
-            [live.at_ms - one.due_ms, one.delay_ms, one.fate, list(one.points), list(one.words)]
+            [live.at_ms - one.due_ms, one.delay_ms, int(one.fate), list(one.points), list(one.words)]
             for one in live.readings
         ],
     }

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.clock import KernelClock
 from agent.config import Config, load_config
+from agent.site import open_reading
+from agent.watched import Watched
 from protocols.wire.keys import fingerprint, make_key, public_bytes
+from tests.plans import small_document
 from tests.services import LOOPBACK
 
 
@@ -216,3 +220,8 @@ class Collector:
     def fingerprint(self) -> str:
         """What agent.toml names."""
         return fingerprint(self.public)
+
+
+def unwatched() -> Watched:
+    """What pages want of an agent that nobody watches."""
+    return Watched(open_reading(small_document()), KernelClock(), lambda _until_ms: None)

@@ -77,7 +77,7 @@ def start_mosquitto(program: str, folder: Path, port: int, agent_id: str, agent:
     rules = write_secret(
         folder / "mosquitto.acl",
         f"user {agent.username}\n"
-        f"topic write {own}/up/#\ntopic write {own}/status\n"
+        f"topic write {own}/up/#\ntopic write {own}/status\ntopic write {own}/live\n"
         f"topic read {own}/down/#\ntopic read emitrace/v1/collector/key\n\n"
         f"user {collector.username}\ntopic readwrite emitrace/v1/#\n",
     )

@@ -8,6 +8,7 @@ comes with every result; the number beside it is 0 and means nothing.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -77,6 +78,23 @@ def numbers(words: UInt64, register: Register) -> tuple[Float64, Mask]:
     else:
         number = (bits if register.type.startswith("u") else _signed(bits, register)).astype(np.float64)
     return np.where(available, number, 0.0), available
+
+
+def decimals(words: UInt64, register: Register) -> list[Decimal | None]:
+    """Register numbers before scale as people read them; None where not available.
+
+    Integers are exact at any size. A float is the shortest decimal that names it among the floats of its type:
+    what the meter's own display would show, and never another register content.
+    """
+    bits = _in_order(words, register)
+    available = _present(bits, register)
+    if register.type.startswith("float"):
+        floats = _floats(bits, register).astype(register.type)
+        available = available & np.isfinite(floats)
+        texts = [np.format_float_positional(number, unique=True, trim="-") for number in floats]
+    else:
+        texts = list(map(str, (bits if register.type.startswith("u") else _signed(bits, register)).tolist()))
+    return [Decimal(text) if here else None for text, here in zip(texts, available.tolist(), strict=True)]
 
 
 def values(words: UInt64, point: BoundPoint) -> tuple[Float64, Mask]:

@@ -1,4 +1,4 @@
-"""The MQTT shell: subscribes, queues what arrives, and says PUBACK only when told to.
+"""The MQTT shell: subscribes, queues what arrives, and says PUBACK only when told to. Live values pass it by.
 
 MQTT 5 with a receive maximum where the broker grants it, which bounds what waits here; MQTT 3.1.1 otherwise.
 The network thread never blocks. A broker that is away is retried for ever, at most every 30 s.
@@ -10,6 +10,7 @@ import logging
 import queue
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,7 @@ class Broker:
         self._stopping = False
         self._answered = False
         self.queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self.on_live: Callable[[str, bytes], None] = lambda _topic, _payload: None
         self.connected = False
         self._client = self._make_client()
 
@@ -123,7 +125,7 @@ class Broker:
             self.connected = True
         log.info(line("broker-connected", protocol="5" if self._protocol == mqtt.MQTTv5 else "3.1.1"))
         client.publish(topics.COLLECTOR_KEY, self._public_key, qos=1, retain=True)
-        client.subscribe([(topics.ALL_UP, 1), (topics.ALL_STATUS, 1)])
+        client.subscribe([(topics.ALL_UP, 1), (topics.ALL_STATUS, 1), (topics.ALL_LIVE, 0)])
 
     def _on_socket_open(self, client: mqtt.Client, _data: object, _socket: object) -> None:
         if not self._answered:
@@ -145,7 +147,14 @@ class Broker:
             log.warning(line("broker-lost", reason=reason))
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        if client is self._client:
+        if client is not self._client:
+            return
+        if message.topic.endswith("/live"):  # unsigned, never evidence: not for the books
+            try:
+                self.on_live(message.topic, bytes(message.payload))
+            except Exception:  # the network thread also carries the evidence
+                log.exception(line("live-failed", topic=message.topic))
+        else:
             self.queue.put(Message(message.topic, bytes(message.payload), message.mid, message.qos, self._session))
 
     def _fall_back(self) -> None:

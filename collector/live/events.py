@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +28,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """A proxy must neither keep an event nor wait for more of them."""
 
 
-async def events(hub: Hub, looker: Looker) -> AsyncIterator[bytes]:
+async def events(hub: Hub, looker: Looker) -> AsyncGenerator[bytes, None]:
     """The stream of one looker, until the service ends; it may be left at any point."""
     number = 0
     yield f"retry: {RETRY_MS}\n\n".encode()

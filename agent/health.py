@@ -18,6 +18,7 @@ class Health:
     """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped.
 
     ``buses`` and ``units`` count the fates of slots since the program started, by bus and by ``bus/unit``;
+    every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
     """
 
@@ -37,6 +38,7 @@ class Health:
     last_poll_ms: int = 0
     backlog_items: int = 0
     backlog_bytes: int = 0
+    acknowledged: int = -1
     set_aside: int = 0
     watched_until_ms: int = 0
     buses: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -48,11 +48,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits for the collector: items, bytes, sequence of the oldest (-1 where none)."""
+    """How much waits for the collector: items, bytes, sequence of the oldest (-1 where none).
+
+    Every item up to ``acknowledged`` has been acknowledged (-1 where none has).
+    """
 
     items: int
     size: int
     oldest: int
+    acknowledged: int
 
 
 class Outbox:
@@ -175,8 +179,8 @@ class Outbox:
     def backlog(self) -> Backlog:
         """What waits for the collector."""
         row = self._db.execute(
-            "select count(*), coalesce(sum(length(data)), 0), coalesce(min(sequence), -1)"
-            " from items where acked_ms is null"
+            "select count(*), coalesce(sum(length(data)), 0), coalesce(min(sequence), -1),"
+            " coalesce(min(sequence) - 1, (select max(sequence) from items), -1) from items where acked_ms is null"
         ).fetchone()
         return Backlog(*row)
 

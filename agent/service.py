@@ -268,6 +268,7 @@ class _Service:
         backlog = await self._writer.call(outbox.backlog)
         self._health.set_aside = await self._writer.call(outbox.results_set_aside)
         self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size
+        self._health.acknowledged = backlog.acknowledged
         with suppress(OSError):
             self._health.write(self._config.state_dir)
         if self._uplink is not None:

@@ -16,11 +16,11 @@ from collector.books import Books
 from collector.clock import now_ms
 from collector.ingest.believe import Refused, believe
 from collector.ingest.broker import Broker, Message
-from collector.ingest.gaps import MOST_RANGES, GapKeeper
+from collector.ingest.gaps import MOST_RANGES, GapKeeper, acknowledged_head
 from collector.log import line
 from collector.store import quarantine
 from collector.store.acks import ack_of, missing_ranges
-from collector.store.agents import Agent, all_agents
+from collector.store.agents import Agent, all_agents, find_agent
 from collector.store.placing import Arrival, Outcome, Placer, ReadStored
 from collector.store.schema import agents, streams
 from protocols.records import Ack, Resend, StreamItem
@@ -45,6 +45,7 @@ class IngestWorker(threading.Thread):
         self._broker = broker
         self._stopping = threading.Event()
         self._gaps = GapKeeper(time.monotonic)
+        self._heads: dict[str, tuple[bytes, int]] = {}  # agent -> stream, last sequence it says was acknowledged
         self.committed = threading.Event()
 
     def stop(self) -> None:
@@ -92,15 +93,38 @@ class IngestWorker(threading.Thread):
         for agent_id, acks in told.items():
             for ack in acks:
                 self._broker.publish(topics.ack(agent_id), seal_ack(ack, self._books.key))
-                self._gaps.note((agent_id, ack.stream_id), missing_ranges(ack, MOST_RANGES))
+                self._note_gaps(agent_id, ack)
+        self._note_heads(group)
         self.committed.set()
         return True
 
     def _note_known_gaps(self) -> None:
         with self._books.database.reading() as connection:
             for row in connection.execute(streams.select()):
-                ack = ack_of(connection, row.agent_id, row.stream_id)
-                self._gaps.note((row.agent_id, row.stream_id), missing_ranges(ack, MOST_RANGES))
+                self._note_gaps(row.agent_id, ack_of(connection, row.agent_id, row.stream_id))
+
+    def _note_heads(self, group: Sequence[Message]) -> None:
+        """Where an agent says that more was acknowledged than is here, these books were restored: ask for the rest."""
+        stated = {
+            agent_id: head
+            for message in group
+            if len(message.payload) <= STATUS_BYTES
+            and (agent_id := topics.parse_status(message.topic))
+            and (head := acknowledged_head(message.payload))
+        }
+        fresh = {agent_id: head for agent_id, head in stated.items() if self._heads.get(agent_id) != head}
+        if not fresh:
+            return
+        with self._books.database.reading() as connection:
+            for agent_id, head in fresh.items():
+                if find_agent(connection, agent_id) is not None:
+                    self._heads[agent_id] = head
+                    self._note_gaps(agent_id, ack_of(connection, agent_id, head[0]))
+
+    def _note_gaps(self, agent_id: str, ack: Ack) -> None:
+        stream_id, head = self._heads.get(agent_id, (b"", -1))
+        known = head if stream_id == ack.stream_id else -1
+        self._gaps.note((agent_id, ack.stream_id), missing_ranges(ack, MOST_RANGES, known))
 
     def _ask_for_missing(self) -> None:
         if not self._broker.connected:
@@ -171,7 +195,7 @@ def _stored_reader(known: dict[str, Agent]) -> ReadStored:
 
 def _note_status(connection: Connection, topic: str, payload: bytes, known: dict[str, Agent], at_ms: int) -> None:
     """Keep an agent's unsigned status for the pages; what is not plain JSON is passed over."""
-    agent_id = topic.split("/")[-2]
+    agent_id = topics.parse_status(topic)
     if agent_id not in known or len(payload) > STATUS_BYTES:
         return
     try:

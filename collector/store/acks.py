@@ -23,14 +23,19 @@ def ack_of(connection: Connection, agent_id: str, stream_id: bytes) -> Ack:
     return Ack(stream_id, standing, ranges_of(ahead.all()))
 
 
-def missing_ranges(ack: Ack, most: int) -> tuple[tuple[int, int], ...]:
-    """The gaps behind which stored items wait, lowest first, at most ``most`` ranges."""
+def missing_ranges(ack: Ack, most: int, known: int = -1) -> tuple[tuple[int, int], ...]:
+    """The gaps behind which stored items wait, and up to ``known``, lowest first, at most ``most`` ranges.
+
+    ``known`` is a sequence that has been committed once, though these books may not have it (any more).
+    """
     gaps: list[tuple[int, int]] = []
     expected = ack.contiguous + 1
     for first, last in ack.beyond:
         if first > expected:
             gaps.append((expected, first - 1))
         expected = last + 1
+    if known >= expected:
+        gaps.append((expected, known))
     return tuple(gaps[:most])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
@@ -40,6 +41,11 @@ class Database:
             raise EmitraceError(
                 f"database {parsed.database}", str(error.orig), "Check that the folder exists and is writable."
             ) from error
+
+    @property
+    def file(self) -> Path:
+        """The database's file."""
+        return Path(self.engine.url.database or "").resolve()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -22,6 +22,7 @@ ALL_LIVE = f"{ROOT}/+/live"
 """Subscription to the unsigned live values of watched agents; never evidence."""
 
 _AGENT_ID = re.compile(r"[0-9a-f]{64}")
+_STATUS = re.compile(rf"{ROOT}/([0-9a-f]{{64}})/status")
 _UP = re.compile(rf"{ROOT}/([0-9a-f]{{64}})/up/({'|'.join(kind.value for kind in ItemKind)})")
 
 _LIVE = re.compile(rf"{ROOT}/([0-9a-f]{{64}})/live")
@@ -84,6 +85,12 @@ def parse_live(topic: str) -> str:
     if match is None:
         raise WireError(Reason.MALFORMED, "topic", repr(topic[:200]), f"{ROOT}/AGENT_ID/live")
     return match[1]
+
+
+def parse_status(topic: str) -> str | None:
+    """Agent of a status topic; None for any other topic."""
+    match = _STATUS.fullmatch(topic)
+    return None if match is None else match[1]
 
 
 def _checked(agent_id: str) -> str:

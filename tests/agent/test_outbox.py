@@ -57,7 +57,7 @@ def test_a_new_outbox_has_nothing(outbox: Outbox) -> None:
     """No stream, nothing journalled, nothing waiting."""
     assert outbox.standing() is None
     assert [] == outbox.journalled()
-    assert Backlog(0, 0, -1) == outbox.backlog()
+    assert Backlog(0, 0, -1, -1) == outbox.backlog()
 
 
 def test_it_writes_ahead_and_in_full_sync(outbox: Outbox) -> None:
@@ -118,7 +118,7 @@ def test_acknowledged_is_what_the_collector_names(outbox: Outbox) -> None:
     assert 0 == outbox.mark_acknowledged(2, ((4, 5),), 10)
     assert [3, 6, 7] == outbox.unacknowledged(10)
     assert [3] == outbox.unacknowledged(1)
-    assert Backlog(3, 12, 3) == outbox.backlog()
+    assert Backlog(3, 12, 3, 2) == outbox.backlog()
 
 
 def test_only_acknowledged_items_past_their_retention_are_evicted(outbox: Outbox) -> None:

@@ -17,7 +17,8 @@ from collector.api.gate import Gate, problem
 from collector.api.observe import Observer, Seen
 from collector.api.routes import api_router
 from collector.books import Books, session_secret
-from collector.web.pages import Pages, page_router
+from collector.web.frame import Frame
+from collector.web.pages import ENTRIES, page_router
 from protocols.errors import EmitraceError
 
 HOUR_S = 3600
@@ -31,24 +32,41 @@ def create_app(books: Books, tell: Callable[[Seen], None] = lambda _seen: None) 
         title="Emitrace collector", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json",
         description="Integers above 1e15 are strings. Masses in mg, times in UTC ms.",
     )  # fmt: skip
+    frame = Frame(books, ENTRIES)
     app.include_router(api_router(books))
-    app.include_router(page_router(books, authority, Pages(web.https)))
+    app.include_router(page_router(books, authority, frame))
     app.add_middleware(BaseHTTPMiddleware, dispatch=Gate(authority))
     app.add_middleware(Observer, tell=tell)
-    app.add_exception_handler(EmitraceError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    _add_errors(app, frame)
     return app
 
 
-def _refused(_request: Request, error: Any) -> Response:
-    return problem(422, f"{error.subject}: {error.seen}", error.hint)
+def _add_errors(app: FastAPI, frame: Frame) -> None:
+    """What goes wrong is said in JSON to programs and on a page to people."""
 
+    def answer(request: Request, status: int, error: str, hint: str) -> Response:
+        if request.url.path.startswith(("/api/", "/static/")):
+            return problem(status, error, hint)
+        view = frame.open(request)
+        return view.error(status, view.words("refused", seen=f"{error}. {hint}"))
 
-def _invalid(_request: Request, error: Any) -> Response:
-    found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return problem(422, "; ".join(found), "See /api/v1/openapi.json for what is expected.")
+    def refused(request: Request, error: Any) -> Response:
+        return answer(request, 422, f"{error.subject}: {error.seen}", error.hint)
 
+    def invalid(request: Request, error: Any) -> Response:
+        found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+        return answer(request, 422, "; ".join(found), "See /api/v1/openapi.json for what is expected.")
 
-def _http(request: Request, error: Any) -> Response:
-    return problem(error.status_code, f"{request.url.path}: {error.detail}", "See /api/v1/openapi.json.")
+    def http(request: Request, error: Any) -> Response:
+        return answer(request, error.status_code, f"{request.url.path}: {error.detail}", "See /api/v1/openapi.json.")
+
+    def failed(request: Request, _error: Any) -> Response:
+        if request.url.path.startswith("/api/"):
+            return problem(500, "the collector failed at this", "Nothing was changed. Its log says what went wrong.")
+        view = frame.open(request)
+        return view.error(500, view.words("error.failed"))
+
+    app.add_exception_handler(EmitraceError, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, failed)

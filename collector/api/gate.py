@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from collector.api.auth import SESSION_COOKIE, Authority, Session, script_key
 
-OPEN_PATHS = frozenset({"/login", "/static/style.css", "/api/v1/health"})
+OPEN_PATHS = frozenset({"/login", "/api/v1/health"})
+OPEN_FOLDER = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
-        "base-uri 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -39,7 +40,7 @@ class Gate:
         response = await self._judge(request, call_next)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        if not request.url.path.startswith("/static/"):
+        if not request.url.path.startswith(OPEN_FOLDER):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -50,7 +51,7 @@ class Gate:
             if refusal is not None:
                 return refusal
         request.state.session = None
-        if path in OPEN_PATHS:
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return await call_next(request)
         session = await run_in_threadpool(self._session, request)
         if session is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from collector.hours.sources import SourceFacts, source_facts
 from collector.store.schema import plans, windows
@@ -15,6 +16,17 @@ from protocols.plan.model import Instrument
 from protocols.wire.errors import Reason, WireError
 
 KEPT_OPEN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A facility as its newest plan states it, and the agents that sent plans of it; ``id`` is ORG/FACILITY."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    zone: ZoneInfo
+    agents: frozenset[str]
 
 
 def site_of(plan: BoundPlan) -> str:
@@ -69,6 +81,24 @@ def sources_known(connection: Connection, book: PlanBook) -> tuple[SourceFacts, 
         for fact in source_facts(row.agent_id, book.open(row.document)):
             facts[fact.agent, fact.source] = fact
     return tuple(facts[key] for key in sorted(facts))
+
+
+def sites_known(connection: Connection, book: PlanBook) -> tuple[Site, ...]:
+    """Every site of any plan, the one with the newest plan first."""
+    newest = select(func.max(plans.c.item)).group_by(plans.c.site)
+    agents: dict[str, set[str]] = {}
+    for row in connection.execute(select(plans.c.site, plans.c.agent_id).distinct()):
+        agents.setdefault(row.site, set()).add(row.agent_id)
+    found = []
+    for row in connection.execute(
+        select(plans.c.site, plans.c.document).where(plans.c.item.in_(newest)).order_by(plans.c.item.desc())
+    ):
+        facility = book.open(row.document).plan.facility
+        found.append(
+            Site(row.site, facility.name.zh, facility.name.en, ZoneInfo(facility.time_zone),
+                 frozenset(agents[row.site]))
+        )  # fmt: skip
+    return tuple(found)
 
 
 def site_zone(connection: Connection, book: PlanBook) -> ZoneInfo:

@@ -31,7 +31,7 @@ PAGES = (
 )
 
 NO_PAGES = {
-    "/static/style.css": "the style of every page",
+    "/static/{digest}/{name}": "styles and scripts of every page",
     "/{path:path}": "whatever leads nowhere",
 }
 """Other paths outside the API that answer GET, and what they are."""

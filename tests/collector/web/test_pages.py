@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -11,10 +10,8 @@ import httpx
 import pytest
 
 from collector.api.auth import FREE_TRIES, Brake
-from collector.books import Books, open_books
+from collector.books import Books
 from collector.hours.cells import HOUR_MS
-from collector.ingest.worker import commit_group
-from collector.store.agents import add_agent
 from collector.store.refresh import refresh_hours
 from collector.web.chart import draw_bars
 from collector.web.language import LANGUAGES, Words, choose, messages
@@ -23,36 +20,10 @@ from collector.web.shown import instant, mass_unit, percent
 from protocols.records import Fate
 from protocols.wire.errors import Reason
 from tests.collector.edge import START_MS, Edge, stream
-from tests.collector.running import PASSWORD, Collector, Spawn, hidden
-from tests.services import free_port, wait_until
+from tests.collector.running import PASSWORD, Collector, hidden
+from tests.collector.web.conftest import NOW_MS
 
-TEMPLATES = Path(__file__).parents[2] / "collector" / "web" / "templates"
-NOW_MS = time.time_ns() // 1_000_000
-
-
-@pytest.fixture
-def empty(tmp_path: Path, spawn: Spawn) -> Collector:
-    """A running collector that knows nothing; its broker never comes."""
-    one = Collector(tmp_path, spawn, free_port())
-    one.configure()
-    one.start()
-    return one
-
-
-@pytest.fixture
-def filled(tmp_path: Path, spawn: Spawn) -> Collector:
-    """A running collector with a few minutes of an agent and one refused message."""
-    one = Collector(tmp_path, spawn, free_port())
-    config = one.configure()
-    edge = stream(4, at_ms=NOW_MS - NOW_MS % HOUR_MS, window_s=60)
-    with open_books(config) as books:
-        with books.database.writing() as connection:
-            add_agent(connection, edge.public, "boiler <house>", NOW_MS)
-        commit_group(books, [edge.message(n) for n in range(5)], NOW_MS)
-        commit_group(books, [(edge.message(1)[0], b"<script>alert(1)</script>")], NOW_MS)
-    one.start()
-    wait_until(lambda: len(one.get("hours")["hours"]) == 3 and one.get("comparisons")["equal"] == 4, 20, "the ledger")
-    return one
+TEMPLATES = Path(__file__).parents[3] / "collector" / "web" / "templates"
 
 
 def test_everything_is_denied_to_strangers(empty: Collector) -> None:

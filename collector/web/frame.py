@@ -1,0 +1,161 @@
+"""The frame of every page: language, time zone, theme, site, navigation, and what an error says."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from collector.api.auth import Session
+from collector.books import Books
+from collector.clock import now_ms
+from collector.store.plans import Site, sites_known
+from collector.web.assets import Assets
+from collector.web.language import LANGUAGES, Words
+from collector.web.preferences import CLOCK, PREFERENCES, THEME, language_of, with_query
+from collector.web.shown import instant, mass_unit, percent
+
+YEAR_S = 365 * 86_400
+SECOND = "%Y-%m-%d %H:%M:%S"
+ONE_TIME = ("done",)
+"""Parameters that say what has just happened; no link carries them on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page's place in the navigation; its words are ``nav.NAME``, its icon is in icons.html."""
+
+    name: str
+    href: str
+
+    def current(self, path: str) -> bool:
+        """Whether a path is this page or below it."""
+        return path == self.href or (self.href != "/" and path.startswith(f"{self.href}/"))
+
+
+class Frame:
+    """Renders the pages of these books."""
+
+    def __init__(self, books: Books, entries: Sequence[Entry]) -> None:
+        self.books = books
+        self.entries = tuple(entries)
+        self.assets = Assets()
+        self.https = books.config.settings.web.https
+        self._templates = Environment(
+            loader=PackageLoader("collector.web"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._templates.globals.update(
+            percent=percent, unit_of=mass_unit, gas=formula, count=grouped, asset=self.assets.url
+        )
+
+    def open(self, request: Request) -> View:
+        """The page that a request asks for, before it has any content."""
+        with self.books.database.reading() as connection:
+            sites = sites_known(connection, self.books.plans)
+        return View(self, request, sites)
+
+    def template(self, name: str, values: dict[str, Any]) -> str:
+        """A template filled in."""
+        return self._templates.get_template(name).render(values)
+
+
+class View:
+    """One page on its way to one reader.
+
+    Attributes
+    ----------
+    words : Words
+        In the reader's language.
+    sites, site : tuple of Site, Site or None
+        All that are known, and the one the address names; with only one known it is that one. None: all of them.
+    site_zone, zone : ZoneInfo
+        The facility's, in which accounting days end; and the one in which times are shown.
+    session : Session or None
+        Who is signed in.
+    """
+
+    def __init__(self, frame: Frame, request: Request, sites: tuple[Site, ...]) -> None:
+        query, cookies = request.query_params, request.cookies
+        self.frame = frame
+        self.request = request
+        self.words = Words(language_of(query, cookies, request.headers.get("Accept-Language")))
+        self.theme = THEME.of(query, cookies)
+        self.clock = CLOCK.of(query, cookies)
+        self.sites = sites
+        self.site_unknown = bool(query.get("site")) and query["site"] not in {site.id for site in sites}
+        self.site = next((site for site in sites if site.id == query.get("site") or len(sites) == 1), None)
+        self.site_zone = (self.site or sites[0]).zone if sites else ZoneInfo("UTC")
+        self.zone = ZoneInfo("UTC") if self.clock == "utc" else self.site_zone
+        self.session: Session | None = getattr(request.state, "session", None)
+
+    @property
+    def zone_text(self) -> str:
+        """The zone of the times shown, and its offset now where it has one."""
+        offset = self.time(now_ms(), "%z")
+        return "UTC" if self.zone.key == "UTC" else f"{self.zone.key} (UTC{offset[:3]}:{offset[3:]})"
+
+    def named(self, thing: Any) -> str:
+        """The name of something that has ``name_zh`` and ``name_en``, in the page's language."""
+        name: str = thing.name_zh if self.words.language == LANGUAGES[0] else thing.name_en
+        return name
+
+    def time(self, at_ms: int | None, form: str = SECOND) -> str:
+        """A time as this page shows it."""
+        return instant(at_ms, self.zone, form)
+
+    def address(self, **changes: str | None) -> str:
+        """The page's address with some parameters changed (None: taken away); an answered form's is home."""
+        if self.request.method != "GET":
+            return with_query("/", "", changes)
+        gone = (*ONE_TIME, *(one.name for one in PREFERENCES))
+        return with_query(self.request.url.path, self.request.url.query, changes, gone)
+
+    def form_fits(self, token: str) -> bool:
+        """Whether a form carries the token of this session."""
+        own = self.session.csrf if self.session else ""
+        return bool(own) and hmac.compare_digest(own.encode(), token.encode())
+
+    def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """The page; a preference named in the address is remembered."""
+        path = self.request.url.path
+        shown = {
+            "view": self, "w": self.words, "time": self.time, "named": self.named, "session": self.session,
+            "zone": self.zone_text, "entries": self.frame.entries if self.session else (), "path": path,
+            "other": next(language for language in LANGUAGES if language != self.words.language),
+        }  # fmt: skip
+        response = HTMLResponse(self.frame.template(template, shown | values), status)
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        for one in PREFERENCES:
+            asked = self.request.query_params.get(one.name)
+            if asked in one.choices:
+                response.set_cookie(
+                    one.cookie, asked, max_age=YEAR_S, httponly=True, samesite="strict", secure=self.frame.https
+                )
+        return response
+
+    def error(self, status: int, said: str) -> HTMLResponse:
+        """A page that says what is wrong and what to do."""
+        return self.render("error.html", status, said=said)
+
+    def stale(self) -> HTMLResponse:
+        """The answer to a form without this session's token."""
+        return self.error(403, self.words("form.stale"))
+
+
+def formula(name: str) -> Markup:
+    """A gas with its digits low: CO2 becomes CO<sub>2</sub>."""
+    signs = (Markup("<sub>{}</sub>").format(sign) if sign.isdigit() else escape(sign) for sign in name)
+    return Markup("<span>{}</span>").format(Markup("").join(signs))
+
+
+def grouped(number: int) -> str:
+    """An integer with its digits in groups of three."""
+    return f"{number:,}".replace(",", "\u202f")

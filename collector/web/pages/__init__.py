@@ -1,0 +1,24 @@
+"""The pages, one module each: its place in the navigation (``ENTRY``) and its routes (``add_routes``)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from collector.api.auth import Authority
+from collector.books import Books
+from collector.web.frame import Frame
+from collector.web.pages import nowhere, overview, sign_in, version
+
+ENTRIES = (overview.ENTRY,)
+"""The navigation, in its order."""
+
+
+def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
+    """Every page."""
+    router = APIRouter(include_in_schema=False)
+    frame.assets.add_routes(router)
+    sign_in.add_routes(router, authority, frame)
+    overview.add_routes(router, books, frame)
+    version.add_routes(router, books, frame)
+    nowhere.add_routes(router, frame)
+    return router

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.bus import Answer, Bus
+from agent.bus import Bus
 from protocols.records import Fate
 from tests.agent.rig import Asked, Endpoint
 from tests.services import LOOPBACK, free_port
@@ -221,11 +221,92 @@ async def test_only_register_reads_are_offered(bus: Bus, function: int) -> None:
         await bus.read(1, function, 0, 1)
 
 
-async def test_a_write_cannot_leave_even_past_the_front(bus: Bus, endpoint: Endpoint) -> None:
-    """The last guard sits at the socket: what the library would send is stopped there."""
-    with pytest.raises(RuntimeError, match="only reads"):
-        await bus._client.write_register(0, 1, device_id=1)
-    answer: Answer = await bus.read(1, 3, 0, 1)
+async def test_the_question_is_the_standard_s(bus: Bus, endpoint: Endpoint) -> None:
+    """Unit, function, address and count arrive as they were asked, under a transaction id that is new each time."""
+    await bus.read(247, 4, 65_000, 125)
+    await bus.read(1, 3, 0, 1)
+    first, second = endpoint.asked
 
-    assert Fate.GOOD == answer.fate
-    assert [3] == [asked.function for asked in endpoint.asked]
+    assert (247, 4, 65_000, 125) == (first.unit, first.function, first.address, first.count)
+    assert (1, 3, 0, 1) == (second.unit, second.function, second.address, second.count)
+    assert first.tid != second.tid
+
+
+async def test_transaction_ids_go_round_without_zero(bus: Bus) -> None:
+    """After 65,535 questions ids begin anew; 0 is left to servers that do not echo them."""
+    await bus.read(1, 3, 0, 1)
+    assert bus._talk is not None
+    bus._talk._transaction = 0xFFFF
+
+    assert Fate.GOOD == (await bus.read(1, 3, 0, 1)).fate
+    assert 1 == bus._talk._transaction
+
+
+async def test_an_answer_given_twice_is_taken_once(bus: Bus, endpoint: Endpoint) -> None:
+    """The second copy comes while the next request waits, or between two; neither is believed."""
+    well = endpoint.behave
+
+    async def twice(served: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await well(served, asked, writer)
+        await well(served, asked, writer)
+
+    endpoint.behave = twice
+    answers = [(await bus.read(1, 3, address, 1)).registers for address in range(20)]
+
+    assert [(1000 + address).to_bytes(2, "big") for address in range(20)] == answers
+
+
+@pytest.mark.parametrize("header", ["0001000100050103020007", "000100000001", "0001000001000103"])
+async def test_what_is_no_modbus_costs_the_connection(bus: Bus, endpoint: Endpoint, header: str) -> None:
+    """Another protocol id, or a length no answer has: nothing behind it can be read, so the connection is made anew."""
+    well = endpoint.behave
+
+    async def garbled(_: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes.fromhex(header))
+
+    endpoint.behave = garbled
+    first = await bus.read(1, 3, 0, 1)
+    endpoint.behave = well
+    await reconnected(bus)
+
+    assert Fate.BAD_ANSWER == first.fate
+    assert Fate.GOOD == (await bus.read(1, 3, 0, 1)).fate
+    assert 2 == endpoint.connections
+
+
+async def test_a_wait_that_is_cancelled_leaves_the_bus_usable(bus: Bus, endpoint: Endpoint) -> None:
+    """The next request is answered, and the answer to the one before is not taken for its own."""
+    well = endpoint.behave
+    asked_once = asyncio.Event()
+
+    async def late(served: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        asked_once.set()
+        await asyncio.sleep(0.05)
+        await well(served, asked, writer)
+
+    endpoint.behave = late
+    given_up = asyncio.create_task(bus.read(1, 3, 5, 1))
+    await asked_once.wait()
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+
+    assert bytes.fromhex("03e9") == (await bus.read(1, 3, 1, 1)).registers
+
+
+async def test_each_answer_has_its_own_timeout(bus: Bus, endpoint: Endpoint) -> None:
+    """A quick answer does not shorten the wait for the next, nor a slow one lengthen it."""
+    well = endpoint.behave
+
+    async def slow(served: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.address < 3:
+            await asyncio.sleep(0.12)
+            await well(served, asked, writer)
+
+    endpoint.behave = slow
+    fates = [(await bus.read(1, 3, address, 1)).fate for address in range(3)]
+    began = time.monotonic()
+    silent = await bus.read(1, 3, 9, 1)
+
+    assert [Fate.GOOD] * 3 == fates
+    assert Fate.TIMEOUT == silent.fate
+    assert 0.19 < time.monotonic() - began < 0.4

@@ -152,7 +152,8 @@ class _Talk(asyncio.BufferedProtocol):
             raise RuntimeError("one request at a time, on an open connection")
         self._transaction = self._transaction % 0xFFFF + 1  # never 0, which a server that does not echo ids sends
         self._expected = unit, function, size
-        waiter = self._waiter = self._loop.create_future()
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiter = waiter
         self._deadline_s = self._loop.time() + self._timeout_s
         if self._alarm is None:
             self._alarm = self._loop.call_at(self._deadline_s, self._ring)

@@ -18,7 +18,7 @@ async def comes_within(event: asyncio.Event, wait_s: float) -> bool:
 def is_cancelled() -> bool:
     """Whether the running task has been told to end.
 
-    Before Python 3.12 ``asyncio.wait_for``, which pymodbus and aiomqtt rest on, swallows a cancellation that
+    Before Python 3.12 ``asyncio.wait_for``, which aiomqtt rests on, swallows a cancellation that
     comes together with its result; a loop around them asks here, or it would never end. Not for a task that
     awaits a TaskGroup of its own: a group that failed leaves the count raised.
     """

@@ -10,42 +10,48 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import BaseHTTPMiddleware
 
-from collector.api.auth import Authority
-from collector.api.gate import Gate, problem
+from collector.accounts.authority import Authority
+from collector.accounts.sessions import Lifetime
+from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer, Seen
 from collector.api.routes import api_router
-from collector.books import Books, session_secret
+from collector.books import Books
 from collector.web.frame import Frame
 from collector.web.pages import ENTRIES, page_router
 from protocols.errors import EmitraceError
 
-HOUR_S = 3600
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
-def create_app(books: Books, tell: Callable[[Seen], None] = lambda _seen: None) -> FastAPI:
-    """The application over these books; ``tell`` hears of every request answered."""
+def create_app(books: Books, tell: Callable[[Seen], None] = lambda _seen: None) -> Observer:
+    """The application over these books, behind its gate; ``tell`` hears of every request answered."""
+    return Observer(gated(books), tell)
+
+
+def gated(books: Books) -> Gate:
+    """The application and its gate, which knows every route."""
     web = books.config.settings.web
-    authority = Authority(books.database, session_secret(books.config), web.session_hours * HOUR_S, time.monotonic)
+    lifetime = Lifetime(web.session_hours * HOUR_MS, web.idle_minutes * MINUTE_MS)
+    authority = Authority(books.database, lifetime, time.monotonic)
     app = FastAPI(
-        title="Emitrace collector", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json",
+        title="Emitrace collector", version="1", docs_url=None, redoc_url=None, openapi_url=None,
         description="Integers above 1e15 are strings. Masses in mg, times in UTC ms.",
     )  # fmt: skip
     frame = Frame(books, ENTRIES)
-    app.include_router(api_router(books))
-    app.include_router(page_router(books, authority, frame))
-    app.add_middleware(BaseHTTPMiddleware, dispatch=Gate(authority))
-    app.add_middleware(Observer, tell=tell)
+    routers = (api_router(books), page_router(books, authority, frame))
+    for router in routers:
+        app.include_router(router)
     _add_errors(app, frame)
-    return app
+    routes = [route for router in routers for route in router.routes]
+    return Gate(app, authority, routes, frame.refuse, https=web.https)
 
 
 def _add_errors(app: FastAPI, frame: Frame) -> None:
     """What goes wrong is said in JSON to programs and on a page to people."""
 
     def answer(request: Request, status: int, error: str, hint: str) -> Response:
-        if request.url.path.startswith(("/api/", "/static/")):
+        if is_program(request) or request.url.path.startswith("/static/"):
             return problem(status, error, hint)
         view = frame.open(request)
         return view.error(status, view.words("refused", seen=f"{error}. {hint}"))
@@ -61,7 +67,7 @@ def _add_errors(app: FastAPI, frame: Frame) -> None:
         return answer(request, error.status_code, f"{request.url.path}: {error.detail}", "See /api/v1/openapi.json.")
 
     def failed(request: Request, _error: Any) -> Response:
-        if request.url.path.startswith("/api/"):
+        if is_program(request):
             return problem(500, "the collector failed at this", "Nothing was changed. Its log says what went wrong.")
         view = frame.open(request)
         return view.error(500, view.words("error.failed"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,18 +64,6 @@ def own_key(config: Config) -> Ed25519PrivateKey:
             if not config.key_file.exists():
                 raise
     return load_key(config.key_file)
-
-
-def session_secret(config: Config) -> str:
-    """The secret that signs session cookies, made at first start (mode 0600)."""
-    path = config.session_file
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-        draft.replace(path)
-    return path.read_text(encoding="ascii").strip()
 
 
 def _make_folder(path: Path) -> None:

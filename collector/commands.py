@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 
 from calibration.certificates import doubts, parse_certificates
+from collector.accounts.commands import user_app
 from collector.api import shapes
-from collector.api.auth import hash_password
 from collector.books import Books, open_books, own_key
 from collector.clock import now_ms
 from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
-from collector.config import Config, first_line, load_config
+from collector.config import Config, load_config
 from collector.exporting import export_bundle
 from collector.hours.cells import cell_of
 from collector.ingest.command import take_folder
@@ -36,21 +36,18 @@ from collector.store.hours import read_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
 from collector.store.plans import instruments_known, site_zone
 from collector.store.refresh import refresh_hours
-from collector.store.users import set_password
 from collector.web.period import FIRST_MS, LAST_MS, read_instant
 from collector.web.shown import instant, mass_unit, percent
 from protocols.errors import EmitraceError
 from protocols.wire.keys import fingerprint, public_bytes
 
 DAY_MS = 86_400_000
-SHORTEST_PASSWORD = 10
 
 app = typer.Typer(
     help="Keep what the agents sent as evidence, and make the inventory that follows from it.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )  # fmt: skip
 agents_app = typer.Typer(help="Agents that may send.", no_args_is_help=True)
-user_app = typer.Typer(help="The administrator's account.", no_args_is_help=True)
 certificates_app = typer.Typer(help="Certificates of instruments.", no_args_is_help=True)
 inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
 for _group, _name in ((agents_app, "agents"), (user_app, "user"), (certificates_app, "certificates"),
@@ -126,23 +123,6 @@ def agents_list(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
         for view in views:
             heads = ", ".join(f"{s.stream_id.hex()[:8]} up to {s.contiguous}" for s in view.streams) or "nothing yet"
             typer.echo(f"{view.agent_id}  {view.name}  {heads}")
-
-
-@user_app.command(name="set-password")
-def user_set_password(
-    name: Annotated[str, typer.Argument(help="The administrator's name.")],
-    password_file: Annotated[Path, typer.Option("--password-file", help="File with the password on its first line.")],
-    config: ConfigPath = CONFIG,
-) -> None:
-    """Make the administrator or change the password; every session ends."""
-    with told(), _books(config) as books:
-        password = first_line(password_file, "--password-file")
-        if len(password) < SHORTEST_PASSWORD:
-            raise EmitraceError("password", f"{len(password)} characters", f"Take at least {SHORTEST_PASSWORD}.")
-        hashed = hash_password(password)
-        with books.database.writing() as connection:
-            set_password(connection, name, hashed, now_ms())
-        typer.echo(f"password of {name} is set")
 
 
 @certificates_app.command(name="add")

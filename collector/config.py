@@ -47,12 +47,13 @@ class BrokerTable(Table):
 
 
 class WebTable(Table):
-    """Where API and pages are served; ``https`` marks cookies Secure when a proxy ends TLS in front."""
+    """Where API and pages are served, for how long a sign-in lasts; ``https`` where a proxy ends TLS in front."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Port = 8080
     https: bool = False
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    idle_minutes: Annotated[int, Field(ge=15, le=1440)] = 120
 
 
 class InventoryTable(Table):
@@ -89,18 +90,13 @@ class Config:
 
     @property
     def state_dir(self) -> Path:
-        """Where key, books and session secret live."""
+        """Where key and books live."""
         return self.resolve(self.settings.state_dir)
 
     @property
     def key_file(self) -> Path:
         """The collector's private key; a bare name lies in ``state_dir``."""
         return (self.state_dir / self.settings.key.file).resolve()
-
-    @property
-    def session_file(self) -> Path:
-        """The secret that signs session cookies; made at first start."""
-        return self.state_dir / "session.secret"
 
     @property
     def database_url(self) -> str:

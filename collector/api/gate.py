@@ -1,71 +1,185 @@
-"""The gate in front of every path: denied unless signed in, but for the few paths a stranger needs."""
+"""The gate in front of every path: nothing runs that names no permission, and nobody passes who has it not.
+
+A route says what it asks for with ``@needs(Permission.READ)`` under its path. The gate looks the route up before the
+application sees the request; it answers strangers, foreign origins, forms without their token and oversized bodies
+itself. It is plain ASGI: what streams out streams through it, and a stream ends when its session does.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import urlencode
 
-from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from collector.api.auth import SESSION_COOKIE, Authority, Session, script_key
+from collector.accounts.authority import Authority, Client, Refusal
+from collector.accounts.roles import Permission
+from collector.accounts.sessions import Session
+from collector.api.passage import LARGEST_BODY, Answer, Body, TooLargeError
 
-OPEN_PATHS = frozenset({"/login", "/api/v1/health"})
-OPEN_FOLDER = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with no-referrer browsers send "Origin: null" with our own forms
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-LARGEST_BODY = 64 * 1024
+RECHECK_S = 15.0
+"""A stream whose session has ended goes on no longer than this. [s]"""
 
-Next = Callable[[Request], Awaitable[Response]]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
+Say = Callable[[Request, int, str], Response]
+"""A page that says why something was not done: request, status, and ``stale`` or ``forbidden``."""
+
+
+def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
+    """Declare what a route asks for: ``@router.get(path)`` above, ``@needs(Permission.READ)`` below it."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.__dict__["permission"] = permission
+        return endpoint
+
+    return declare
+
+
+def permission_of(route: BaseRoute) -> Permission | None:
+    """What a route asks for; None where it declares nothing."""
+    declared = getattr(getattr(route, "endpoint", None), "permission", None)
+    return declared if isinstance(declared, Permission) else None
+
+
+def session_cookie(https: bool) -> str:
+    """Name of the session's cookie; the prefix makes browsers refuse it from any other host or without TLS."""
+    return "__Host-emitrace_session" if https else "emitrace_session"
 
 
 class Gate:
-    """Middleware: finds the session, refuses strangers, foreign origins and oversized bodies."""
+    """Middleware: finds route and session, and passes on what is permitted.
 
-    def __init__(self, authority: Authority) -> None:
+    Parameters
+    ----------
+    app : ASGIApp
+        The application behind the gate.
+    authority : Authority
+        Decides whose session a request carries.
+    routes : sequence of BaseRoute
+        Every route of the application; what is not among them is not reached.
+    say : Say
+        Renders a refusal as a page, for people.
+    https : bool
+        Whether a proxy ends TLS in front.
+    recheck_s : float
+        How often the session of a running answer is looked at again. [s]
+    """
+
+    def __init__(
+        self, app: ASGIApp, authority: Authority, routes: Sequence[BaseRoute], say: Say, *, https: bool,
+        recheck_s: float = RECHECK_S,
+    ) -> None:  # fmt: skip
+        self._app = app
         self._authority = authority
+        self.routes = tuple(routes)
+        self._say = say
+        self._https = https
+        self._recheck_s = recheck_s
 
-    async def __call__(self, request: Request, call_next: Next) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        response = await self._judge(request, call_next)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if not request.url.path.startswith(OPEN_FOLDER):
-            response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
-    async def _judge(self, request: Request, call_next: Next) -> Response:
-        path = request.url.path
-        if request.method not in SAFE_METHODS:
-            refusal = _foreign(request) or _too_large(request)
-            if refusal is not None:
-                return refusal
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        answer = Answer(send, scope["path"], https=self._https)
+        body = Body(receive)
+        request = Request(scope, body.receive)
         request.state.session = None
-        if path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
-            return await call_next(request)
-        session = await run_in_threadpool(self._session, request)
+        try:
+            refusal = await self._judge(request, body)
+        except TooLargeError as error:
+            refusal = _too_large(error.detail)
+        if refusal is not None:
+            await refusal(scope, body.receive, answer.send)
+            return
+        session: Session | None = request.state.session
         if session is None:
-            return _stranger(request, self._authority.brake.wait_s(script_key(client_of(request))))
-        request.state.session = session
-        if request.method not in SAFE_METHODS and path.startswith("/api/") and session.csrf:
-            token = request.headers.get("X-CSRF-Token", "")
-            if not hmac.compare_digest(token, session.csrf):
-                return problem(403, "anti-forgery token missing or wrong", "Send X-CSRF-Token, or use HTTP Basic.")
-        return await call_next(request)
+            await self._app(scope, body.receive, answer.send)
+            return
+        await self._app(scope, self._while_signed_in(request, body.receive), answer.send)
+        await answer.finish()
+        await run_in_threadpool(self._authority.note_seen, session)
 
-    def _session(self, request: Request) -> Session | None:
-        session = self._authority.session(request.cookies.get(SESSION_COOKIE))
+    async def _judge(self, request: Request, body: Body) -> Response | None:
+        """The answer that refuses a request, or None with its session in ``request.state``."""
+        unsafe = request.method not in SAFE_METHODS
+        if unsafe and (refusal := _foreign(request) or _announced_too_large(request)) is not None:
+            return refusal
+        match, route = self._match(request.scope)
+        permission = permission_of(route) if match is Match.FULL and route is not None else None
+        if permission is Permission.PUBLIC:
+            return None
+        session = await run_in_threadpool(self._session, request)
+        if not isinstance(session, Session):
+            return _stranger(request, session)
+        request.state.session = session
+        if match is not Match.FULL:
+            status, error = (405, "no such method here") if match is Match.PARTIAL else (404, "there is no such path")
+            return problem(status, f"{request.url.path}: {error}", "See /api/v1/openapi.json.")
+        if permission is None:
+            return problem(403, f"{request.url.path} declares no permission", "Tell the developers of Emitrace.")
+        if not session.may(permission):
+            return self._forbidden(request, session, permission)
+        if unsafe and session.csrf and not await _has_token(request, body, session.csrf):
+            if is_program(request):
+                return problem(403, "anti-forgery token missing or wrong", "Send X-CSRF-Token, or use HTTP Basic.")
+            return self._say(request, 403, "stale")
+        return None
+
+    def _match(self, scope: Scope) -> tuple[Match, BaseRoute | None]:
+        """The first route that fits, else the first that fits but for its method."""
+        partial: BaseRoute | None = None
+        for route in self.routes:
+            match, _ = route.matches(scope)
+            if match is Match.FULL:
+                scope["route"] = route  # for the log, which names the route of a refused request too
+                return match, route
+            if match is Match.PARTIAL and partial is None:
+                partial = route
+        return (Match.NONE, None) if partial is None else (Match.PARTIAL, partial)
+
+    def _session(self, request: Request) -> Session | Refusal | None:
+        session = self._authority.session(request.cookies.get(session_cookie(self._https)))
         return session or self._authority.basic(request.headers.get("Authorization"), client_of(request))
+
+    def _forbidden(self, request: Request, session: Session, permission: Permission) -> Response:
+        if session.must_change:
+            if not is_program(request):
+                return RedirectResponse("/account", status_code=303)
+            return problem(403, "the password is good for one time only", "Sign in on the page and choose your own.")
+        if not is_program(request):
+            return self._say(request, 403, "forbidden")
+        hint = "Ask an administrator; docs/central-team.md lists what each role may do."
+        return problem(403, f"the role {session.role} has no permission {permission.value}", hint)
+
+    def _while_signed_in(self, request: Request, receive: Receive) -> Receive:
+        """Receive for the application; where the session ends meanwhile it hears that the client has gone."""
+
+        async def listen() -> Message:
+            while True:
+                try:
+                    async with asyncio.timeout(self._recheck_s):
+                        return await receive()
+                except TimeoutError:
+                    session = await run_in_threadpool(self._session, request)
+                    if not isinstance(session, Session):
+                        return {"type": "http.disconnect"}
+                    await run_in_threadpool(self._authority.note_seen, session)
+
+        return listen
 
 
 def problem(status: int, error: str, hint: str) -> JSONResponse:
@@ -73,26 +187,52 @@ def problem(status: int, error: str, hint: str) -> JSONResponse:
     return JSONResponse({"error": error, "hint": hint}, status_code=status)
 
 
-def client_of(request: Request) -> str:
-    """What the brake on guessing counts by."""
-    return request.client.host if request.client else "unknown"
+def client_of(request: Request) -> Client:
+    """Where a request comes from."""
+    return Client(request.client.host if request.client else "unknown", request.headers.get("User-Agent", ""))
 
 
-def _stranger(request: Request, wait_s: float) -> Response:
+def retry_after(response: Response, wait_s: float) -> Response:
+    """The response with how long to wait, in whole seconds."""
+    response.headers["Retry-After"] = str(int(wait_s) + 1)
+    return response
+
+
+def is_program(request: Request) -> bool:
+    """Whether JSON is the answer, and not a page."""
+    return request.url.path.startswith(("/api/", "/metrics")) or "Authorization" in request.headers
+
+
+async def _has_token(request: Request, body: Body, csrf: str) -> bool:
+    """Whether the request carries the session's token: as a header, or as the field ``csrf`` of a page's form."""
+    header = request.headers.get("X-CSRF-Token")
+    if header is not None or is_program(request):
+        return hmac.compare_digest((header or "").encode(), csrf.encode())
+    body.rewind(await request.body())
+    try:
+        async with request.form() as form:
+            token = form.get("csrf")
+    except (HTTPException, MultiPartException):
+        return False
+    return isinstance(token, str) and hmac.compare_digest(token.encode(), csrf.encode())
+
+
+def _stranger(request: Request, refused: Refusal | None) -> Response:
     """Programs get JSON; people get the sign-in page, in the language their address names."""
-    if not request.url.path.startswith("/api/"):
-        expired = "?expired=1" if request.method not in SAFE_METHODS else ""
-        language = request.query_params.get("lang", "")
-        asked = f"?lang={language}" if language.replace("-", "").isalnum() and language.isascii() else ""
-        return RedirectResponse(f"/login{expired or asked}", status_code=303)
-    hint = "Sign in at /login, or send HTTP Basic with the administrator's name and password."
-    if "Authorization" not in request.headers:
+    if not is_program(request):
+        if request.method not in SAFE_METHODS:
+            return RedirectResponse("/login?expired=1", status_code=303)
+        asked = {name: value for name in ("lang",) if (value := request.query_params.get(name))}
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        asked |= {"next": wanted} if request.url.path != "/" else {}
+        return RedirectResponse(f"/login{'?' if asked else ''}{urlencode(asked)}", status_code=303)
+    hint = "Sign in at /login, or send HTTP Basic with an account's name and password."
+    if refused is None:
         return problem(401, "not signed in", hint)
-    if wait_s <= 0:
+    if refused.wait_s <= 0:
         return problem(401, "name and password do not fit", hint)
-    refused = problem(429, "too many wrong passwords from this address", f"Try again in {int(wait_s) + 1} s.")
-    refused.headers["Retry-After"] = str(int(wait_s) + 1)
-    return refused
+    answer = problem(429, "too many wrong passwords", f"Try again in {int(refused.wait_s) + 1} s.")
+    return retry_after(answer, refused.wait_s)
 
 
 def _foreign(request: Request) -> Response | None:
@@ -105,10 +245,13 @@ def _foreign(request: Request) -> Response | None:
     return None
 
 
-def _too_large(request: Request) -> Response | None:
-    length = request.headers.get("Content-Length")
-    if length is None and request.headers.get("Transfer-Encoding") is None:
+def _announced_too_large(request: Request) -> Response | None:
+    """Refuse at once what says that it is too large; what does not say is counted as it comes."""
+    length = request.headers.get("Content-Length", "0")
+    if length.isdecimal() and len(length) < 10 and int(length) <= LARGEST_BODY:
         return None
-    if length is None or not length.isdigit() or int(length) > LARGEST_BODY:
-        return problem(413, f"a body of {length or 'unknown'} bytes", f"Send at most {LARGEST_BODY} with its length.")
-    return None
+    return _too_large(f"a body of {length[:20]} bytes")
+
+
+def _too_large(seen: str) -> Response:
+    return problem(413, seen, f"Send at most {LARGEST_BODY} bytes.")

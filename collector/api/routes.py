@@ -6,14 +6,16 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from starlette.background import BackgroundTask
 
+from collector.accounts.roles import Permission
 from collector.api import shapes
+from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.exporting import export_bundle
@@ -55,6 +57,14 @@ class BuildRequest(BaseModel):
 def api_router(books: Books) -> APIRouter:
     """Every route of /api/v1."""
     router = APIRouter(prefix="/api/v1")
+
+    @router.get("/openapi.json", include_in_schema=False)
+    @needs(Permission.READ)
+    def description(request: Request) -> dict[str, Any]:
+        """What the API answers, as OpenAPI."""
+        found: dict[str, Any] = request.app.openapi()
+        return found
+
     _add_ledger(router, books)
     _add_evidence(router, books)
     _add_inventories(router, books)
@@ -63,17 +73,20 @@ def api_router(books: Books) -> APIRouter:
 
 def _add_ledger(router: APIRouter, books: Books) -> None:
     @router.get("/health", tags=["service"])
+    @needs(Permission.PUBLIC)
     def health() -> dict[str, str]:
         """Whether the service answers; says nothing else to strangers."""
         return {"status": "ok"}
 
     @router.get("/agents", tags=["ledger"])
+    @needs(Permission.READ)
     def agents() -> dict[str, Any]:
         """Registered agents, how far their streams have come, and their own unsigned status."""
         with books.database.reading() as connection:
             return {"agents": [shapes.agent(view) for view in view_agents(connection)]}
 
     @router.get("/windows", tags=["ledger"])
+    @needs(Permission.READ)
     def windows(agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
         """Windows as the edge stated them, by start; ``next_from_ms`` is where to go on, null at the end."""
         _check_order(from_ms, to_ms)
@@ -84,6 +97,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
         return {"windows": rows, "next_from_ms": following}
 
     @router.get("/hours", tags=["ledger"])
+    @needs(Permission.READ)
     def hours(from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
         """The hourly ledger; ``dirty`` cells are about to be made anew."""
         _check_order(from_ms, to_ms)
@@ -92,6 +106,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
             return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection)}
 
     @router.get("/slots", tags=["ledger"])
+    @needs(Permission.READ)
     def slot_counts(agent: AgentId) -> dict[str, Any]:
         """Slots per point, day (of the batch's start, in the facility's zone) and fate."""
         query = select(slots).where(slots.c.agent_id == agent).order_by(slots.c.day, slots.c.point, slots.c.fate)
@@ -107,6 +122,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
 
 def _add_evidence(router: APIRouter, books: Books) -> None:
     @router.get("/items", tags=["evidence"])
+    @needs(Permission.READ)
     def stream_items(
         agent: AgentId, after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = PAGE
     ) -> dict[str, Any]:
@@ -122,6 +138,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         }
 
     @router.get("/items/{item}/bytes", tags=["evidence"], response_class=Response)
+    @needs(Permission.EVIDENCE)
     def item_bytes(item: Number) -> Response:
         """The signed bytes exactly as they came in."""
         with books.database.reading() as connection:
@@ -129,6 +146,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         return _download(data, f"item-{item}.cose")
 
     @router.get("/quarantine", tags=["evidence"])
+    @needs(Permission.READ)
     def refused(limit: Limit = PAGE) -> dict[str, Any]:
         """What could not be believed, last seen first, with its reason."""
         with books.database.reading() as connection:
@@ -136,12 +154,14 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
             return {"quarantine": plain(found), "by_reason": quarantine.count_by_reason(connection)}
 
     @router.get("/quarantine/{entry}/bytes", tags=["evidence"], response_class=Response)
+    @needs(Permission.EVIDENCE)
     def refused_bytes(entry: Number) -> Response:
         """The refused bytes exactly as they came in."""
         with books.database.reading() as connection:
             return _download(quarantine.read_bytes(connection, entry), f"quarantine-{entry}.bin")
 
     @router.get("/comparisons", tags=["evidence"])
+    @needs(Permission.READ)
     def comparisons() -> dict[str, Any]:
         """Batches recomputed from raw words: how many are equal, differ or wait, and every difference."""
         with books.database.reading() as connection:
@@ -156,12 +176,14 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         }  # fmt: skip
 
     @router.get("/certificates", tags=["evidence"])
+    @needs(Permission.READ)
     def certificates() -> dict[str, Any]:
         """Every certificate entered."""
         with books.database.reading() as connection:
             return {"certificates": [shapes.certificate(stored) for stored in all_certificates(connection)]}
 
     @router.get("/log", tags=["evidence"])
+    @needs(Permission.READ)
     def log() -> dict[str, Any]:
         """The evidence log: its origin, size and root."""
         with books.database.reading() as connection:
@@ -169,6 +191,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         return {"origin": books.origin, "tree_size": tree.size, "root": tree.root.hex()}
 
     @router.get("/bundle", tags=["evidence"], response_class=FileResponse)
+    @needs(Permission.EVIDENCE)
     def bundle(from_ms: FromMs, to_ms: ToMs, gwp_set: GwpSet = None) -> FileResponse:
         """An evidence bundle for emitrace-verify; its inventory by the profile's GWP set, or the one named."""
         _check_order(from_ms, to_ms)
@@ -182,6 +205,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
 
 def _add_inventories(router: APIRouter, books: Books) -> None:
     @router.get("/inventories", tags=["inventory"])
+    @needs(Permission.READ)
     def versions() -> dict[str, Any]:
         """Every inventory version, newest first, without rows."""
         with books.database.reading() as connection:
@@ -196,6 +220,7 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
         }  # fmt: skip
 
     @router.post("/inventories", status_code=201, tags=["inventory"])
+    @needs(Permission.BUILD)
     def build(wanted: BuildRequest) -> dict[str, Any]:
         """Bring the hours up to date and build a new version."""
         _check_order(wanted.from_ms, wanted.to_ms)
@@ -208,12 +233,14 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
         )  # fmt: skip
 
     @router.get("/inventories/{version}", tags=["inventory"])
+    @needs(Permission.READ)
     def one_version(version: Number) -> dict[str, Any]:
         """One version with its rows, totals and pinned inputs."""
         with books.database.reading() as connection:
             return shapes.inventory(read_inventory(connection, version))
 
     @router.post("/inventories/{version}/seal", tags=["inventory"])
+    @needs(Permission.SEAL)
     def seal(version: Number) -> dict[str, Any]:
         """Seal a version for ever: its digest goes into the evidence log, and the database refuses changes."""
         with books.database.writing() as connection:

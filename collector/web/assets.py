@@ -10,6 +10,9 @@ from importlib import resources
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
+
 SHEETS = ("base", "frame", "parts", "chart", "print")
 """The files of ``static/style`` in the order of the one sheet they are sent as; later rules win."""
 TYPES = {"css": "text/css", "js": "text/javascript"}
@@ -45,6 +48,7 @@ class Assets:
         """The one route; an address of an older version answers with today's file, to be asked for again."""
 
         @router.get("/static/{digest}/{name}")
+        @needs(Permission.PUBLIC)
         def static(request: Request, digest: str, name: str) -> Response:
             asset = self._files.get(name)
             if asset is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from collector.api.auth import Session
+from collector.accounts.roles import Permission
+from collector.accounts.sessions import Session
 from collector.books import Books
 from collector.clock import now_ms
 from collector.store.plans import Site, sites_known
@@ -34,6 +34,7 @@ class Entry:
 
     name: str
     href: str
+    permission: Permission = Permission.READ
 
     def current(self, path: str) -> bool:
         """Whether a path is this page or below it."""
@@ -53,7 +54,8 @@ class Frame:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._templates.globals.update(
-            percent=percent, unit_of=mass_unit, gas=formula, count=grouped, asset=self.assets.url
+            percent=percent, unit_of=mass_unit, gas=formula, count=grouped, asset=self.assets.url,
+            Permission=Permission,
         )
 
     def open(self, request: Request) -> View:
@@ -61,6 +63,12 @@ class Frame:
         with self.books.database.reading() as connection:
             sites = sites_known(connection, self.books.plans)
         return View(self, request, sites)
+
+    def refuse(self, request: Request, status: int, why: str) -> HTMLResponse:
+        """What the gate says to people: ``stale`` or ``forbidden``."""
+        view = self.open(request)
+        role = view.words(f"role.{view.session.role}") if view.session else ""
+        return view.error(status, view.words(f"gate.{why}", role=role))
 
     def template(self, name: str, values: dict[str, Any]) -> str:
         """A template filled in."""
@@ -97,6 +105,12 @@ class View:
         self.session: Session | None = getattr(request.state, "session", None)
 
     @property
+    def entries(self) -> list[Entry]:
+        """The navigation, as far as the session may see it."""
+        session = self.session
+        return [entry for entry in self.frame.entries if session is not None and session.may(entry.permission)]
+
+    @property
     def zone_text(self) -> str:
         """The zone of the times shown, and its offset now where it has one."""
         offset = self.time(now_ms(), "%z")
@@ -118,17 +132,12 @@ class View:
         gone = (*ONE_TIME, *(one.name for one in PREFERENCES))
         return with_query(self.request.url.path, self.request.url.query, changes, gone)
 
-    def form_fits(self, token: str) -> bool:
-        """Whether a form carries the token of this session."""
-        own = self.session.csrf if self.session else ""
-        return bool(own) and hmac.compare_digest(own.encode(), token.encode())
-
     def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The page; a preference named in the address is remembered."""
         path = self.request.url.path
         shown = {
             "view": self, "w": self.words, "time": self.time, "named": self.named, "session": self.session,
-            "zone": self.zone_text, "entries": self.frame.entries if self.session else (), "path": path,
+            "zone": self.zone_text, "entries": self.entries, "path": path,
             "other": next(language for language in LANGUAGES if language != self.words.language),
         }  # fmt: skip
         response = HTMLResponse(self.frame.template(template, shown | values), status)
@@ -144,10 +153,6 @@ class View:
     def error(self, status: int, said: str) -> HTMLResponse:
         """A page that says what is wrong and what to do."""
         return self.render("error.html", status, said=said)
-
-    def stale(self) -> HTMLResponse:
-        """The answer to a form without this session's token."""
-        return self.error(403, self.words("form.stale"))
 
 
 def formula(name: str) -> Markup:

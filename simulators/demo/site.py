@@ -101,7 +101,7 @@ port = {site.web_port}
     )
     identity = identity_in(ask("emitrace-collector", "key", "--config", site.collector_config))
     password = write_secret(site.folder / "admin.password", site.admin_password)
-    ask("emitrace-collector", "user", "set-password", ADMINISTRATOR, "--password-file", password,
+    ask("emitrace-collector", "user", "add", ADMINISTRATOR, "--role", "admin", "--password-file", password,
         "--config", site.collector_config)  # fmt: skip
     return identity
 

@@ -15,10 +15,10 @@ import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from collector.api.auth import hash_password
+from collector.accounts.register import Register
+from collector.accounts.roles import Role
 from collector.books import open_books
 from collector.config import Config, load_config
-from collector.store.users import set_password
 from protocols.records import Ack, Resend
 from protocols.wire import topics
 from protocols.wire.codec import read_ack, read_resend
@@ -43,16 +43,24 @@ class Collector:
     process: Process | None = None
 
     def configure(self) -> Config:
-        """Write collector.toml and set the administrator's password."""
+        """Write collector.toml and make the administrator's account."""
         self.web_port = free_port()
         account = f'username = "{self.username}"\npassword_file = "{self.password_file}"\n' if self.username else ""
         (self.folder / "collector.toml").write_text(
             f"[broker]\nport = {self.broker_port}\n{account}[web]\nport = {self.web_port}\n"
         )
         config = load_config(self.folder / "collector.toml")
-        with open_books(config) as books, books.database.writing() as connection:
-            set_password(connection, "admin", hash_password(PASSWORD), 1)
+        with open_books(config) as books:
+            register = Register(books.database)
+            if not register.everybody():
+                register.add("admin", Role.ADMIN, PASSWORD, by="test")
         return config
+
+    def add_users(self, *roles: Role) -> None:
+        """An account per role, named like it, with the common password."""
+        with open_books(load_config(self.folder / "collector.toml")) as books:
+            for role in roles:
+                Register(books.database).add(role.value, role, PASSWORD, by="test")
 
     def command(self, *words: str) -> list[str]:
         """A command line of emitrace-collector."""
@@ -90,13 +98,18 @@ class Collector:
         return answer.json()
 
     @contextmanager
-    def browser(self) -> Iterator[httpx.Client]:
+    def browser(self, name: str = "admin") -> Iterator[httpx.Client]:
         """A browser that is signed in."""
         with httpx.Client(base_url=self.address, timeout=10) as client:
-            token = hidden(client.get("/login").text)["token"]
-            answer = client.post("/login", data={"username": "admin", "password": PASSWORD, "token": token})
+            answer = sign_in(client, name)
             assert 303 == answer.status_code, answer.text
             yield client
+
+
+def sign_in(client: httpx.Client, name: str, password: str = PASSWORD) -> httpx.Response:
+    """The answer to the form of the sign-in page."""
+    token = hidden(client.get("/login").text)["token"]
+    return client.post("/login", data={"username": name, "password": password, "token": token})
 
 
 def hidden(page: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from collector.api.auth import Authority
+from collector.accounts.authority import Authority
 from collector.books import Books
 from collector.web.frame import Frame
 from collector.web.pages import nowhere, overview, sign_in, version

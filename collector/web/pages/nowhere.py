@@ -7,6 +7,8 @@ import re
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
 from collector.web.frame import Frame
 
 FORMS_ONLY = re.compile(r"logout|inventory/build|inventory/.*/seal")
@@ -16,6 +18,7 @@ def add_routes(router: APIRouter, frame: Frame) -> None:
     """Every path that no other page has."""
 
     @router.get("/{path:path}")
+    @needs(Permission.READ)
     def nowhere(request: Request, path: str) -> Response:
         if path.startswith("api/"):
             raise HTTPException(404, "there is no such path")

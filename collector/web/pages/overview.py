@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.inventory.profile import load_profile
@@ -33,20 +35,19 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         return view.render("overview.html", status, o=gathered, said=said, **values)
 
     @router.get("/")
+    @needs(Permission.READ)
     def overview_page(request: Request) -> Response:
         return page_of(frame.open(request))
 
     @router.post("/inventory/build")
+    @needs(Permission.BUILD)
     def build(
         request: Request,
         from_: Annotated[str, Form()] = "",
         to: Annotated[str, Form()] = "",
         gwp: Annotated[str, Form()] = "",
-        csrf: Annotated[str, Form()] = "",
     ) -> Response:
         view = frame.open(request)
-        if not view.form_fits(csrf):
-            return view.stale()
         words, at_ms = view.words, now_ms()
         profile, _ = load_profile(books.config.settings.inventory.profile)
         try:

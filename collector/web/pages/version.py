@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.store.inventories import read_inventory, seal_inventory
@@ -36,14 +36,14 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         )  # fmt: skip
 
     @router.get("/inventory/{version:int}")
+    @needs(Permission.READ)
     def version_page(request: Request, version: int) -> Response:
         return page_of(frame.open(request), version)
 
     @router.post("/inventory/{version:int}/seal")
-    def seal(request: Request, version: int, csrf: Annotated[str, Form()] = "") -> Response:
+    @needs(Permission.SEAL)
+    def seal(request: Request, version: int) -> Response:
         view = frame.open(request)
-        if not view.form_fits(csrf):
-            return view.stale()
         if version >= MOST_VERSIONS:
             return page_of(view, version)
         try:

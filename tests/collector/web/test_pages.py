@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from collector.api.auth import FREE_TRIES, Brake
 from collector.books import Books
 from collector.hours.cells import HOUR_MS
 from collector.store.refresh import refresh_hours
@@ -24,118 +23,6 @@ from tests.collector.running import PASSWORD, Collector, hidden
 from tests.collector.web.conftest import NOW_MS
 
 TEMPLATES = Path(__file__).parents[3] / "collector" / "web" / "templates"
-
-
-def test_everything_is_denied_to_strangers(empty: Collector) -> None:
-    """No path but sign-in, style and health answers without a session, whether it exists or not."""
-    paths = httpx.get(f"{empty.address}/api/v1/openapi.json", auth=("admin", PASSWORD)).json()["paths"]
-    asked = [path.replace("{item}", "1").replace("{entry}", "1").replace("{version}", "1") for path in paths]
-
-    answers = {path: httpx.get(empty.address + path).status_code for path in asked}
-    posts = {path: httpx.post(empty.address + path).status_code for path in asked}
-
-    assert {path: 200 if path.endswith("/health") else 401 for path in asked} == answers
-    assert {405, 401} >= set(posts.values())
-    assert (401, 401) == (
-        httpx.get(f"{empty.address}/api/v1/nothing").status_code,
-        httpx.get(f"{empty.address}/api/v1/openapi.json").status_code,
-    )
-    home = httpx.get(f"{empty.address}/")
-    assert (303, "/login") == (home.status_code, home.headers["Location"])
-
-
-def test_a_wrong_password_is_refused_and_then_slowed_down(empty: Collector) -> None:
-    """After a few wrong tries even the right password has to wait."""
-    with httpx.Client(base_url=empty.address) as client:
-        codes = []
-        for _ in range(FREE_TRIES + 1):
-            token = hidden(client.get("/login").text)["token"]
-            codes.append(client.post("/login", data={"username": "admin", "password": "x", "token": token}).status_code)
-        token = hidden(client.get("/login").text)["token"]
-        slowed = client.post("/login", data={"username": "admin", "password": PASSWORD, "token": token})
-
-    assert [401] * FREE_TRIES + [429] == codes
-    assert (429, True) == (slowed.status_code, int(slowed.headers["Retry-After"]) > 0)
-
-
-def test_wrong_passwords_of_a_script_are_slowed_down_by_themselves(empty: Collector) -> None:
-    """Wrong tries on the page stop no program of the same address, and the other way round; 429 says how long."""
-    log = f"{empty.address}/api/v1/log"
-    with httpx.Client(base_url=empty.address) as client:
-        for _ in range(FREE_TRIES):
-            token = hidden(client.get("/login").text)["token"]
-            client.post("/login", data={"username": "admin", "password": "x", "token": token})
-    right = httpx.get(log, auth=("admin", PASSWORD))
-    wrong = [httpx.get(log, auth=("admin", "x")) for _ in range(FREE_TRIES)]
-    slowed = httpx.get(log, auth=("admin", PASSWORD))
-
-    assert [200, 401] == [right.status_code, wrong[0].status_code]
-    assert "do not fit" in wrong[0].json()["error"]
-    assert (429, True) == (slowed.status_code, int(slowed.headers["Retry-After"]) > 0)
-    assert "Try again in" in slowed.json()["hint"]
-
-
-def test_the_brake_doubles_and_forgets() -> None:
-    """Waits grow by two from the fifth wrong try on and end with a right one."""
-    now = [0.0]
-    brake = Brake(lambda: now[0])
-    waits = []
-    for _ in range(FREE_TRIES + 2):
-        brake.failed("client")
-        waits.append(brake.wait_s("client"))
-    brake.succeeded("client")
-
-    assert ([0.0] * (FREE_TRIES - 1) + [2.0, 4.0, 8.0], 0.0) == (waits, brake.wait_s("client"))
-
-
-def test_the_session_cookie_is_strict(empty: Collector) -> None:
-    """HttpOnly, SameSite=Strict, and worth nothing once changed or signed out."""
-    with httpx.Client(base_url=empty.address) as client:
-        token = hidden(client.get("/login").text)["token"]
-        answer = client.post("/login", data={"username": "admin", "password": PASSWORD, "token": token})
-        cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith("emitrace_session="))
-        value = cookie.split(";")[0].split("=", 1)[1]
-
-    assert "HttpOnly" in cookie
-    assert "samesite=strict" in cookie.lower()
-    forged = value[:-2] + ("aa" if value[-2:] != "aa" else "bb")
-    codes = [
-        httpx.get(f"{empty.address}/api/v1/log", headers={"Cookie": f"emitrace_session={v}"}).status_code
-        for v in (value, forged)
-    ]
-    assert [200, 401] == codes
-
-
-def test_a_changed_password_ends_sessions(empty: Collector) -> None:
-    """A session from before the change is no session any more."""
-    with empty.browser() as client:
-        (empty.folder / "new").write_text("another-long-password")
-        empty.run("user", "set-password", "admin", "--password-file", str(empty.folder / "new"))
-
-        assert 401 == client.get("/api/v1/log").status_code
-
-
-def test_forms_need_their_token_and_their_own_origin(filled: Collector) -> None:
-    """A form without the session's token, or from another site, changes nothing."""
-    period = {"from_ms": NOW_MS - NOW_MS % HOUR_MS, "to_ms": NOW_MS - NOW_MS % HOUR_MS + HOUR_MS}
-    with filled.browser() as client:
-        csrf = hidden(client.get("/").text)["csrf"]
-        form = {"from_": "2026-01-01T00:00", "to": "2026-01-02T00:00", "gwp": "AR6"}
-        refused = [
-            client.post("/inventory/build", data=form),
-            client.post("/inventory/build", data=form | {"csrf": "wrong"}),
-            client.post(
-                "/inventory/build", data=form | {"csrf": csrf}, headers={"Origin": "https://elsewhere.example"}
-            ),
-            client.post("/logout", data={}),
-            client.post("/api/v1/inventories", json=period),
-            client.post("/api/v1/inventories", json=period, headers={"X-CSRF-Token": "wrong"}),
-        ]
-        assert [403] * 6 == [answer.status_code for answer in refused]
-        assert [] == client.get("/api/v1/inventories").json()["inventories"]
-
-        made = client.post("/api/v1/inventories", json=period, headers={"X-CSRF-Token": csrf})
-        assert 201 == made.status_code
 
 
 def test_an_inventory_is_built_and_sealed_on_the_page(filled: Collector) -> None:

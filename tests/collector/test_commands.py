@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from collector.books import open_books, session_secret
+from collector.books import open_books
 from collector.commands import app
 from collector.config import Config, Settings, load_config
 from collector.ingest.gaps import FIRST_WAIT_S, LONGEST_WAIT_S, GapKeeper
@@ -65,30 +65,13 @@ def test_a_wrong_key_names_line_and_nearest_name(tmp_path: Path) -> None:
 
 
 def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
-    """The same fingerprint every time, in a file only its owner reads; the session secret likewise."""
+    """The same fingerprint every time, in a file only its owner reads."""
     first, second = run(tmp_path, "key"), run(tmp_path, "key")
     config = load_config(tmp_path / "collector.toml")
-    secret = session_secret(config)
 
     assert (first.stdout, 0) == (second.stdout, second.exit_code)
     assert 2 == len(re.findall(r"\b[0-9a-f]{64}\b", first.stdout))
-    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in (config.key_file, config.session_file)}
-    assert (secret, True) == (session_secret(config), len(secret) >= 48)
-
-
-def test_there_is_one_administrator(tmp_path: Path) -> None:
-    """A second name and a short password are refused with what to do."""
-    (tmp_path / "good").write_text("long enough, surely\n")
-    (tmp_path / "short").write_text("short\n")
-    codes = [
-        run(tmp_path, "user", "set-password", "admin", "--password-file", str(tmp_path / "good")).exit_code,
-        run(tmp_path, "user", "set-password", "admin", "--password-file", str(tmp_path / "good")).exit_code,
-        run(tmp_path, "user", "set-password", "other", "--password-file", str(tmp_path / "good")).exit_code,
-        run(tmp_path, "user", "set-password", "admin", "--password-file", str(tmp_path / "short")).exit_code,
-        run(tmp_path, "user", "set-password", "admin", "--password-file", str(tmp_path / "none")).exit_code,
-    ]
-
-    assert [0, 0, 2, 2, 2] == codes
+    assert 0o600 == stat.S_IMODE(config.key_file.stat().st_mode)
 
 
 def test_agents_are_added_by_public_key(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_capitals_and_wide_letters_do_not_count() -> None:
     ],
 )
 def test_the_last_administrator_stays(register: Register, take_away: Callable[[Register], None]) -> None:
-    """Not removed, disabled or given another role, also where another administrator is disabled; with a second one yes."""
+    """Not removed, disabled or given another role while any other administrator is disabled; with a second one yes."""
     register.add("second", Role.ADMIN, PASSWORD, by="test")
     register.set_enabled("second", False, by="test")
     before = register.everybody()

@@ -8,13 +8,13 @@ import pytest
 
 from collector.accounts.roles import MATRIX, Permission, Role, may
 from collector.api.gate import permission_of
-from collector.app import create_app
+from collector.app import gated
 from collector.books import open_books
 from tests.collector.running import PASSWORD, Collector, Spawn
 from tests.services import free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "central-team.md"
-PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/api/v1/health"), ("GET", "/static/style.css")}
+PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/api/v1/health"), ("GET", "/static/{digest}/{name}")}
 Route = tuple[str, str, Permission]
 
 
@@ -26,7 +26,7 @@ def serving(tmp_path: Path, spawn: Spawn) -> tuple[Collector, list[Route]]:
     one.add_users(Role.TECHNICIAN, Role.MANAGER, Role.VERIFIER)
     routes: list[Route] = []
     with open_books(config) as books:
-        for route in create_app(books).routes:
+        for route in gated(books).routes:
             permission = permission_of(route)
             assert permission is not None, f"{route} declares no permission"
             routes += [(method, route.path, permission) for method in route.methods]  # type: ignore[attr-defined]

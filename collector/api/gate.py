@@ -32,7 +32,8 @@ RECHECK_S = 15.0
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 Say = Callable[[Request, int, str], Response]
-"""A page that says why something was not done: request, status, and ``stale`` or ``forbidden``."""
+"""A page that says why something was not done: request, status, and foreign, large, missing, forbidden or stale."""
+TOO_LARGE = f"Send at most {LARGEST_BODY} bytes."
 
 
 def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
@@ -101,7 +102,7 @@ class Gate:
         try:
             refusal = await self._judge(request, body)
         except TooLargeError as error:
-            refusal = _too_large(error.detail)
+            refusal = self._refuse(request, 413, "large", error.detail, TOO_LARGE)
         if refusal is not None:
             await refusal(scope, body.receive, answer.send)
             return
@@ -116,8 +117,11 @@ class Gate:
     async def _judge(self, request: Request, body: Body) -> Response | None:
         """The answer that refuses a request, or None with its session in ``request.state``."""
         unsafe = request.method not in SAFE_METHODS
-        if unsafe and (refusal := _foreign(request) or _announced_too_large(request)) is not None:
-            return refusal
+        if unsafe and (origin := _foreign(request)) is not None:
+            hint = "Use this collector's own pages."
+            return self._refuse(request, 403, "foreign", f"request from another site ({origin})", hint)
+        if unsafe and (length := _too_long(request)) is not None:
+            return self._refuse(request, 413, "large", f"a body of {length} bytes", TOO_LARGE)
         match, route = self._match(request.scope)
         permission = permission_of(route) if match is Match.FULL and route is not None else None
         if permission is Permission.PUBLIC:
@@ -128,16 +132,20 @@ class Gate:
         request.state.session = session
         if match is not Match.FULL:
             status, error = (405, "no such method here") if match is Match.PARTIAL else (404, "there is no such path")
-            return problem(status, f"{request.url.path}: {error}", "See /api/v1/openapi.json.")
+            hint = "See /api/v1/openapi.json."
+            return self._refuse(request, status, "missing", f"{request.url.path}: {error}", hint)
         if permission is None:
             return problem(403, f"{request.url.path} declares no permission", "Tell the developers of Emitrace.")
         if not session.may(permission):
             return self._forbidden(request, session, permission)
         if unsafe and session.csrf and not await _has_token(request, body, session.csrf):
-            if is_program(request):
-                return problem(403, "anti-forgery token missing or wrong", "Send X-CSRF-Token, or use HTTP Basic.")
-            return self._say(request, 403, "stale")
+            hint = "Send X-CSRF-Token, or use HTTP Basic."
+            return self._refuse(request, 403, "stale", "anti-forgery token missing or wrong", hint)
         return None
+
+    def _refuse(self, request: Request, status: int, why: str, error: str, hint: str) -> Response:
+        """The same refusal for programs and for people."""
+        return problem(status, error, hint) if is_program(request) else self._say(request, status, why)
 
     def _match(self, scope: Scope) -> tuple[Match, BaseRoute | None]:
         """The first route that fits, else the first that fits but for its method."""
@@ -160,10 +168,9 @@ class Gate:
             if not is_program(request):
                 return RedirectResponse("/account", status_code=303)
             return problem(403, "the password is good for one time only", "Sign in on the page and choose your own.")
-        if not is_program(request):
-            return self._say(request, 403, "forbidden")
         hint = "Ask an administrator; docs/central-team.md lists what each role may do."
-        return problem(403, f"the role {session.role} has no permission {permission.value}", hint)
+        error = f"the role {session.role} has no permission {permission.value}"
+        return self._refuse(request, 403, "forbidden", error, hint)
 
     def _while_signed_in(self, request: Request, receive: Receive) -> Receive:
         """Receive for the application; where the session ends meanwhile it hears that the client has gone."""
@@ -235,23 +242,17 @@ def _stranger(request: Request, refused: Refusal | None) -> Response:
     return retry_after(answer, refused.wait_s)
 
 
-def _foreign(request: Request) -> Response | None:
-    """Refuse a form or script of another site; programs that send no such header are judged by their password."""
+def _foreign(request: Request) -> str | None:
+    """The other site a form or script comes from; programs that send no such header are judged by their password."""
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     own = request.headers.get("Host", "")
     if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != own):
-        return problem(403, f"request from another site ({origin or site})", "Use this collector's own pages.")
+        return origin or site
     return None
 
 
-def _announced_too_large(request: Request) -> Response | None:
-    """Refuse at once what says that it is too large; what does not say is counted as it comes."""
+def _too_long(request: Request) -> str | None:
+    """The length of a body that says itself that it is too large; what does not say is counted as it comes."""
     length = request.headers.get("Content-Length", "0")
-    if length.isdecimal() and len(length) < 10 and int(length) <= LARGEST_BODY:
-        return None
-    return _too_large(f"a body of {length[:20]} bytes")
-
-
-def _too_large(seen: str) -> Response:
-    return problem(413, seen, f"Send at most {LARGEST_BODY} bytes.")
+    return None if length.isdecimal() and len(length) < 10 and int(length) <= LARGEST_BODY else length[:20]

@@ -65,7 +65,7 @@ class Frame:
         return View(self, request, sites)
 
     def refuse(self, request: Request, status: int, why: str) -> HTMLResponse:
-        """What the gate says to people: ``stale`` or ``forbidden``."""
+        """What the gate says to people."""
         view = self.open(request)
         role = view.words(f"role.{view.session.role}") if view.session else ""
         return view.error(status, view.words(f"gate.{why}", role=role))

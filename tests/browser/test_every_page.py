@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 from pypdf import PdfReader
 
-from collector.app import create_app
+from collector.app import gated
 from collector.books import open_books
 from collector.config import Config, Settings
 from collector.web.language import messages
@@ -31,20 +31,12 @@ PARTS = 8
 """A field for date and time is several stops: year, month, day, hour, minute and the button that opens a calendar."""
 
 
-def page_routes(routes: object) -> Iterator[str]:
-    """Paths that answer GET, inside included routers too."""
-    for route in getattr(routes, "routes", ()):
-        inner = getattr(route, "original_router", route)
-        if getattr(inner, "routes", None):
-            yield from page_routes(inner)
-        elif "GET" in (getattr(route, "methods", None) or ()):
-            yield route.path
-
-
 def test_no_page_is_left_out(tmp_path: Path) -> None:
     """Every path of the application outside the API that answers GET is in the list of pages, or said to be none."""
     with open_books(Config(tmp_path / "collector.toml", Settings())) as books:
-        found = {path for path in page_routes(create_app(books)) if not path.startswith("/api/")}
+        routes = [route for route in gated(books).routes if isinstance(route, APIRoute)]
+    asked = [route.path for route in routes if "GET" in (route.methods or ())]
+    found = {path for path in asked if not path.startswith("/api/")}
 
     assert found == {page.route for page in PAGES} | set(NO_PAGES)
 

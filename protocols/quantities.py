@@ -95,6 +95,12 @@ class Quantity(Enum):
     WATER_FRACTION = "water_fraction"
     GAS_TEMPERATURE = "gas_temperature"
     GAS_PRESSURE_ABSOLUTE = "gas_pressure_absolute"
+    THERMAL_ENERGY = "thermal_energy"
+    THERMAL_POWER = "thermal_power"
+    LIQUID_VOLUME = "liquid_volume"
+    LIQUID_FLOW = "liquid_flow"
+    MASS_FLOW = "mass_flow"
+    FLUID_TEMPERATURE = "fluid_temperature"
     OPERATING_STATE = "operating_state"
     DEVICE_STATUS = "device_status"
 
@@ -169,6 +175,42 @@ DEFINITIONS: dict[Quantity, Definition] = {
         "absolute, never negative",
         "气体绝对压力",
         "gas pressure, absolute",
+    ),
+    Quantity.THERMAL_ENERGY: Definition(
+        Kind.COUNTER,
+        "mWh",
+        _ENERGY | {"MJ": _F(10**7, 36), "GJ": _F(10**10, 36)},
+        _UP + "; heat given to the consumer",
+        "热量",
+        "thermal energy",
+    ),
+    Quantity.THERMAL_POWER: Definition(
+        Kind.INSTANT,
+        "W",
+        {"W": _F(1), "kW": _F(1000), "MW": _F(10**6), "MJ/h": _F(10**6, 3600), "GJ/h": _F(10**9, 3600)},
+        "positive when heat is given to the consumer",
+        "热功率",
+        "thermal power",
+    ),
+    Quantity.LIQUID_VOLUME: Definition(Kind.COUNTER, "mL", _VOLUME, _UP, "液体累积体积", "liquid volume, totalised"),
+    Quantity.LIQUID_FLOW: Definition(
+        Kind.INSTANT,
+        "m3/h",
+        {"m3/h": _F(1), "m3/s": _F(3600), "L/h": _F(1, 1000), "L/min": _F(60, 1000)},
+        "positive in the meter's forward direction",
+        "液体流量",
+        "liquid flow",
+    ),
+    Quantity.MASS_FLOW: Definition(
+        Kind.INSTANT,
+        "kg/h",
+        {"kg/h": _F(1), "kg/s": _F(3600), "t/h": _F(1000)},
+        "positive in the meter's forward direction",
+        "质量流量",
+        "mass flow",
+    ),
+    Quantity.FLUID_TEMPERATURE: Definition(
+        Kind.INSTANT, "Cel", {"Cel": _F(1)}, "degrees Celsius, either sign", "流体温度", "fluid temperature"
     ),
     Quantity.OPERATING_STATE: Definition(
         Kind.STATE, "1", {"1": _F(1)}, "a code; its meaning is in the plan", "运行状态", "operating state"

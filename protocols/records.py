@@ -58,7 +58,9 @@ class ReadRequest:
     """One Modbus request of the read plan: the failure domain of the points it carries.
 
     ``offsets[i]`` is where the registers of ``points[i]`` start inside the answer, ``widths[i]`` how many
-    registers they are (1, 2 or 4).
+    registers its word has (1, 2 or 4). ``scattered`` names the points whose registers are not neighbours in the
+    answer or fewer than their word's: position in ``points`` and the place of each register, first one highest. It
+    is not on the wire, where words are joined already, and not compared.
     """
 
     bus: int
@@ -70,6 +72,7 @@ class ReadRequest:
     points: tuple[int, ...]
     offsets: tuple[int, ...]
     widths: tuple[int, ...]
+    scattered: tuple[tuple[int, tuple[int, ...]], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from protocols.modbus.registermap import Register, RegisterMap
 from protocols.quantities import Kind
@@ -33,9 +34,9 @@ class Channel:
     words: Callable[[int], tuple[int, ...]]
 
     @property
-    def span(self) -> range:
-        """Addresses of the register."""
-        return range(self.register.address, self.register.address + self.register.width)
+    def places(self) -> tuple[int, ...]:
+        """Address of each of its words."""
+        return self.register.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,15 @@ class Device:
         Addresses between two registers that are no further apart than the map's ``max_gap`` read 0, as on
         the hardware the map allows to be read across.
         """
-        channels = sorted((c for c in self.channels if c.register.function == function), key=lambda c: c.span.start)
+        channels = [c for c in self.channels if c.register.function == function]
+        known = sorted({place for channel in channels for place in channel.places})
         words: dict[int, int] = {}
-        end = None
+        for before, after in pairwise(known):
+            if after - before - 1 <= self.map.quirks.max_gap:
+                words.update(dict.fromkeys(range(before + 1, after), 0))
         for channel in channels:
-            if end is not None and channel.span.start - end <= self.map.quirks.max_gap:
-                words.update(dict.fromkeys(range(end, channel.span.start), 0))
-            if channel.span.start < address + count and address < channel.span.stop:
-                words.update(zip(channel.span, channel.words(at_ms), strict=True))
-            end = channel.span.stop
+            if any(address <= place < address + count for place in channel.places):
+                words.update(zip(channel.places, channel.words(at_ms), strict=True))
         wanted = range(address, address + count)
         if any(a not in words for a in wanted):
             return None

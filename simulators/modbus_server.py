@@ -122,4 +122,4 @@ class PlantServer:
 
 
 def _highest(device: Device) -> int:
-    return max(c.span.stop - 1 for c in device.channels)
+    return max(place for c in device.channels for place in c.places)

@@ -17,7 +17,7 @@ from protocols.modbus.registermap import Register
 from protocols.quantities import Kind
 from simulators import draws
 from simulators.boiler import SUB
-from simulators.encode import EncodeError, encode, integer_range
+from simulators.encode import EncodeError, encode, integer_range, is_plain
 from simulators.instruments import Channel, Device
 from simulators.plant import Plant
 from simulators.trajectory import Float64, Int64, Trajectory
@@ -48,15 +48,14 @@ class Recorder:
             raise ValueError(f"{where} cannot be read. Does the plan fit the scenario?")
         registers = np.zeros((at_ms.size, count), dtype=np.uint16)
         for channel in device.channels:
-            start = channel.span.start - address
-            low, high = max(start, 0), min(channel.span.stop - address, count)
-            if channel.register.function == function and low < high:
+            asked = [(at, place - address) for at, place in enumerate(channel.places) if 0 <= place - address < count]
+            if channel.register.function == function and asked:
                 words = self.words(device, channel, at_ms)
-                registers[:, low:high] = words[:, low - start : high - start]
+                registers[:, [place for _, place in asked]] = words[:, [at for at, _ in asked]]
         return registers
 
     def words(self, device: Device, channel: Channel, at_ms: Int64) -> UInt16:
-        """``channel.words`` at each instant, shape (times, width)."""
+        """``channel.words`` at each instant, shape (times, words)."""
         register, instrument = channel.register, device.instrument
         if register.name in instrument.constants:
             return np.tile(np.array(channel.words(self.plant.start_ms), dtype=np.uint16), (at_ms.size, 1))
@@ -110,7 +109,9 @@ def steps_words(steps: Int64, step: Fraction, register: Register) -> UInt16:
     scale = Fraction(register.scale)
     factor = step * scale if register.scale_by == "divide" else step / scale
     largest = max(abs(int(steps.min())), abs(int(steps.max()))) * factor.numerator if steps.size else 0
-    if register.type.startswith("float"):
+    if not is_plain(register):
+        pass
+    elif register.type.startswith("float"):
         if largest <= EXACT and factor.denominator <= EXACT and _is_decimal(factor.denominator):
             return _float_registers(steps * factor.numerator / factor.denominator, register)
     elif factor.denominator == 1 and largest < 2**62:
@@ -121,7 +122,7 @@ def steps_words(steps: Int64, step: Fraction, register: Register) -> UInt16:
 
 def float_words(value: Float64, register: Register) -> UInt16:
     """Register words of values in the register's unit."""
-    if register.type.startswith("float") and register.scale == 1:
+    if is_plain(register) and register.type.startswith("float") and register.scale == 1:
         return _float_registers(value, register)
     return _rows([encode(Decimal(repr(one)), register) for one in value.tolist()], register)
 
@@ -150,7 +151,7 @@ def _in_wire_order(words: NDArray[np.unsignedinteger], register: Register) -> UI
 
 
 def _rows(words: list[tuple[int, ...]], register: Register) -> UInt16:
-    return np.array(words, dtype=np.uint16).reshape(len(words), register.width)
+    return np.array(words, dtype=np.uint16).reshape(len(words), len(register.places))
 
 
 def _is_decimal(denominator: int) -> bool:

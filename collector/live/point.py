@@ -91,8 +91,8 @@ def slot_of(point: BoundPoint, due_ms: int, delay_ms: int, fate: int, word: int 
     """The slot that a word or a reason makes; a word the register cannot hold raises ValueError."""
     if word is None:
         return Slot(due_ms, due_ms, fate, None)
-    if word >> (16 * point.register.width):
-        raise ValueError(f"word {word} is wider than the {point.register.width} registers of {point.id}")
+    if word >> (16 * point.register.word_width):
+        raise ValueError(f"word {word} is wider than the {point.register.word_width} registers of {point.id}")
     (number,) = decimals(np.array([word], dtype=np.uint64), point.register)
     if number is None:
         return Slot(due_ms, due_ms + delay_ms, int(Fate.NOT_AVAILABLE), None)
@@ -120,8 +120,9 @@ def follow(before: Shown | None, slot: Slot, *, live: bool, behind_ms: int) -> S
 
 
 def in_unit(number: Decimal, point: BoundPoint) -> Decimal:
-    """A register number in the register's unit, through scale, CT and PT; exact where its decimal ends."""
-    exact = Fraction(number) * _factor(point.ratio, point.quantity.definition.units[point.register.unit])
+    """A register number in the register's unit, through scale, offset, CT and PT; exact where its decimal ends."""
+    unit = point.quantity.definition.units[point.register.unit]
+    exact = Fraction(number) * _factor(point.ratio, unit) + point.offset / unit
     rest = exact.denominator
     for prime in (2, 5):
         while rest % prime == 0:

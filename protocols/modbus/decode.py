@@ -1,22 +1,24 @@
 """Register words to numbers, over blocks of times x registers; a live poll is the one-row case.
 
 Words stay as the device sent them until ``numbers``: on the wire and in the journal a value is its registers
-in the map's order, first register highest. Word and byte order, type, sentinels and scale apply here, once.
-A value that is not available (a sentinel, NaN, infinity, an index out of range) is a False in the mask that
-comes with every result; the number beside it is 0 and means nothing.
+in the map's order, first register highest, that of a scale factor last. Word and byte order, type, sentinels and
+scale apply here, once. A value that is not available (a sentinel, NaN, infinity, a digit that is none, a scale
+factor that is none, an index out of range) is a False in the mask that comes with every result; the number
+beside it is 0 and means nothing.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
+from decimal import Context, Decimal
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocols.exact import LIMIT, half_even
-from protocols.modbus.registermap import Register
+from protocols.modbus.registermap import Register, ScaleFactor, Text, scale_of
 from protocols.plan.bound import BoundPoint
 from protocols.records import Float64, Int64, ReadRequest, UInt16, UInt64
 
@@ -26,6 +28,7 @@ EXACT_FLOAT = 2**53
 """Integers up to here are float64 exactly."""
 FLOAT_PRECISION = {"float32": 24, "float64": 53}
 """Significant bits of each float type."""
+_DIGITS = Context(prec=40)
 SURE_BELOW = 2.0**50
 """Quotients below this are screened in float64; above, they are computed exactly one by one."""
 
@@ -48,7 +51,11 @@ def join_words(registers: UInt16, request: ReadRequest) -> UInt64:
         raise ValueError(f"registers of shape {registers.shape} are no answers of {request.count} registers")
     joined = np.zeros((registers.shape[0], len(request.points)), dtype=np.uint64)
     offsets, widths = np.array(request.offsets, dtype=np.intp), np.array(request.widths, dtype=np.intp)
-    for width in np.unique(widths).tolist():
+    for column, each in request.scattered:
+        widths[column] = 0
+        for place in each:
+            joined[:, column] = (joined[:, column] << np.uint64(16)) | registers[:, place]
+    for width in np.unique(widths[widths > 0]).tolist():
         columns = np.flatnonzero(widths == width)
         places = offsets[columns, np.newaxis] + np.arange(width)
         sent = np.ascontiguousarray(registers[:, places], dtype=">u2")
@@ -70,43 +77,72 @@ def numbers(words: UInt64, register: Register) -> tuple[Float64, Mask]:
     tuple of (ndarray of float64, ndarray of bool), shape (n,)
         64-bit integers beyond 2**53 are rounded to the nearest float64; ``indexes`` does not round them.
     """
-    bits = _in_order(words, register)
-    available = _present(bits, register)
-    if register.type.startswith("float"):
-        number = _floats(bits, register)
-        available = available & np.isfinite(number)
+    if register.scale_factor is not None:
+        stated = np.zeros(words.shape, dtype=np.bool_)
+        for rows, _ in _scale_factors(words, register.scale_factor):
+            stated |= rows
+        number, available = _own_numbers(words >> np.uint64(16), register)
+        available = available & stated
     else:
-        number = (bits if register.type.startswith("u") else _signed(bits, register)).astype(np.float64)
+        number, available = _own_numbers(words, register)
     return np.where(available, number, 0.0), available
 
 
 def decimals(words: UInt64, register: Register) -> list[Decimal | None]:
-    """Register numbers before scale as people read them; None where not available.
+    """Register numbers as people read them, before the map's scale; None where not available.
 
     Integers are exact at any size. A float is the shortest decimal that names it among the floats of its type:
-    what the meter's own display would show, and never another register content.
+    what the meter's own display would show, and never another register content. A scale factor of the device is
+    applied; where it divides without end, 40 digits are kept.
     """
+    if register.scale_factor is None:
+        return _own_decimals(words, register)
+    shown: list[Decimal | None] = [None] * words.size
+    for rows, stated in _scale_factors(words, register.scale_factor):
+        for place, own in zip(
+            np.flatnonzero(rows).tolist(), _own_decimals(words[rows] >> np.uint64(16), register), strict=True
+        ):
+            if own is not None:
+                shown[place] = _DIGITS.divide(own * stated.numerator, Decimal(stated.denominator))
+    return shown
+
+
+def _own_decimals(words: UInt64, register: Register) -> list[Decimal | None]:
+    """As ``decimals``, a scale factor left out."""
     bits = _in_order(words, register)
     available = _present(bits, register)
-    if register.type.startswith("float"):
+    if register.family == "float":
         floats = _floats(bits, register).astype(register.type)
         available = available & np.isfinite(floats)
         texts = [np.format_float_positional(number, unique=True, trim="-") for number in floats]
+    elif register.family == "s":
+        texts = list(map(str, _signed(bits, register).tolist()))
     else:
-        texts = list(map(str, (bits if register.type.startswith("u") else _signed(bits, register)).tolist()))
+        whole, valid = _unsigned(bits, register)
+        available, texts = available & valid, list(map(str, whole.tolist()))
     return [Decimal(text) if here else None for text, here in zip(texts, available.tolist(), strict=True)]
 
 
 def values(words: UInt64, point: BoundPoint) -> tuple[Float64, Mask]:
-    """Values in the base unit: number x numerator / denominator of the point's ratio, in this order.
+    """Values in the base unit: number x numerator / denominator of the point's ratio + offset, in this order.
 
     Returns
     -------
     tuple of (ndarray of float64, ndarray of bool), shape (n,)
+        Where the register has a scale factor, the ratio is the exact product of the point's and the factor's.
     """
     number, available = numbers(words, point.register)
+    factor = point.register.scale_factor
     with np.errstate(over="ignore"):
-        value = number * float(point.ratio.numerator) / float(point.ratio.denominator)
+        if factor is None:
+            value = number * float(point.ratio.numerator) / float(point.ratio.denominator)
+        else:
+            value = np.zeros_like(number)
+            for rows, stated in _scale_factors(words, factor):
+                ratio = point.ratio * stated
+                value[rows] = number[rows] * float(ratio.numerator) / float(ratio.denominator)
+        if point.offset:
+            value = value + float(point.offset)
     available = available & np.isfinite(value)
     return np.where(available, value, 0.0), available
 
@@ -124,16 +160,62 @@ def indexes(words: UInt64, point: BoundPoint) -> tuple[Int64, Mask]:
     tuple of (ndarray of int64, ndarray of bool), shape (n,)
         In the counter's base unit. A negative number or an index above 2**62 is not available.
     """
-    bits = _in_order(words, point.register)
-    available = _present(bits, point.register)
-    if point.register.type.startswith("float"):
-        precision = FLOAT_PRECISION[point.register.type]
-        return _indexes_of_floats(_floats(bits, point.register), available, point.ratio, precision)
-    if point.register.type.startswith("s"):
-        signed = _signed(bits, point.register)
-        available = available & (signed >= 0)
-        bits = np.where(available, bits, np.uint64(0))
-    return _indexes_of_integers(bits, available, point.ratio)
+    register, factor = point.register, point.register.scale_factor
+    if factor is None:
+        return _own_indexes(words, register, point.ratio)
+    result, available = np.zeros(words.shape, dtype=np.int64), np.zeros(words.shape, dtype=np.bool_)
+    for rows, stated in _scale_factors(words, factor):
+        result[rows], available[rows] = _own_indexes(words[rows] >> np.uint64(16), register, point.ratio * stated)
+    return result, available
+
+
+def exact_value(word: int, register: Register) -> Fraction | None:
+    """One joined word in the register's unit, as people read it; None where it is not available."""
+    (number,) = decimals(np.array([word], dtype=np.uint64), register)
+    return None if number is None else Fraction(number) * scale_of(register) + Fraction(register.offset)
+
+
+def text_of(registers: Sequence[int], text: Text) -> str | None:
+    """The characters of a text's registers, without trailing zeros and blanks; None where they are no ASCII."""
+    order: Literal["big", "little"] = text.byte_order
+    data = b"".join(register.to_bytes(2, order) for register in registers).rstrip(b"\x00 ")
+    return data.decode("ascii") if data.isascii() and all(32 <= one < 127 for one in data) else None
+
+
+def _scale_factors(words: UInt64, factor: ScaleFactor) -> Iterator[tuple[Mask, Fraction]]:
+    """Where each scale factor stands that occurs in the words' last registers, and what it states."""
+    last = words & np.uint64(0xFFFF)
+    for word in np.unique(last).tolist():
+        stated = factor.ratio(word)
+        if stated is not None:
+            yield last == word, stated
+
+
+def _own_numbers(words: UInt64, register: Register) -> tuple[Float64, Mask]:
+    """Numbers of the register itself, a scale factor left out; what stands where none is available means nothing."""
+    bits = _in_order(words, register)
+    available = _present(bits, register)
+    if register.family == "float":
+        number = _floats(bits, register)
+        return number, available & np.isfinite(number)
+    if register.family == "s":
+        return _signed(bits, register).astype(np.float64), available
+    whole, valid = _unsigned(bits, register)
+    return whole.astype(np.float64), available & valid
+
+
+def _own_indexes(words: UInt64, register: Register, ratio: Fraction) -> tuple[Int64, Mask]:
+    """Indexes of the register itself at a ratio."""
+    bits = _in_order(words, register)
+    available = _present(bits, register)
+    if register.family == "float":
+        return _indexes_of_floats(_floats(bits, register), available, ratio, FLOAT_PRECISION[register.type])
+    if register.family == "s":
+        whole, valid = bits, _signed(bits, register) >= 0
+    else:
+        whole, valid = _unsigned(bits, register)
+    available = available & valid
+    return _indexes_of_integers(np.where(available, whole, np.uint64(0)), available, ratio)
 
 
 def _in_order(words: UInt64, register: Register) -> UInt64:
@@ -155,6 +237,26 @@ def _present(bits: UInt64, register: Register) -> Mask:
     if not register.sentinels:
         return np.ones(bits.shape, dtype=np.bool_)
     return ~np.isin(bits, np.array(register.sentinels, dtype=np.uint64))
+
+
+def _unsigned(bits: UInt64, register: Register) -> tuple[UInt64, Mask]:
+    """Unsigned numbers: all bits, the ``bits`` the map names, or packed digits, none of which is above 9."""
+    if register.family == "bcd":
+        return _digits(bits, register.width)
+    if register.bits is not None:
+        low, high = register.bits
+        bits = (bits >> np.uint64(low)) & np.uint64((1 << high - low + 1) - 1)
+    return bits, np.ones(bits.shape, dtype=np.bool_)
+
+
+def _digits(bits: UInt64, width: int) -> tuple[UInt64, Mask]:
+    """Numbers of packed decimal digits, and where every digit is one."""
+    number, valid = np.zeros_like(bits), np.ones(bits.shape, dtype=np.bool_)
+    for shift in range(16 * width - 4, -1, -4):
+        digit = (bits >> np.uint64(shift)) & np.uint64(0xF)
+        valid &= digit <= 9
+        number = number * np.uint64(10) + digit
+    return number, valid
 
 
 def _signed(bits: UInt64, register: Register) -> Int64:

@@ -1,7 +1,8 @@
 """Register maps from TOML: the packaged ones in ``maps/`` and those that travel with a plan.
 
 What a map says is checked before anything is read through it: units against the list of quantities, reference
-states where the quantity needs them, and figures against the width of the register.
+states where the quantity needs them, figures against the width of the register, registers against what one
+request can fetch (``layout``), and the status against what was read for it (``provenance``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from protocols.errors import InputError, InputErrors
-from protocols.modbus.registermap import Register, RegisterMap
+from protocols.modbus.layout import layout_problems
+from protocols.modbus.provenance import provenance_problems
+from protocols.modbus.registermap import Register, RegisterMap, span_of, step_of
 from protocols.quantities import Kind, Quantity
 from protocols.toml import Document, nearest, parse_toml, shown, validate
 
@@ -26,6 +29,8 @@ def parse_map(text: str, file: str) -> RegisterMap:
     for position, register in enumerate(register_map.registers):
         problems += _register_problems(document, position, register)
         problems += _figure_problems(document, position, register)
+        problems += layout_problems(document, position, register_map)
+    problems = problems or [*provenance_problems(document, register_map)]
     if problems:
         raise InputErrors(problems)
     return register_map
@@ -57,20 +62,27 @@ def _folder() -> Traversable:
 
 def _map_problems(document: Document, register_map: RegisterMap) -> Iterator[InputError]:
     """What a map says about itself as a whole."""
-    first: dict[str, int] = {}
-    for position, register in enumerate(register_map.registers):
-        path = ("registers", position, "name")
-        if register.name in first:
-            line = document.locate(("registers", first[register.name], "name"))
-            yield document.error(path, f'a second "{register.name}"', f"the first is in line {line}; rename one")
-        first.setdefault(register.name, position)
-        if register.width > register_map.quirks.max_registers:
-            seen = f"{register.type} takes {register.width} registers"
-            hint = f"more than max_registers = {register_map.quirks.max_registers}; correct one"
-            yield document.error(("registers", position, "type"), seen, hint)
-    probe = register_map.probe.register_name
-    if probe not in first:
-        yield document.error(("probe", "register"), f'no register "{probe}"', "name one of this map", first)
+    first: dict[str, tuple[str | int, ...]] = {}
+    named = [(("registers", at, "name"), register.name) for at, register in enumerate(register_map.registers)]
+    named += [(("texts", at, "name"), text.name) for at, text in enumerate(register_map.texts)]
+    for path, name in named:
+        if name in first:
+            line = document.locate(first[name])
+            yield document.error(path, f'a second "{name}"', f"the first is in line {line}; rename one")
+        first.setdefault(name, path)
+    most = register_map.quirks.max_registers
+    for position, text in enumerate(register_map.texts):
+        if text.registers > most or text.address + text.registers > 65536:
+            hint = f"at most {most} (max_registers), the last one is 65535"
+            yield document.error(("texts", position, "registers"), f"{text.registers} at {text.address}", hint)
+    probe = register_map.probe
+    if probe.register_name not in first:
+        yield document.error(
+            ("probe", "register"), f'no register "{probe.register_name}"', "name one of this map", first
+        )
+    if bool(probe.expect) == (probe.least is not None and probe.most is not None):
+        seen = "both or neither of an expected value and its limits"
+        yield document.error(("probe",), seen, "write expect, or least and most")
 
 
 def _register_problems(document: Document, position: int, register: Register) -> Iterator[InputError]:
@@ -91,10 +103,7 @@ def _register_problems(document: Document, position: int, register: Register) ->
             yield document.error((*path, key), seen, f"{hint}, as the manual says")
         if not needed and value is not None:
             yield document.error((*path, key), shown(value), f"there is no such state of {quantity.value}; remove it")
-    if register.address + register.width > 65536:
-        seen = f"{register.address} with {register.width} registers"
-        yield document.error((*path, "address"), seen, "the last register is 65535")
-    if quantity is Quantity.OPERATING_STATE and (not register.type.startswith("u") or register.scale != 1):
+    if quantity is Quantity.OPERATING_STATE and (register.family not in ("u", "bcd") or register.scale != 1):
         hint = "an operating state is a code: an unsigned integer type and no scale"
         yield document.error((*path, "type"), f"{register.type} x {register.scale}", hint)
     for index, sentinel in enumerate(register.sentinels):
@@ -108,7 +117,7 @@ def _figure_problems(document: Document, position: int, register: Register) -> I
     path = ("registers", position)
     kind = register.quantity.definition.kind
     step = step_of(register)
-    top = _span_of(register)
+    top = span_of(register)
     if register.modulus is not None:
         if kind is not Kind.COUNTER:
             seen = f"{register.modulus} on {register.quantity.value}"
@@ -129,25 +138,6 @@ def _figure_problems(document: Document, position: int, register: Register) -> I
             yield document.error((*path, "resolution"), seen, hint)
         elif any(resolution >= end for end in (top, _fraction(register.modulus)) if end is not None):
             yield document.error((*path, "resolution"), seen, "coarser than all the register can show")
-
-
-def step_of(register: Register) -> Fraction | None:
-    """Least step an integer register can show, in its unit; None for a float."""
-    return None if register.type.startswith("float") else scale_of(register)
-
-
-def scale_of(register: Register) -> Fraction:
-    """Value in the register's unit per register number, exact."""
-    scale = Fraction(register.scale)
-    return scale if register.scale_by == "multiply" else 1 / scale
-
-
-def _span_of(register: Register) -> Fraction | None:
-    """Numbers an integer register can hold without sign, in its unit; None for a float."""
-    if register.type.startswith("float"):
-        return None
-    bits = 16 * register.width - (1 if register.type.startswith("s") else 0)
-    return (1 << bits) * scale_of(register)
 
 
 def _fraction(value: Decimal | None) -> Fraction | None:

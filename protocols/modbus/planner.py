@@ -20,15 +20,11 @@ Group: TypeAlias = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Span:
-    """The registers of one point."""
+    """The registers of one point, from the lowest to the highest: they are never split."""
 
     address: int
-    width: int
+    end: int
     point: int
-
-    @property
-    def end(self) -> int:
-        return self.address + self.width
 
 
 def plan_reads(bound: BoundPlan) -> tuple[ReadRequest, ...]:
@@ -44,9 +40,12 @@ def plan_reads(bound: BoundPlan) -> tuple[ReadRequest, ...]:
     for position, point in enumerate(bound.points):
         instrument = bound.plan.instruments[point.instrument]
         group = (buses[instrument.bus], instrument.unit, point.register.function, point.scan_class)
-        spans[group].append(_Span(point.register.address, point.register.width, position))
+        places = point.register.places
+        spans[group].append(_Span(min(places), max(places) + 1, position))
         limits[group] = _tightest(limits.get(group), bound.quirks[point.instrument])
-    return tuple(_request(group, run) for group in sorted(spans) for run in _runs(sorted(spans[group]), limits[group]))
+    return tuple(
+        _request(group, run, bound) for group in sorted(spans) for run in _runs(sorted(spans[group]), limits[group])
+    )
 
 
 def describe(request: ReadRequest, bound: BoundPlan) -> str:
@@ -85,9 +84,10 @@ def _runs(spans: list[_Span], limits: Quirks) -> list[list[_Span]]:
     return runs
 
 
-def _request(group: Group, run: list[_Span]) -> ReadRequest:
+def _request(group: Group, run: list[_Span], bound: BoundPlan) -> ReadRequest:
     bus, unit, function, scan_class = group
     start = run[0].address
+    registers = [bound.points[span.point].register for span in run]
     return ReadRequest(
         bus=bus,
         unit=unit,
@@ -97,5 +97,10 @@ def _request(group: Group, run: list[_Span]) -> ReadRequest:
         scan_class=scan_class,
         points=tuple(span.point for span in run),
         offsets=tuple(span.address - start for span in run),
-        widths=tuple(span.width for span in run),
+        widths=tuple(register.word_width for register in registers),
+        scattered=tuple(
+            (column, tuple(place - start for place in register.places))
+            for column, register in enumerate(registers)
+            if register.places != tuple(range(register.address, register.address + register.word_width))
+        ),
     )

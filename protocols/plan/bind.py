@@ -11,8 +11,7 @@ from protocols.errors import InputErrors
 from protocols.exact import half_even
 from protocols.ghg.cems import needed_inputs
 from protocols.ghg.factors import coefficient
-from protocols.modbus.maps import scale_of, step_of
-from protocols.modbus.registermap import Register, RegisterMap
+from protocols.modbus.registermap import Register, RegisterMap, scale_of, step_of
 from protocols.plan.bound import (
     BoundOperating,
     BoundPlan,
@@ -102,6 +101,7 @@ def _point(
         mpe_percent_of_reading=float(accuracy.percent_of_reading),
         mpe_absolute=_limit_of_span(instrument, register, units),
         repeatability_percent=float(accuracy.repeatability_percent),
+        offset=Fraction(register.offset) * units,
     )
 
 

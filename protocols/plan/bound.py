@@ -20,7 +20,8 @@ class BoundPoint:
     Attributes
     ----------
     ratio : Fraction
-        Base-unit value = register number x ratio (scale, unit, CT and PT together, exact).
+        Base-unit value = register number x ratio (scale, unit, CT and PT together, exact) + offset; a scale factor
+        of the device multiplies the ratio.
     modulus : int or None
         Where the counter rolls over. [base unit]
     resolution : Fraction
@@ -29,6 +30,8 @@ class BoundPoint:
         Greatest plausible growth of a counter. [base unit/h]
     mpe_percent_of_reading, mpe_absolute, repeatability_percent : float
         Limits of error: relative part [%], absolute part [base unit], repeatability [% of reading].
+    offset : Fraction
+        Added to an instant's value; 0 for a counter. [base unit]
     """
 
     id: str
@@ -47,6 +50,7 @@ class BoundPoint:
     mpe_percent_of_reading: float
     mpe_absolute: float
     repeatability_percent: float
+    offset: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

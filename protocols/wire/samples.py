@@ -76,7 +76,7 @@ def _read_request(fields: dict[int, Any], points: int, where: str) -> tuple[Read
         refuse(f"{where}.widths", f"{widths.size} widths for {n} points, each 1, 2 or 4")
     gaps = unpack_signed(fields[OFFSETS], n, f"{where}.offsets", 65536)
     offsets = _offsets(gaps, widths)
-    if not ((offsets >= 0) & (offsets + widths <= count)).all():
+    if not ((offsets >= 0) & (offsets < count)).all():
         refuse(f"{where}.offsets", f"a point outside the answer's {count} registers")
     request = ReadRequest(
         bus, unit, function, address, count, scan_class,

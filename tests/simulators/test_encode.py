@@ -34,6 +34,12 @@ def register(type_: str, **more: Any) -> Register:
         pytest.param("u64", {"scale": "0.001"}, "7701234.567", (0, 1, 0xCB07, 0x8387), id="u64"),
         pytest.param("float64", {"word_order": "little", "byte_order": "little"}, "1", (0, 0, 0, 0xF03F), id="float64"),
         pytest.param("u16", {}, "2.5", (2,), id="half to even"),
+        pytest.param("bcd32", {"scale": "0.01"}, "1234.56", (0x0012, 0x3456), id="packed digits"),
+        pytest.param("u48", {}, "4294967298", (1, 0, 2), id="three registers"),
+        pytest.param("u16", {"bits": [4, 7]}, "12", (0xC0,), id="part of a word"),
+        pytest.param("u16", {"scale": "0.1", "offset": "-273.15"}, "25.05", (2982,), id="offset"),
+        pytest.param("s16", {"scale_factor": {"address": 9, "add": -1}}, "-7", (0xFFF9, 1), id="scale factor 10^0"),
+        pytest.param("u32", {"addresses": [7, 3]}, "65538", (1, 2), id="registers of the map's order"),
     ],
 )
 def test_words_are_those_of_the_manual(type_: str, more: dict[str, Any], value: str, words: tuple[int, ...]) -> None:
@@ -41,7 +47,10 @@ def test_words_are_those_of_the_manual(type_: str, more: dict[str, Any], value: 
     assert words == encode(Decimal(value), register(type_, **more))
 
 
-@pytest.mark.parametrize(("type_", "value"), [("u16", "65536"), ("u16", "-1"), ("s16", "32768"), ("float32", "1e39")])
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("u16", "65536"), ("u16", "-1"), ("s16", "32768"), ("float32", "1e39"), ("bcd16", "10000"), ("bcd16", "-1")],
+)
 def test_what_does_not_fit_is_refused(type_: str, value: str) -> None:
     """A number beyond the type is an error, never a wrapped number."""
     with pytest.raises(EncodeError, match="does not fit"):

@@ -25,7 +25,7 @@ def bound_of(points: list[Any], units: list[tuple[str, int]], quirks: list[Quirk
     return cast("BoundPlan", SimpleNamespace(plan=plan, points=tuple(points), quirks=tuple(quirks)))
 
 
-quirks_strategy = st.builds(Quirks, max_registers=st.integers(4, 125), max_gap=st.integers(0, 30))
+quirks_strategy = st.builds(Quirks, max_registers=st.integers(8, 125), max_gap=st.integers(0, 30))
 
 
 @st.composite
@@ -35,11 +35,16 @@ def bound_plans(draw: st.DrawFn) -> BoundPlan:
     quirks = draw(st.lists(quirks_strategy, min_size=len(units), max_size=len(units)))
     points = []
     for _ in range(draw(st.integers(1, 25))):
-        register = make_register(
-            type=draw(st.sampled_from(sorted(WIDTHS))),
-            function=draw(st.sampled_from([3, 4])),
-            address=draw(st.integers(0, 200)),
-        )
+        kind = draw(st.sampled_from(sorted(WIDTHS)))
+        keys: dict[str, Any] = {"type": kind, "function": draw(st.sampled_from([3, 4]))}
+        own = draw(st.integers(0, 200))
+        if draw(st.booleans()):
+            keys["addresses"] = draw(st.permutations(range(own, own + 4)))[: WIDTHS[kind]]
+        else:
+            keys["address"] = own
+        if WIDTHS[kind] < 4 and draw(st.booleans()):
+            keys["scale_factor"] = {"address": own + draw(st.integers(0, 3))}
+        register = make_register(**keys)
         points.append(
             make_point(register, instrument=draw(st.integers(0, len(units) - 1)), scan_class=draw(st.integers(0, 1)))
         )
@@ -63,23 +68,25 @@ def test_every_point_is_read_once_whole_and_within_the_limits(bound: BoundPlan) 
             point = bound.points[position]
             instrument = bound.plan.instruments[point.instrument]
             assert request.scan_class == point.scan_class
-            assert (request.function, request.address + offset) == (point.register.function, point.register.address)
+            places = {place - request.address for place in point.register.places}
+            assert (request.function, offset) == (point.register.function, min(places))
             assert (request.unit, bound.plan.buses[request.bus].id) == (instrument.unit, instrument.bus)
-            assert width == point.register.width
-            assert offset + width <= request.count
+            assert width == point.register.word_width
+            assert places <= set(range(request.count))
             assert request.count <= bound.quirks[point.instrument].max_registers
-            covered |= set(range(offset, offset + width))
+            covered |= places
             gap = bound.quirks[point.instrument].max_gap
-            assert all(set(range(at, at + gap + 1)) & covered_by(request) for at in range(request.count - gap))
+            assert all(set(range(at, at + gap + 1)) & covered_by(request, bound) for at in range(request.count - gap))
         assert {0, request.count - 1} <= covered
 
 
-def covered_by(request: Any) -> set[int]:
-    """Registers of an answer that belong to a point."""
+def covered_by(request: Any, bound: BoundPlan) -> set[int]:
+    """Registers of an answer that lie between the first and the last of a point."""
     return {
-        at
-        for offset, width in zip(request.offsets, request.widths, strict=True)
-        for at in range(offset, offset + width)
+        at - request.address
+        for point in request.points
+        for places in (bound.points[point].register.places,)
+        for at in range(min(places), max(places) + 1)
     }
 
 
@@ -97,8 +104,7 @@ def test_reading_by_the_plan_equals_reading_register_by_register(bound: BoundPla
     for position, point in enumerate(bound.points):
         instrument = bound.plan.instruments[point.instrument]
         word = 0
-        for i in range(point.register.width):
-            address = point.register.address + i
+        for address in point.register.places:
             word = word * 65536 + memory("ab".index(instrument.bus), instrument.unit, point.register.function, address)
         one_by_one[position] = word
 
@@ -123,7 +129,7 @@ def test_no_two_requests_could_have_been_one(bound: BoundPlan) -> None:
         gap = min(bound.quirks[owner].max_gap for owner in owners)
         most = min(bound.quirks[owner].max_registers for owner in owners)
         first = bound.points[after.points[0]].register
-        reach = max(before.address + before.count, first.address + first.width)
+        reach = max(before.address + before.count, *(place + 1 for place in first.places))
         assert after.address - (before.address + before.count) > gap or reach - before.address > most
 
 
@@ -138,12 +144,30 @@ def test_equal_plans_give_equal_requests() -> None:
     ]
     requests = plan_reads(bound_of(points, [("a", 7)], [Quirks(max_registers=20, max_gap=9)]))
 
+    assert all(request.scattered == () for request in requests)
     assert [
         (3, 0, 12, 0, (1, 0), (0, 10), (1, 2)),
         (3, 30, 1, 0, (2,), (0,), (1,)),
         (3, 2, 1, 1, (4,), (0,), (1,)),
         (4, 1, 1, 0, (3,), (0,), (1,)),
     ] == [(r.function, r.address, r.count, r.scan_class, r.points, r.offsets, r.widths) for r in requests]
+
+
+def test_a_value_in_several_places_is_read_at_once() -> None:
+    """Registers that are no neighbours, and a scale factor, come in one request and are told apart in it."""
+    points = [
+        make_point(make_register(addresses=[14, 10], type="u32")),
+        make_point(make_register(address=20, type="u32", scale_factor={"address": 12})),
+        make_point(make_register(address=12, type="u16")),
+    ]
+    (request,) = plan_reads(bound_of(points, [("a", 7)], [Quirks(max_gap=0)]))
+
+    assert (10, 12, (0, 2, 1), (0, 2, 2), (2, 1, 4)) == (
+        request.address, request.count, request.points, request.offsets, request.widths
+    )  # fmt: skip
+    assert ((0, (4, 0)), (2, (10, 11, 2))) == request.scattered
+    answer = np.array([range(100, 112)], dtype=np.uint16)
+    assert [[104 << 16 | 100, 102, 110 << 32 | 111 << 16 | 102]] == join_words(answer, request).tolist()
 
 
 def test_a_request_is_told_in_one_line() -> None:

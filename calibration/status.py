@@ -45,6 +45,9 @@ class State(Enum):
     UNKNOWN = "unknown"
 
 
+_BADNESS = {state: badness for badness, state in enumerate(State)}
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What an instrument is over a stretch of time.
@@ -134,8 +137,7 @@ def timeline(
 
 def worst(states: Iterable[State]) -> State:
     """The state of a chain of instruments is that of its worst member; of no member it is unknown."""
-    order = list(State)
-    return max(states, key=order.index, default=State.UNKNOWN)
+    return max(states, key=_BADNESS.__getitem__, default=State.UNKNOWN)
 
 
 def last_valid_day(certificate: Certificate) -> date | None:

@@ -96,9 +96,11 @@ def assemble(
     for span in spans:
         zone = ZoneInfo(span.plan.plan.facility.time_zone)
         status_of = _input_statuses(span.plan, certificates, as_known_at)
+        cell = (0, 0)
         for window in span.windows:
             source = span.plan.sources[window.source]
-            cell = cell_of(window.from_ms, zone)
+            if not cell[0] <= window.from_ms < cell[1]:
+                cell = cell_of(window.from_ms, zone)
             key = (*cell, source.id, source.gases[window.gas])
             row = rows.get(key)
             if row is None:

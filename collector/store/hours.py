@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -19,6 +19,7 @@ _INTEGERS = ("mass_mg", "added_mg", "activity")
 _PLAIN = ("source", "gas", "from_ms", "to_ms", "operating_ms", "measured_ms", "stopped_ms", "method",
           "u_independent", "u_end_first", "u_end_last", "windows")  # fmt: skip
 _PAIRS = ("status_mg", "status_ms", "u_shared")
+_WINDOW = [windows.c[field.name] for field in fields(Window)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,12 @@ def windows_between(
 ) -> list[tuple[bytes, Window]]:
     """(plan digest, window) of every window of an agent that starts in [from, to), in order."""
     rows = connection.execute(
-        select(windows)
+        select(windows.c.plan, *_WINDOW)
         .where(windows.c.agent_id == agent_id, windows.c.from_ms >= from_ms, windows.c.from_ms < to_ms)
         .order_by(windows.c.from_ms, windows.c.source, windows.c.input, windows.c.gas)
         .limit(limit)
     )
-    return [(row.plan, _window_of(row)) for row in rows]
+    return [(row[0], _window_of(row[1:])) for row in rows.all()]
 
 
 def windows_page(
@@ -70,18 +71,24 @@ def windows_page(
     return windows_between(connection, agent_id, following, following + 1), following + 1
 
 
-def replace_hours(connection: Connection, agent_id: str, from_ms: int, rows: Sequence[HourRow]) -> None:
-    """Put an agent's rows of one cell in the place of those that are there; the caller renews its day."""
-    place = (hours.c.agent_id == agent_id, hours.c.from_ms == from_ms)
+def replace_hours(connection: Connection, agent_id: str, made: Mapping[int, Sequence[HourRow]]) -> None:
+    """Put an agent's rows of some cells, by their starts, in the place of those there; the caller renews the days."""
+    place = (hours.c.agent_id == agent_id, hours.c.from_ms.in_(list(made)))
     before = {
-        (row.source, row.gas): row.version
-        for row in connection.execute(select(hours.c.source, hours.c.gas, hours.c.version).where(*place))
-    }
-    connection.execute(delete(hours).where(*place))
-    if rows:
-        connection.execute(
-            insert(hours), [_columns(row) | {"version": before.get((row.source, row.gas), 0) + 1} for row in rows]
+        (row.from_ms, row.source, row.gas): row.version
+        for row in connection.execute(
+            select(hours.c.from_ms, hours.c.source, hours.c.gas, hours.c.version).where(*place)
         )
+    }
+    if before:
+        connection.execute(delete(hours).where(*place))
+    rows = [
+        _columns(row) | {"version": before.get((row.from_ms, row.source, row.gas), 0) + 1}
+        for own in made.values()
+        for row in own
+    ]
+    if rows:
+        connection.execute(insert(hours), rows)
 
 
 def _columns(row: HourRow) -> dict[str, object]:
@@ -109,10 +116,6 @@ def _pairs(text: str) -> tuple[tuple[str, int], ...]:
     return tuple((str(status), int(amount)) for status, amount in json.loads(text))
 
 
-def _window_of(row: Row[Any]) -> Window:
-    return Window(
-        source=row.source, input=row.input, gas=row.gas, from_ms=row.from_ms, to_ms=row.to_ms, activity=row.activity,
-        mass_mg=row.mass_mg, operating_ms=row.operating_ms, measured_ms=row.measured_ms, stopped_ms=row.stopped_ms,
-        flags=row.flags, u_independent=row.u_independent,
-        u_shared=struct.unpack(f"<{len(row.u_shared) // 4}f", row.u_shared), u_end=row.u_end,
-    )  # fmt: skip
+def _window_of(row: Sequence[Any]) -> Window:
+    *before, shared, u_end = row
+    return Window(*(*before, struct.unpack(f"<{len(shared) // 4}f", shared), u_end))

@@ -260,7 +260,7 @@ def mark_dirty(connection: Connection, agent_id: str, cells: set[tuple[int, int]
     if rows:
         connection.execute(
             upsert(dirty_hours).on_conflict_do_update(
-                index_elements=["agent_id", "from_ms"], set_={"marks": dirty_hours.c.marks + 1}
+                index_elements=["agent_id", "from_ms"], set_={"marks": dirty_hours.c.marks + 1, "error": None}
             ),
             rows,
         )

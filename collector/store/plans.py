@@ -107,12 +107,18 @@ def site_zone(connection: Connection, book: PlanBook) -> ZoneInfo:
     return ZoneInfo("UTC") if document is None else ZoneInfo(book.open(document).plan.facility.time_zone)
 
 
-def agent_zone(connection: Connection, book: PlanBook, agent_id: str) -> ZoneInfo:
-    """The zone of the facility of an agent's newest plan; UTC before its first."""
+def newest_plan(connection: Connection, book: PlanBook, agent_id: str) -> BoundPlan | None:
+    """An agent's newest plan; None before its first."""
     document = connection.scalar(
         select(plans.c.document).where(plans.c.agent_id == agent_id).order_by(plans.c.item.desc()).limit(1)
     )
-    return ZoneInfo("UTC") if document is None else ZoneInfo(book.open(document).plan.facility.time_zone)
+    return None if document is None else book.open(document)
+
+
+def agent_zone(connection: Connection, book: PlanBook, agent_id: str) -> ZoneInfo:
+    """The zone of the facility of an agent's newest plan; UTC before its first."""
+    plan = newest_plan(connection, book, agent_id)
+    return ZoneInfo("UTC" if plan is None else plan.plan.facility.time_zone)
 
 
 def instruments_known(connection: Connection, book: PlanBook) -> tuple[Instrument, ...]:

@@ -1,12 +1,21 @@
-"""The hourly ledger made anew for dirty cells, with its days and months; nothing increments a total."""
+"""The hourly ledger made anew for dirty cells, with its days and months; nothing increments a total.
+
+Cells are made in groups: computed on one snapshot, then written in one short transaction, and each only where no new
+window came in meanwhile. Between groups, whoever else waits to write has their turn. A cell that cannot be made
+stays dirty, is shown as such and does not stop the others.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from collector.hours.assemble import HourRule, WindowSpan, assemble
 from collector.hours.model import HourRow
@@ -15,12 +24,32 @@ from collector.store.certificates import known_certificates
 from collector.store.database import Database
 from collector.store.days import renew_days
 from collector.store.hours import replace_hours, windows_between
-from collector.store.plans import PlanBook, agent_zone
+from collector.store.plans import PlanBook, agent_zone, newest_plan
 from collector.store.schema import dirty_hours
 from protocols.errors import EmitraceError
 from protocols.records import Window
 
+GROUP_ROWS = 1000
+"""Hour rows of one transaction, about; a site with five sources and gases has a week in it."""
+
+REFUSALS = (EmitraceError, ValueError, ArithmeticError, LookupError)
+"""What windows may do to the program that makes hours of them."""
+
 log = logging.getLogger(__name__)
+
+_Mark: TypeAlias = Row[Any]
+_Made: TypeAlias = dict[int, list[HourRow]]
+"""Rows by the start of their cell. [UTC ms]"""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenCell:
+    """A cell that could not be made when it was last tried, and why."""
+
+    agent_id: str
+    from_ms: int
+    to_ms: int
+    error: str
 
 
 def dirty_cells(connection: Connection) -> int:
@@ -28,40 +57,105 @@ def dirty_cells(connection: Connection) -> int:
     return int(connection.scalar(select(func.count()).select_from(dirty_hours)) or 0)
 
 
-def refresh_hours(database: Database, book: PlanBook, rule: HourRule, most: int | None = None) -> int:
-    """Make dirty cells anew, oldest first; how many were made.
+def broken_cells(connection: Connection, limit: int = 100) -> list[BrokenCell]:
+    """Cells that could not be made, oldest first."""
+    rows = connection.execute(
+        select(dirty_hours).where(dirty_hours.c.error.is_not(None)).order_by(dirty_hours.c.from_ms).limit(limit)
+    )
+    return [BrokenCell(row.agent_id, row.from_ms, row.to_ms, row.error) for row in rows]
 
-    Rows are computed on a snapshot and written only where no new window came in meanwhile.
-    """
+
+def refresh_hours(database: Database, book: PlanBook, rule: HourRule, most: int | None = None) -> int:
+    """Make dirty cells anew, oldest first and those that could not be made last; how many, ``most`` at most."""
     with database.reading() as connection:
-        marks = connection.execute(select(dirty_hours).order_by(dirty_hours.c.from_ms).limit(most)).all()
-    for mark in marks:
-        try:
-            with database.reading() as connection:
-                rows = _make_cell(connection, book, mark, rule)
-        except (EmitraceError, ValueError, ArithmeticError, LookupError) as error:
-            # The cell stays dirty and is shown as such; the other cells go on.
-            log.error(line("hour-not-made", agent=mark.agent_id[:12], from_ms=mark.from_ms, error=error))
-            continue
-        with database.writing() as connection:
-            place = (dirty_hours.c.agent_id == mark.agent_id, dirty_hours.c.from_ms == mark.from_ms)
-            if connection.scalar(select(dirty_hours.c.marks).where(*place)) != mark.marks:
-                continue
-            replace_hours(connection, mark.agent_id, mark.from_ms, rows)
-            renew_days(connection, mark.agent_id, agent_zone(connection, book, mark.agent_id), [mark.from_ms])
-            connection.execute(delete(dirty_hours).where(*place))
+        oldest = select(dirty_hours).order_by(dirty_hours.c.error.is_not(None), dirty_hours.c.from_ms).limit(most)
+        marks = sorted((mark.agent_id, mark.from_ms) for mark in connection.execute(oldest))
+    for agent_id, own in groupby(marks, key=itemgetter(0)):
+        cells = [from_ms for _, from_ms in own]
+        with database.reading() as connection:
+            plan = newest_plan(connection, book, agent_id)
+        step = GROUP_ROWS if plan is None else max(1, GROUP_ROWS // sum(len(one.gases) for one in plan.sources))
+        for first in range(0, len(cells), step):
+            _refresh(database, book, rule, agent_id, cells[first : first + step])
     return len(marks)
 
 
-def _make_cell(connection: Connection, book: PlanBook, mark: Row[Any], rule: HourRule) -> list[HourRow]:
-    by_plan: dict[bytes, list[Window]] = defaultdict(list)
-    for digest, window in windows_between(connection, mark.agent_id, mark.from_ms, mark.to_ms):
-        by_plan[digest].append(window)
-    spans: list[WindowSpan] = []
-    for digest in sorted(by_plan):
-        plan = book.of(connection, mark.agent_id, digest)
-        if plan is not None:
-            spans.append(WindowSpan(plan, by_plan[digest]))
-    return list(assemble(mark.agent_id, spans, rule, known_certificates(connection)))
+def _refresh(database: Database, book: PlanBook, rule: HourRule, agent_id: str, cells: Sequence[int]) -> None:
+    """Make some cells of one agent anew."""
+    with database.reading() as connection:
+        marks = _marks(connection, agent_id, cells)
+        zone = agent_zone(connection, book, agent_id)
+        made, errors = _make(connection, book, rule, agent_id, list(marks.values()))
+    with database.writing() as connection:
+        unchanged = {
+            cell for cell, now in _marks(connection, agent_id, cells).items()
+            if cell in marks and now.marks == marks[cell].marks
+        }  # fmt: skip
+        good = {cell: rows for cell, rows in made.items() if cell in unchanged}
+        replace_hours(connection, agent_id, good)
+        renew_days(connection, agent_id, zone, good)
+        place = (dirty_hours.c.agent_id == agent_id, dirty_hours.c.from_ms)
+        connection.execute(delete(dirty_hours).where(place[0], place[1].in_(list(good))))
+        for cell in unchanged & errors.keys():
+            connection.execute(update(dirty_hours).where(place[0], place[1] == cell).values(error=errors[cell]))
 
 
+def _marks(connection: Connection, agent_id: str, cells: Sequence[int]) -> dict[int, _Mark]:
+    """Those of the cells that are dirty, by their starts, in order."""
+    rows = connection.execute(
+        select(dirty_hours)
+        .where(dirty_hours.c.agent_id == agent_id, dirty_hours.c.from_ms.in_(cells))
+        .order_by(dirty_hours.c.from_ms)
+    )
+    return {row.from_ms: row for row in rows}
+
+
+def _make(
+    connection: Connection, book: PlanBook, rule: HourRule, agent_id: str, marks: Sequence[_Mark]
+) -> tuple[_Made, dict[int, str]]:
+    """The rows of each cell that can be made, and why not of the others; one by one only where all at once fails."""
+    certificates = known_certificates(connection)
+    windows = {mark.from_ms: own for mark, own in _windows(connection, agent_id, marks)}
+    digests = {digest for own in windows.values() for digest, _ in own}
+    plans = {digest: book.of(connection, agent_id, digest) for digest in sorted(digests)}
+
+    def assembled(some: Sequence[_Mark]) -> _Made:
+        by_plan: dict[bytes, list[Window]] = {digest: [] for digest in plans}
+        for mark in some:
+            for digest, window in windows[mark.from_ms]:
+                by_plan[digest].append(window)
+        spans = [WindowSpan(plan, by_plan[digest]) for digest, plan in plans.items() if plan is not None]
+        made: _Made = {mark.from_ms: [] for mark in some}
+        for row in assemble(agent_id, spans, rule, certificates):
+            made[row.from_ms].append(row)
+        return made
+
+    try:
+        return assembled(marks), {}
+    except REFUSALS:
+        made: _Made = {}
+        errors: dict[int, str] = {}
+        for mark in marks:
+            try:
+                made |= assembled([mark])
+            except REFUSALS as error:
+                log.error(line("hour-not-made", agent=agent_id[:12], from_ms=mark.from_ms, error=error))
+                errors[mark.from_ms] = str(error)
+        return made, errors
+
+
+def _windows(
+    connection: Connection, agent_id: str, marks: Sequence[_Mark]
+) -> Iterator[tuple[_Mark, list[tuple[bytes, Window]]]]:
+    """Each cell with its (plan digest, window) pairs; cells that touch are read at once."""
+    first = 0
+    for last, mark in enumerate(marks, 1):
+        if last < len(marks) and marks[last].from_ms == mark.to_ms:
+            continue
+        found = windows_between(connection, agent_id, marks[first].from_ms, mark.to_ms)
+        begin = 0
+        for one in marks[first:last]:
+            end = bisect_left(found, one.to_ms, begin, key=lambda pair: pair[1].from_ms)
+            yield one, found[begin:end]
+            begin = end
+        first = last

@@ -156,6 +156,7 @@ dirty_hours = Table(
     Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("to_ms", BigInteger, nullable=False),
     Column("marks", BigInteger, nullable=False),
+    Column("error", Text),  # why the cell could not be made when last tried
 )  # fmt: skip
 
 hours = Table(

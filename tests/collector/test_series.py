@@ -72,13 +72,12 @@ def hour(agent: str, source: str, cell: tuple[int, int], random: Random) -> Hour
 
 def write(connection: Connection, zone: ZoneInfo, rows: Sequence[HourRow]) -> None:
     """Put rows in their places, as a refresh does."""
-    places: dict[tuple[str, int], list[HourRow]] = defaultdict(list)
+    places: dict[str, dict[int, list[HourRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        places[row.agent, row.from_ms].append(row)
-    for (agent, from_ms), own in places.items():
-        replace_hours(connection, agent, from_ms, own)
-    for agent in {agent for agent, _ in places}:
-        renew_days(connection, agent, zone, [from_ms for one, from_ms in places if one == agent])
+        places[row.agent][row.from_ms].append(row)
+    for agent, cells in places.items():
+        replace_hours(connection, agent, cells)
+        renew_days(connection, agent, zone, cells)
 
 
 def weeks(seed: int, zone: ZoneInfo) -> list[HourRow]:
@@ -172,7 +171,7 @@ def test_hours_made_anew_renew_their_days(database: Database, seed: int, made: s
             for row in own:
                 del rows[agent, from_ms, row.source]
             rows |= {(agent, from_ms, row.source): row for row in anew}
-            replace_hours(connection, agent, from_ms, anew)
+            replace_hours(connection, agent, {from_ms: anew})
             renew_days(connection, agent, ZoneInfo(moved), [from_ms])
         for zone in (made, moved):
             spans = buckets(SPRING_MS - 20 * DAY_MS, SPRING_MS + 20 * DAY_MS, by, ZoneInfo(zone))

@@ -114,9 +114,9 @@ def test_a_broken_cell_stays_dirty_and_stops_no_other(books: Books, register: Re
 
 def test_a_batch_that_comes_in_meanwhile_is_not_forgotten(books: Books, register: Register, ingest: Ingest) -> None:
     """What was computed without it is not written; the cell stays dirty until the next refresh, the others do not."""
-    edge = stream(0, window_s=60)
-    for _ in range(3):
-        edge.add_batch(span_ms=30 * 60_000)
+    edge = long_stream(2)
+    edge.at_ms -= 50 * 60_000
+    edge.add_batch(span_ms=10 * 60_000)
     register(edge)
     ingest(edge, 0, 1, 2)
     beside = Beside(str(books.database.engine.url))
@@ -126,12 +126,6 @@ def test_a_batch_that_comes_in_meanwhile_is_not_forgotten(books: Books, register
         assert 1 == dirty_cells(connection)
     assert [0] == starts(books)
 
-    beside = Beside(str(books.database.engine.url))
-    edge.add_batch(span_ms=10 * 60_000)
-    beside.act.append(lambda: ingest(edge, 4))
-    refresh_hours(beside, books.plans, RULE)
-    with books.database.reading() as connection:
-        assert 1 == dirty_cells(connection)
     refresh_hours(books.database, books.plans, RULE)
 
     with books.database.reading() as connection:

@@ -87,22 +87,19 @@ def all_agents(connection: Connection) -> tuple[Agent, ...]:
 
 def view_agents(connection: Connection) -> tuple[AgentView, ...]:
     """Every agent with its streams."""
-    per_stream: dict[tuple[str, bytes], tuple[int, int, int | None]] = {}
-    place = (items.c.agent_id, items.c.stream_id)
-    counted = select(
-        *place, func.sum(items.c.state == "ahead").label("ahead"), func.sum(items.c.state == "placed").label("placed"),
-        func.max(items.c.to_ms).label("last"),
-    ).group_by(*place)  # fmt: skip
-    for row in connection.execute(counted):
-        per_stream[row.agent_id, row.stream_id] = (int(row.ahead), int(row.placed), row.last)
     dropped: dict[str, int] = {}
     for row in connection.execute(select(tombstones)):
         dropped[row.agent_id] = dropped.get(row.agent_id, 0) + row.last - row.first + 1
+    waiting = (
+        select(func.count())
+        .where(items.c.agent_id == streams.c.agent_id, items.c.stream_id == streams.c.stream_id,
+               items.c.sequence > streams.c.contiguous)
+        .scalar_subquery()
+    )  # fmt: skip
     views: dict[str, list[StreamView]] = {}
-    for row in connection.execute(select(streams).order_by(streams.c.first_ms)):
-        ahead, placed, last = per_stream.get((row.agent_id, row.stream_id), (0, 0, None))
+    for row in connection.execute(select(streams, waiting.label("ahead")).order_by(streams.c.first_ms)):
         views.setdefault(row.agent_id, []).append(
-            StreamView(row.agent_id, row.stream_id, row.contiguous, ahead, placed, last)
+            StreamView(row.agent_id, row.stream_id, row.contiguous, row.ahead, row.placed, row.last_to_ms)
         )
     return tuple(
         AgentView(

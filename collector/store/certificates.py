@@ -58,6 +58,11 @@ def all_certificates(connection: Connection) -> tuple[StoredCertificate, ...]:
     return tuple(StoredCertificate(decode_certificate(row.bytes), row.digest, row.leaf, row.known_ms) for row in rows)
 
 
+def certificate_digests(connection: Connection) -> tuple[str, ...]:
+    """SHA-256 of every certificate record, hex, sorted."""
+    return tuple(sorted(digest.hex() for digest in connection.scalars(select(certificates.c.digest))))
+
+
 def known_certificates(connection: Connection) -> tuple[Known, ...]:
     """Every certificate with the tree size from which it is known, as ``calibration.status`` wants it."""
     return tuple((stored.certificate, stored.leaf + 1) for stored in all_certificates(connection))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from collector.store.schema import comparisons, items
+from collector.store.schema import comparisons, items, streams
+from collector.store.schema import uncompared as waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,8 @@ class Verdicts:
 
 def uncompared(connection: Connection, limit: int) -> list[Row[tuple[object, ...]]]:
     """Placed batches without a comparison, oldest first; their ``items`` rows."""
-    return list(
-        connection.execute(
-            select(items)
-            .outerjoin(comparisons, comparisons.c.item == items.c.id)
-            .where(items.c.kind == "batch", items.c.state == "placed", comparisons.c.item.is_(None))
-            .order_by(items.c.id)
-            .limit(limit)
-        )
-    )
+    oldest = select(waiting.c.item).order_by(waiting.c.item).limit(limit)
+    return list(connection.execute(select(items).where(items.c.id.in_(oldest)).order_by(items.c.id)))
 
 
 def predecessor(
@@ -75,21 +69,15 @@ def keep_comparison(connection: Connection, item: int, agent_id: str, difference
         item=item, agent_id=agent_id, equal=not differences, differences=text, compared_ms=at_ms
     )
     connection.execute(entry.on_conflict_do_nothing())
+    connection.execute(delete(waiting).where(waiting.c.item == item))
 
 
 def verdicts(connection: Connection) -> Verdicts:
-    """How the comparisons stand."""
-    counted = {
-        bool(row.equal): int(row.n)
-        for row in connection.execute(
-            select(comparisons.c.equal, func.count().label("n")).group_by(comparisons.c.equal)
-        )
-    }
-    placed = connection.scalar(
-        select(func.count()).select_from(items).where(items.c.kind == "batch", items.c.state == "placed")
-    )
-    equal, different = counted.get(True, 0), counted.get(False, 0)
-    return Verdicts(equal, different, int(placed or 0) - equal - different)
+    """How the comparisons stand; what is neither different nor waits was equal."""
+    batches = connection.scalar(select(func.sum(streams.c.batches))) or 0
+    different = connection.scalar(select(func.count()).where(comparisons.c.equal.is_(False))) or 0
+    left = connection.scalar(select(func.count()).select_from(waiting)) or 0
+    return Verdicts(int(batches) - different - left, different, left)
 
 
 def differing(connection: Connection, limit: int = 100) -> list[Comparison]:

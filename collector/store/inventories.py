@@ -12,7 +12,7 @@ from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import decode_inventory, encode_inventory
 from collector.inventory.model import Inventory, Pinned
 from collector.inventory.profile import DEFAULT_PROFILE, load_profile
-from collector.store.certificates import all_certificates
+from collector.store.certificates import certificate_digests
 from collector.store.database import Database
 from collector.store.hours import read_hours
 from collector.store.log import append_leaf, tree_size
@@ -45,7 +45,7 @@ def compose_inventory(
     pinned = Pinned(
         origin=origin, tree_size=tree_size(connection),
         plans=tuple(sorted({plan.hex() for _, plan in plans_used(connection, from_ms, to_ms)})),
-        certificates=tuple(sorted(stored.digest.hex() for stored in all_certificates(connection))),
+        certificates=certificate_digests(connection),
         gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
     )  # fmt: skip
     sums = read_whole(connection, from_ms, to_ms)
@@ -106,7 +106,7 @@ def read_inventory(connection: Connection, version: int | None = None) -> Stored
     return StoredInventory(row.id, decode_inventory(row.document), row.digest, row.built_ms, row.sealed_ms, row.leaf)
 
 
-def all_versions(connection: Connection) -> list[StoredInventory]:
-    """Every version, newest first."""
-    versions = connection.scalars(select(inventories.c.id).order_by(inventories.c.id.desc())).all()
+def all_versions(connection: Connection, limit: int | None = None) -> list[StoredInventory]:
+    """Every version, or the newest few; newest first."""
+    versions = connection.scalars(select(inventories.c.id).order_by(inventories.c.id.desc()).limit(limit)).all()
     return [read_inventory(connection, version) for version in versions]

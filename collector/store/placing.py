@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from collector.hours.cells import cell_of
@@ -25,7 +25,7 @@ from collector.store.acks import ack_of
 from collector.store.admission import check_batch
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook, site_of
-from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, windows
+from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, uncompared, windows
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
 from protocols.records import Ack, Batch, PlanItem, StreamItem, Tombstone, Window
@@ -108,7 +108,8 @@ class Placer:
             return row.contiguous, row.head
         self.connection.execute(
             insert(streams).values(
-                agent_id=agent_id, stream_id=stream_id, contiguous=-1, head=NO_HEAD, first_ms=arrival.at_ms
+                agent_id=agent_id, stream_id=stream_id, contiguous=-1, head=NO_HEAD, first_ms=arrival.at_ms, placed=0,
+                batches=0,
             )
         )
         return -1, NO_HEAD
@@ -137,6 +138,7 @@ class Placer:
     def _advance(self, stream: tuple[str, bytes], contiguous: int, head: bytes, fresh: dict[bytes, StreamItem]) -> None:
         """Read into the books every item that is now in order; step over what a tombstone stands for."""
         agent_id, stream_id = stream
+        placed, batches, last_to_ms = 0, 0, -1
         while True:
             following = self.connection.execute(select(items).where(*_at(agent_id, stream_id, contiguous + 1))).first()
             if following is None:
@@ -163,11 +165,22 @@ class Placer:
             state = self._read_in(agent_id, following.id, item, following.bytes, following.received_ms)
             self.connection.execute(update(items).where(items.c.id == following.id).values(state=state))
             contiguous, head = following.sequence, following.digest
+            if state == "placed":
+                placed += 1
+                if isinstance(item, Batch):
+                    batches, last_to_ms = batches + 1, max(last_to_ms, item.to_ms)
+                    self.connection.execute(insert(uncompared).values(item=following.id))
         self.connection.execute(
             update(streams)
             .where(streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
-            .values(contiguous=contiguous, head=head)
-        )
+            .values(
+                contiguous=contiguous, head=head, placed=streams.c.placed + placed,
+                batches=streams.c.batches + batches,
+                last_to_ms=case(
+                    (func.coalesce(streams.c.last_to_ms, -1) < last_to_ms, last_to_ms), else_=streams.c.last_to_ms
+                ),
+            )
+        )  # fmt: skip
 
     def _give_back(self, key: int) -> None:
         """Free the place of an item that waited ahead and does not follow; its bytes are in the quarantine."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.sqlite import insert
 
 from collector.hours.sources import SourceFacts, source_facts
-from collector.store.schema import plans, windows
+from collector.store.schema import plan_hours, plans
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest, open_document
@@ -65,13 +67,22 @@ class PlanBook:
 
 
 def plans_used(connection: Connection, from_ms: int, to_ms: int) -> list[tuple[str, bytes]]:
-    """(agent, plan digest) of every window that starts in [from, to)."""
-    rows = connection.execute(
-        select(windows.c.agent_id, windows.c.plan)
-        .where(windows.c.from_ms >= from_ms, windows.c.from_ms < to_ms)
-        .distinct()
-    )
-    return sorted((row.agent_id, row.plan) for row in rows)
+    """(agent, plan digest) of the windows that made the hours which start in [from, to)."""
+    made = select(plan_hours.c.plan).where(
+        plan_hours.c.agent_id == plans.c.agent_id, plan_hours.c.plan == plans.c.digest,
+        plan_hours.c.from_ms >= from_ms, plan_hours.c.from_ms < to_ms,
+    )  # fmt: skip
+    rows = connection.execute(select(plans.c.agent_id, plans.c.digest).where(made.exists()))
+    return sorted((row.agent_id, row.digest) for row in rows)
+
+
+def note_plans_used(connection: Connection, agent_id: str, used: Mapping[int, Iterable[bytes]]) -> None:
+    """Note whose windows made an agent's hour cells: plan digests by the start of the cell."""
+    rows = [
+        {"agent_id": agent_id, "plan": digest, "from_ms": start} for start, own in used.items() for digest in own
+    ]
+    if rows:
+        connection.execute(insert(plan_hours).on_conflict_do_nothing(), rows)
 
 
 def sources_known(connection: Connection, book: PlanBook) -> tuple[SourceFacts, ...]:

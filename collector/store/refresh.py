@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -24,7 +24,7 @@ from collector.store.certificates import known_certificates
 from collector.store.database import Database
 from collector.store.days import renew_days
 from collector.store.hours import replace_hours, windows_between
-from collector.store.plans import PlanBook, agent_zone, newest_plan
+from collector.store.plans import PlanBook, agent_zone, newest_plan, note_plans_used
 from collector.store.schema import dirty_hours
 from protocols.errors import EmitraceError
 from protocols.records import Window
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 _Mark: TypeAlias = Row[Any]
 _Made: TypeAlias = dict[int, list[HourRow]]
 """Rows by the start of their cell. [UTC ms]"""
+_Windows: TypeAlias = dict[int, list[tuple[bytes, Window]]]
+"""(plan digest, window) by the start of their cell. [UTC ms]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ def _refresh(database: Database, book: PlanBook, rule: HourRule, agent_id: str, 
     with database.reading() as connection:
         marks = _marks(connection, agent_id, cells)
         zone = agent_zone(connection, book, agent_id)
-        made, errors = _make(connection, book, rule, agent_id, list(marks.values()))
+        windows = {mark.from_ms: own for mark, own in _windows(connection, agent_id, list(marks.values()))}
+        made, errors = _make(connection, book, rule, agent_id, windows)
     with database.writing() as connection:
         unchanged = {
             cell for cell, now in _marks(connection, agent_id, cells).items()
@@ -94,6 +97,7 @@ def _refresh(database: Database, book: PlanBook, rule: HourRule, agent_id: str, 
         good = {cell: rows for cell, rows in made.items() if cell in unchanged}
         replace_hours(connection, agent_id, good)
         renew_days(connection, agent_id, zone, good)
+        note_plans_used(connection, agent_id, {cell: {digest for digest, _ in windows[cell]} for cell in good})
         place = (dirty_hours.c.agent_id == agent_id, dirty_hours.c.from_ms)
         connection.execute(delete(dirty_hours).where(place[0], place[1].in_(list(good))))
         for cell in unchanged & errors.keys():
@@ -111,36 +115,35 @@ def _marks(connection: Connection, agent_id: str, cells: Sequence[int]) -> dict[
 
 
 def _make(
-    connection: Connection, book: PlanBook, rule: HourRule, agent_id: str, marks: Sequence[_Mark]
+    connection: Connection, book: PlanBook, rule: HourRule, agent_id: str, windows: _Windows
 ) -> tuple[_Made, dict[int, str]]:
     """The rows of each cell that can be made, and why not of the others; one by one only where all at once fails."""
     certificates = known_certificates(connection)
-    windows = {mark.from_ms: own for mark, own in _windows(connection, agent_id, marks)}
     digests = {digest for own in windows.values() for digest, _ in own}
     plans = {digest: book.of(connection, agent_id, digest) for digest in sorted(digests)}
 
-    def assembled(some: Sequence[_Mark]) -> _Made:
+    def assembled(cells: Iterable[int]) -> _Made:
         by_plan: dict[bytes, list[Window]] = {digest: [] for digest in plans}
-        for mark in some:
-            for digest, window in windows[mark.from_ms]:
+        made: _Made = {cell: [] for cell in cells}
+        for cell in made:
+            for digest, window in windows[cell]:
                 by_plan[digest].append(window)
         spans = [WindowSpan(plan, by_plan[digest]) for digest, plan in plans.items() if plan is not None]
-        made: _Made = {mark.from_ms: [] for mark in some}
         for row in assemble(agent_id, spans, rule, certificates):
             made[row.from_ms].append(row)
         return made
 
     try:
-        return assembled(marks), {}
+        return assembled(windows), {}
     except REFUSALS:
         made: _Made = {}
         errors: dict[int, str] = {}
-        for mark in marks:
+        for cell in windows:
             try:
-                made |= assembled([mark])
+                made |= assembled([cell])
             except REFUSALS as error:
-                log.error(line("hour-not-made", agent=agent_id[:12], from_ms=mark.from_ms, error=error))
-                errors[mark.from_ms] = str(error)
+                log.error(line("hour-not-made", agent=agent_id[:12], from_ms=cell, error=error))
+                errors[cell] = str(error)
         return made, errors
 
 

@@ -54,6 +54,9 @@ streams = Table(
     Column("contiguous", BigInteger, nullable=False),
     Column("head", LargeBinary, nullable=False),
     Column("first_ms", BigInteger, nullable=False),
+    Column("placed", BigInteger, nullable=False),  # items read into the books, and the batches among them
+    Column("batches", BigInteger, nullable=False),
+    Column("last_to_ms", BigInteger),  # latest end of those
 )  # fmt: skip
 
 items = Table(
@@ -118,6 +121,14 @@ plans = Table(
     Index("plans_site", "site"),
 )  # fmt: skip
 
+plan_hours = Table(  # which plans' windows an hour cell was made from
+    "plan_hours", metadata,
+    Column("agent_id", String(64), primary_key=True),
+    Column("plan", LargeBinary, primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
 windows = Table(
     "windows", metadata,
     Column("id", _Serial, primary_key=True),
@@ -148,6 +159,7 @@ slots = Table(
     Column("day", String(10), primary_key=True),
     Column("fate", Integer, primary_key=True, autoincrement=False),
     Column("count", BigInteger, nullable=False),
+    Index("slots_day", "day"),
 )  # fmt: skip
 
 dirty_hours = Table(
@@ -244,7 +256,14 @@ quarantine = Table(
     Column("size", Integer, nullable=False),
     Column("bytes", LargeBinary, nullable=False),
     UniqueConstraint("digest", "agent_id", "reason", name="quarantine_object"),
+    Index("quarantine_reason", "reason"),
+    Index("quarantine_seen", "last_ms"),
     sqlite_autoincrement=True,
+)  # fmt: skip
+
+uncompared = Table(  # placed batches that wait for their comparison
+    "uncompared", metadata,
+    Column("item", BigInteger, ForeignKey("items.id"), primary_key=True, autoincrement=False),
 )  # fmt: skip
 
 comparisons = Table(
@@ -254,8 +273,8 @@ comparisons = Table(
     Column("equal", Boolean, nullable=False),
     Column("differences", Text, nullable=False),
     Column("compared_ms", BigInteger, nullable=False),
-    Index("comparisons_verdict", "equal"),
 )  # fmt: skip
+Index("comparisons_different", comparisons.c.item, sqlite_where=comparisons.c.equal.is_(False))
 
 inventories = Table(
     "inventories", metadata,

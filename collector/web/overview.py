@@ -19,7 +19,7 @@ from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
 from collector.store import quarantine
 from collector.store.agents import AgentView, view_agents
-from collector.store.certificates import all_certificates
+from collector.store.certificates import certificate_digests
 from collector.store.comparisons import Comparison, Verdicts, differing, verdicts
 from collector.store.hours import VersionedHour, read_hours
 from collector.store.inventories import StoredInventory, all_versions, compose_inventory
@@ -100,11 +100,11 @@ def gather(books: Books, now_ms: int) -> Overview:
             now_ms=now_ms, zone=zone, facilities=facilities, names=_names(connection, books),
             month=_month(connection, books, zone, now_ms),
             bars=_bars(connection, books, now_ms),
-            recent=_recent(connection), dirty=dirty_cells(connection), versions=tuple(all_versions(connection)[:10]),
+            recent=_recent(connection), dirty=dirty_cells(connection), versions=tuple(all_versions(connection, 10)),
             agents=views, statuses={view.agent_id: _status(view) for view in views},
             quarantined=tuple(quarantine.latest(connection, 20)), reasons=quarantine.count_by_reason(connection),
             verdicts=verdicts(connection), differing=tuple(differing(connection, 10)), slots=_slots(connection),
-            certificates=len(all_certificates(connection)),
+            certificates=len(certificate_digests(connection)),
             origin=books.origin, tree_size=tree.size, root=tree.root.hex(),
         )  # fmt: skip
 
@@ -183,11 +183,12 @@ def _recent(connection: Connection) -> tuple[VersionedHour, ...]:
 def _slots(connection: Connection) -> tuple[SlotSummary, ...]:
     """Slots of the newest days by fate."""
     days: dict[str, dict[int, int]] = defaultdict(dict)
-    counted = select(slots.c.day, slots.c.fate, func.sum(slots.c.count).label("n")).group_by(slots.c.day, slots.c.fate)
-    for row in connection.execute(counted):
+    newest = select(slots.c.day).distinct().order_by(slots.c.day.desc()).limit(7)
+    counted = select(slots.c.day, slots.c.fate, func.sum(slots.c.count).label("n")).where(slots.c.day.in_(newest))
+    for row in connection.execute(counted.group_by(slots.c.day, slots.c.fate)):
         days[row.day][row.fate] = int(row.n)
     summaries = []
-    for day in sorted(days, reverse=True)[:7]:
+    for day in sorted(days, reverse=True):
         fates = days[day]
         missing = sorted(((fate_name(f), n) for f, n in fates.items() if f not in ANSWERED), key=lambda p: -p[1])
         answered = sum(n for f, n in fates.items() if f in ANSWERED)

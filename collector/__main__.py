@@ -6,7 +6,7 @@ import sys
 
 EXTRA = {
     "typer", "fastapi", "starlette", "uvicorn", "jinja2", "markupsafe", "multipart", "python_multipart", "sqlalchemy",
-    "paho", "argon2",
+    "paho", "argon2", "prometheus_client",
 }  # fmt: skip
 """Top-level modules that come with the extra ``collector``."""
 

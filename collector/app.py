@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,9 +13,11 @@ from starlette.exceptions import HTTPException
 from collector.accounts.authority import Authority
 from collector.accounts.sessions import Lifetime
 from collector.api.gate import Gate, is_program, problem
-from collector.api.observe import Observer, Seen
+from collector.api.observe import Observer
+from collector.api.operation import metrics_router
 from collector.api.routes import api_router
 from collector.books import Books
+from collector.metrics import Metrics
 from collector.web.frame import Frame
 from collector.web.pages import ENTRIES, page_router
 from protocols.errors import EmitraceError
@@ -24,12 +25,13 @@ from protocols.errors import EmitraceError
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
-def create_app(books: Books, tell: Callable[[Seen], None] = lambda _seen: None) -> Observer:
-    """The application over these books, behind its gate; ``tell`` hears of every request answered."""
-    return Observer(gated(books), tell)
+def create_app(books: Books, metrics: Metrics | None = None) -> Observer:
+    """The application over these books, behind its gate; what it answers is counted in ``metrics``."""
+    metrics = metrics or Metrics(books)
+    return Observer(gated(books, metrics), metrics.answered)
 
 
-def gated(books: Books) -> Gate:
+def gated(books: Books, metrics: Metrics | None = None) -> Gate:
     """The application and its gate, which knows every route."""
     web = books.config.settings.web
     lifetime = Lifetime(web.session_hours * HOUR_MS, web.idle_minutes * MINUTE_MS)
@@ -39,7 +41,7 @@ def gated(books: Books) -> Gate:
         description="Integers above 1e15 are strings. Masses in mg, times in UTC ms.",
     )  # fmt: skip
     frame = Frame(books, ENTRIES)
-    routers = (api_router(books), page_router(books, authority, frame))
+    routers = (api_router(books), metrics_router(metrics or Metrics(books)), page_router(books, authority, frame))
     for router in routers:
         app.include_router(router)
     _add_errors(app, frame)

@@ -27,7 +27,7 @@ from collector.inventory.document import plain
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
 from collector.log import clean
-from collector.operating_commands import backup, restore
+from collector.operating_commands import backup, doctor, restore
 from collector.service import serve
 from collector.store import quarantine as refused
 from collector.store.agents import add_agent, parse_public_key, view_agents
@@ -54,7 +54,7 @@ for _group, _name in ((agents_app, "agents"), (user_app, "user"), (certificates_
                       (inventory_app, "inventory")):  # fmt: skip
     app.add_typer(_group, name=_name)
 
-for _command in (backup, restore):
+for _command in (backup, restore, doctor):
     app.command()(_command)
 
 From = Annotated[str, typer.Option("--from", help="Start, ISO 8601; without an offset in the facility's zone.")]

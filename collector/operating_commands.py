@@ -1,8 +1,10 @@
-"""Commands for whoever operates the collector: backup and restore."""
+"""Commands for whoever operates the collector: backup, restore and doctor."""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +14,11 @@ import typer
 from collector.backup import BackupError, BooksState, Progress, write_backup
 from collector.books import open_books
 from collector.clock import now_ms
-from collector.command_line import CONFIG, ConfigPath, told
+from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
 from collector.config import load_config
+from collector.doctor.examine import examine
+from collector.doctor.results import Result
+from collector.log import clean
 from collector.restore import CONFIG_RESTORED, restore_backup
 
 
@@ -60,6 +65,33 @@ def restore(
             f"Before you start serve, put the key with fingerprint {manifest.origin}\n"
             f"into {state_dir} as collector.key (mode 0600); with another key no agent believes an acknowledgement."
         )
+
+
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Read every row and hash every leaf, too.")] = False,
+    as_json: AsJson = False,
+    config: ConfigPath = CONFIG,
+) -> None:
+    """Look at everything the collector needs, change nothing, and say what to do; exit 1 where there are findings."""
+    results = []
+    for one in examine(config, now_ms(), deep=deep):
+        results.append(one)
+        if not as_json:
+            typer.echo(clean(_said(one)))
+    findings = [one for one in results if one.is_finding]
+    if as_json:
+        told = [{"finding": one.is_finding, **asdict(one)} for one in results]
+        typer.echo(clean(json.dumps({"findings": len(findings), "results": told}, ensure_ascii=False)))
+    else:
+        typer.echo(f"{len(results)} looks, {len(findings)} findings" if findings else f"{len(results)} looks, all fine")
+    if findings:
+        raise typer.Exit(FINDINGS)
+
+
+def _said(one: Result) -> str:
+    """One line where it is fine, what to do under it where it is not."""
+    mark = "FINDING " if one.is_finding else "fine    "
+    return f"{mark}{one.check:14} {one.where}: {one.seen}" + (f"\n        -> {one.hint}" if one.is_finding else "")
 
 
 def _print_books(origin: str, books: BooksState) -> None:

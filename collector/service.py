@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 
@@ -16,6 +17,8 @@ from collector.ingest.broker import Broker
 from collector.ingest.worker import IngestWorker
 from collector.lock import hold_lock
 from collector.log import keep_secret, line, start_logging
+from collector.metrics import Metrics
+from collector.notify import ALIVE, READY, STOPPING, notify, watchdog_s
 from collector.recompute import LedgerWorker
 from protocols.errors import EmitraceError
 
@@ -37,14 +40,16 @@ def serve(config: Config) -> None:
         listener = _listen(config)
         log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
         broker = Broker(config, books.public_key)
-        ingest = IngestWorker(books, broker)
+        metrics = Metrics(books, lambda: broker.connected)
+        ingest = IngestWorker(books, broker, metrics)
         ledger = LedgerWorker(books, ingest.committed)
         ingest.start()
         ledger.start()
         broker.start()
         try:
-            _serve_pages(books, listener)
+            _serve_pages(books, listener, metrics, lambda: ingest.is_alive() and ledger.is_alive())
         finally:
+            notify(STOPPING)
             broker.stop()
             ingest.stop()
             ledger.stop()
@@ -53,13 +58,38 @@ def serve(config: Config) -> None:
         log.info(line("stopped"))
 
 
-def _serve_pages(books: Books, listener: socket.socket) -> None:
+class _Server(uvicorn.Server):
+    """Tells the service manager that the pages are served, and from then on that loop and workers go on."""
+
+    def __init__(self, config: uvicorn.Config, all_well: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._all_well = all_well
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then be ready."""
+        await super().startup(sockets)
+        notify(READY)
+        every_s = watchdog_s()
+        if every_s is not None:
+            self._watchdog = asyncio.create_task(self._stay_alive(every_s), name="watchdog")
+
+    async def _stay_alive(self, every_s: float) -> None:
+        while not self.should_exit:
+            if self._all_well():
+                notify(ALIVE)
+            else:  # restarted by the manager once it has waited in vain
+                log.critical(line("worker-ended", hint="the service manager restarts the service"))
+            await asyncio.sleep(every_s)
+
+
+def _serve_pages(books: Books, listener: socket.socket, metrics: Metrics, all_well: Callable[[], bool]) -> None:
     """Serve until a signal; uvicorn's own handling of signals ends it gracefully."""
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
-            create_app(books), log_config=None, access_log=False, server_header=False,
+            create_app(books, metrics), log_config=None, access_log=False, server_header=False,
             proxy_headers=books.config.settings.web.https, timeout_graceful_shutdown=DRAIN_S,
-        )
+        ),
+        all_well,
     )  # fmt: skip
     # uvicorn raises a signal it caught once more when it has ended; here the end is its own return.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.log import line
 
 UNROUTED = "unrouted"
+SIGN_IN = "/login"
+REFUSED = frozenset({401, 429})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 log = logging.getLogger(__name__)
@@ -23,13 +25,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request that has been answered; ``status`` 500 where the program broke, ``seconds`` to the answer's end."""
+    """A request that has been answered; ``status`` 500 where the program broke, ``seconds`` to the answer's end.
+
+    ``refused_way`` is ``page`` or ``script`` where a password did not fit or was not looked at.
+    """
 
     method: str
     route: str
     status: int
     seconds: float
     user: str
+    refused_way: str = ""
 
 
 class Observer:
@@ -57,7 +63,8 @@ class Observer:
             await self._app(scope, receive, watch)
         finally:
             method = scope["method"] if scope["method"] in METHODS else "other"
-            seen = Seen(method, _route(scope), status, time.perf_counter() - began_s, _user(scope))
+            took_s = time.perf_counter() - began_s
+            seen = Seen(method, _route(scope), status, took_s, _user(scope), _refused_way(scope, status))
             self._tell(seen)
             log.info(
                 line("request", method=method, route=seen.route, status=status, ms=round(1000 * seen.seconds, 1),
@@ -73,3 +80,11 @@ def _route(scope: Scope) -> str:
 def _user(scope: Scope) -> str:
     session = scope.get("state", {}).get("session")
     return str(session.user) if session is not None else ""
+
+
+def _refused_way(scope: Scope, status: int) -> str:
+    if status not in REFUSED:
+        return ""
+    if scope["method"] == "POST" and scope["path"] == SIGN_IN:
+        return "page"
+    return "script" if any(name == b"authorization" for name, _ in scope["headers"]) else ""

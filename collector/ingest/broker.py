@@ -10,6 +10,7 @@ import logging
 import queue
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,13 +36,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it came in; ``session`` tells which connection may acknowledge it."""
+    """One message as it came in (``arrived_s``, monotonic); ``session`` tells which connection may acknowledge it."""
 
     topic: str
     payload: bytes
     mid: int
     qos: int
     session: int
+    arrived_s: float
 
 
 class Broker:
@@ -155,7 +157,8 @@ class Broker:
             except Exception:  # the network thread also carries the evidence
                 log.exception(line("live-failed", topic=message.topic))
         else:
-            self.queue.put(Message(message.topic, bytes(message.payload), message.mid, message.qos, self._session))
+            told = (message.topic, bytes(message.payload), message.mid, message.qos)
+            self.queue.put(Message(*told, self._session, time.monotonic()))
 
     def _fall_back(self) -> None:
         """Go on with MQTT 3.1.1; runs in a thread of its own, because a network thread cannot end itself."""

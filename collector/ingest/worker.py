@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -18,6 +18,7 @@ from collector.ingest.believe import Refused, believe
 from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper, acknowledged_head
 from collector.log import line
+from collector.metrics import Metrics
 from collector.store import quarantine
 from collector.store.acks import ack_of, missing_ranges
 from collector.store.agents import Agent, all_agents, find_agent
@@ -39,10 +40,11 @@ log = logging.getLogger(__name__)
 class IngestWorker(threading.Thread):
     """Takes messages from the broker's queue into the books; ``committed`` is set after every commit."""
 
-    def __init__(self, books: Books, broker: Broker) -> None:
+    def __init__(self, books: Books, broker: Broker, metrics: Metrics) -> None:
         super().__init__(name="ingest", daemon=True)
         self._books = books
         self._broker = broker
+        self._metrics = metrics
         self._stopping = threading.Event()
         self._gaps = GapKeeper(time.monotonic)
         self._heads: dict[str, tuple[bytes, int]] = {}  # agent -> stream, last sequence it says was acknowledged
@@ -81,7 +83,7 @@ class IngestWorker(threading.Thread):
         wait_s = STORE_RETRY_S[0]
         while True:
             try:
-                told = commit_group(self._books, [(m.topic, m.payload) for m in group], now_ms())
+                counts, told = take_group(self._books, [(m.topic, m.payload) for m in group], now_ms())
                 break
             except SQLAlchemyError as error:
                 log.error(line("books-away", error=error, retry_s=wait_s))
@@ -94,6 +96,7 @@ class IngestWorker(threading.Thread):
             for ack in acks:
                 self._broker.publish(topics.ack(agent_id), seal_ack(ack, self._books.key))
                 self._note_gaps(agent_id, ack)
+        self._tell(group, counts)
         self._note_heads(group)
         self.committed.set()
         return True
@@ -102,6 +105,11 @@ class IngestWorker(threading.Thread):
         with self._books.database.reading() as connection:
             for row in connection.execute(streams.select()):
                 self._note_gaps(row.agent_id, ack_of(connection, row.agent_id, row.stream_id))
+
+    def _tell(self, group: Sequence[Message], counts: Mapping[Outcome, int]) -> None:
+        now_s = time.monotonic()
+        waited_s = [now_s - message.arrived_s for message in group if topics.parse_status(message.topic) is None]
+        self._metrics.ingested({outcome.value: count for outcome, count in counts.items()}, waited_s)
 
     def _note_heads(self, group: Sequence[Message]) -> None:
         """Where an agent says that more was acknowledged than is here, these books were restored: ask for the rest."""

@@ -328,6 +328,14 @@ sessions = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
+tallies = Table(
+    "tallies", metadata,
+    Column("name", String(16), primary_key=True),
+    Column("label", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
 _SEALED = "RAISE(ABORT, 'a sealed inventory version is immutable')"
 _PARENT = "(SELECT sealed_ms FROM inventories WHERE id = {row}.inventory) IS NOT NULL"
 
@@ -350,5 +358,28 @@ SQLITE_TRIGGERS = tuple(
 )
 """Held by the database itself: no program, ours included, changes a sealed inventory version."""
 
-for _statement in SQLITE_TRIGGERS:
+_TALLIES = {
+    "tally_item": ("INSERT ON items", (("items", "NEW.kind", "1"), ("bytes", "NEW.kind", "length(NEW.bytes)"))),
+    "tally_item_given_back": (
+        "DELETE ON items", (("items", "OLD.kind", "-1"), ("bytes", "OLD.kind", "-length(OLD.bytes)"))
+    ),
+    "tally_placed": (
+        "UPDATE OF state ON items WHEN NEW.kind = 'batch' AND NEW.state = 'placed' AND OLD.state <> 'placed'",
+        (("batches", "'placed'", "1"),),
+    ),
+    "tally_comparison": (
+        "INSERT ON comparisons", (("batches", "CASE WHEN NEW.equal THEN 'equal' ELSE 'different' END", "1"),)
+    ),
+    "tally_refused": ("INSERT ON quarantine", (("quarantine", "NEW.reason", "1"),)),
+    "tally_slots": ("INSERT ON slots WHEN NEW.fate < 2", (("readings", "''", "NEW.count"),)),
+    "tally_more_slots": ("UPDATE OF count ON slots WHEN NEW.fate < 2", (("readings", "''", "NEW.count - OLD.count"),)),
+}  # fmt: skip
+_COUNT = "INSERT INTO tallies VALUES ('{0}', {1}, {2}) ON CONFLICT (name, label) DO UPDATE SET value = value + {2};"
+TALLY_TRIGGERS = tuple(
+    f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {what} BEGIN {' '.join(_COUNT.format(*one) for one in counts)} END"
+    for name, (what, counts) in _TALLIES.items()
+)
+"""Counted by the database in the transaction itself: how much there is can be said without reading it all."""
+
+for _statement in SQLITE_TRIGGERS + TALLY_TRIGGERS:
     event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

@@ -31,6 +31,7 @@ PAGES = (
 )
 
 NO_PAGES = {
+    "/metrics": "figures for Prometheus",
     "/static/{digest}/{name}": "styles and scripts of every page",
     "/{path:path}": "whatever leads nowhere",
 }

@@ -1,0 +1,173 @@
+"""The database: sound, consistent with its log, and what it says about agents, batches, hours and certificates."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+
+from collector.config import Config
+from collector.doctor.results import Result
+from collector.lock import is_held
+from collector.log import clean
+from collector.store.log import read_frontier
+from collector.store.plans import PlanBook
+from collector.store.schema import certificates, dirty_hours, items, users
+from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_file, schema_version
+from collector.store.tallies import count_anew, read_tallies
+from collector.store.vitals import AgentVitals, read_agents
+
+SILENT_MS = 3_600_000
+AHEAD_OF_TIME_MS = 300_000
+DAYS_LEFT = 30
+DAY_MS = 86_400_000
+STUCK_S = 6.0
+"""Three rounds of the ledger; a cell that has not moved in that time does not move."""
+
+
+def look_at_books(config: Config, now_ms: int, *, deep: bool) -> Iterator[Result]:
+    """Everything that the database file says; ``deep`` also reads every row and hashes every leaf."""
+    try:
+        path = Path(make_url(config.database_url).database or "").resolve()
+    except ArgumentError:
+        yield Result("database", "[database] url", clean(config.database_url), "Write it as sqlite:///path/to/file.")
+        return
+    if not path.is_file():
+        hint = "Run emitrace-collector serve, which makes it, or restore a backup."
+        yield Result("database", str(path), "is not there", hint)
+        return
+    try:
+        with reading_file(path) as connection:
+            sound = list(_soundness(connection, path, deep=deep))
+            yield from sound
+            if not any(one.is_finding for one in sound):
+                yield from _contents(connection, path, now_ms)
+        if not any(one.is_finding for one in sound):
+            yield _dirty(config, path)
+    except DatabaseError as error:
+        yield Result("database", str(path), str(error.orig), "Restore the last backup; keep this file.")
+
+
+def _soundness(connection: Connection, path: Path, *, deep: bool) -> Iterator[Result]:
+    where = str(path)
+    faults = faults_of_pages(connection, deep=deep)
+    hint = "Stop serve, keep the file, and restore the last backup; agents send what came since."
+    said = "; ".join(faults) or ("sound, every index compared" if deep else "sound")
+    yield Result("database pages", where, said, hint if faults else "")
+    if faults:
+        return
+    version = schema_version(connection)
+    unknown = fault_of_schema(version)
+    yield Result("schema", where, unknown or f"version {version}", "Use the matching program." if unknown else "")
+    if unknown:
+        return
+    faults = faults_of_log(connection, deep=deep)
+    tree = read_frontier(connection)
+    said = "; ".join(faults) or f"{tree.size} leaves, root {tree.root.hex()}{', grown anew from them' if deep else ''}"
+    yield Result("evidence log", where, said, hint if faults else "")
+    if deep:
+        kept, anew = read_tallies(connection), count_anew(connection)
+        wrong = sorted(key for key in kept.keys() | anew.keys() if kept.get(key, 0) != anew.get(key, 0))
+        said = ", ".join(f"{name} {label}: {kept.get((name, label), 0)} kept, {anew.get((name, label), 0)} counted"
+                         for name, label in wrong)  # fmt: skip
+        yield Result("tallies", where, said or "as counted anew", hint if wrong else "")
+
+
+def _contents(connection: Connection, path: Path, now_ms: int) -> Iterator[Result]:
+    tallies = read_tallies(connection)
+    where = str(path)
+    different = tallies.get(("batches", "different"), 0)
+    waiting = tallies.get(("batches", "placed"), 0) - tallies.get(("batches", "equal"), 0) - different
+    yield Result(
+        "recomputation", where, f"{different} batches differ from what the edge stated, {waiting} wait",
+        "Open the overview: it lists each difference. Ask the technician what happened then." if different else "",
+    )  # fmt: skip
+    refused = {label: count for (name, label), count in sorted(tallies.items()) if name == "quarantine"}
+    yield Result(
+        "quarantine", where, ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "empty",
+        "emitrace-collector quarantine lists them with their reasons." if refused else "",
+    )  # fmt: skip
+    for name, table, hint in (
+        ("accounts", users, "emitrace-collector user add NAME --role admin: nobody can sign in."),
+        ("certificates", certificates, "emitrace-collector certificates add: every figure now counts as uncertified."),
+    ):
+        count = int(connection.scalar(select(func.count()).select_from(table)) or 0)
+        yield Result(name, where, f"{count} entered", "" if count else hint)
+    oldest, newest = (
+        connection.execute(select(items.c.received_ms, items.c.to_ms).order_by(order).limit(1)).first()
+        for order in (items.c.id, items.c.id.desc())
+    )
+    yield _clock(newest, now_ms)
+    if oldest is not None and newest is not None:
+        yield _growth(path, newest.received_ms - oldest.received_ms)
+    yield from _agents(read_agents(connection, PlanBook()), now_ms)
+
+
+def _clock(newest: Any, now_ms: int) -> Result:
+    seen = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="seconds")
+    if newest is None:
+        return Result("clock", "this machine", seen)
+    if newest.received_ms > now_ms + 1000:
+        hint = "Set the clock (timedatectl set-ntp true): it went back, or it was wrong when the newest item came."
+        return Result("clock", "this machine", f"{seen}, before the newest item was received", hint)
+    if newest.to_ms is not None and newest.to_ms > now_ms + AHEAD_OF_TIME_MS:
+        hint = "Compare both clocks with a third: this machine's is slow or the agent's is fast."
+        return Result("clock", "this machine", f"{seen}, the newest batch ends later", hint)
+    return Result("clock", "this machine", seen)
+
+
+def _growth(path: Path, age_ms: int) -> Result:
+    """How long the disk lasts if the books go on growing as they have on average."""
+    if age_ms < DAY_MS:
+        return Result("disk", str(path), "less than a day of items: growth is not known yet")
+    size = path.stat().st_size
+    left = int(shutil.disk_usage(path.parent).free / (size / (age_ms / DAY_MS)))
+    seen = f"books of {size >> 20} MiB; at their growth the disk is full in {left} days"
+    return Result("disk", str(path), seen, "Move the books to a larger disk." if left < DAYS_LEFT else "")
+
+
+def _agents(vitals: tuple[AgentVitals, ...], now_ms: int) -> Iterator[Result]:
+    if not vitals:
+        yield Result("agents", "the books", "none is registered", "emitrace-collector agents add")
+    for one in vitals:
+        where = f"agent {one.agent_id[:12]} ({one.name})"
+        if one.last_seen_ms is None:
+            hint = "Is it running, is its broker this one, is its key the one registered?"
+            yield Result("agents", where, "was never heard of", hint)
+            continue
+        age_ms = now_ms - one.last_seen_ms
+        silent = age_ms > SILENT_MS
+        hint = "Ask the technician: emitrace-agent status on the device says why." if silent else ""
+        yield Result("agents", where, f"last heard of {max(age_ms, 0) // 60_000} minutes ago", hint)
+        if one.ahead:
+            seen = f"{one.ahead} items wait behind a gap after item {one.contiguous}"
+            yield Result("agents", where, seen, "Wait a minute: they are asked for. If it stays, the agent lacks them.")
+
+
+def _dirty(config: Config, path: Path) -> Result:
+    """Cells that wait to be made anew, and whether they move while the service runs."""
+
+    def marks() -> set[tuple[str, int, int]]:
+        with reading_file(path) as connection:
+            return {(row.agent_id, row.from_ms, row.marks) for row in connection.execute(select(dirty_hours))}
+
+    before = marks()
+    stuck: set[tuple[str, int, int]] = set()
+    if before and is_held(config.state_dir):
+        until_s = time.monotonic() + STUCK_S
+        stuck = before
+        while stuck and time.monotonic() < until_s:
+            time.sleep(0.5)
+            stuck &= marks()
+        if len(stuck) < len(before):
+            stuck = set()  # it moves, many only take longer
+    seen = f"{len(before)} hours wait to be made anew" + (f", none moved within {STUCK_S:g} s" if stuck else "")
+    hint = "Look for hour-not-made or books-away in serve's log." if stuck else ""
+    return Result("hours", str(path), seen, hint)

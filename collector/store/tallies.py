@@ -1,0 +1,34 @@
+"""How much the books hold, as the database counts it itself; and the same counted anew, to check it by."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, case, func, select
+
+from collector.store.schema import comparisons, items, quarantine, slots, tallies
+
+Tallies = dict[tuple[str, str], int]
+"""(name, label) -> count: items and bytes by kind, batches by verdict, quarantine by reason, readings."""
+
+
+def read_tallies(connection: Connection) -> Tallies:
+    """The counts the database keeps; a few dozen rows, however much there is."""
+    return {(row.name, row.label): int(row.value) for row in connection.execute(select(tallies))}
+
+
+def count_anew(connection: Connection) -> Tallies:
+    """The same counts, by reading everything."""
+    found: Tallies = {}
+    for kind, n, size in connection.execute(
+        select(items.c.kind, func.count(), func.sum(func.length(items.c.bytes))).group_by(items.c.kind)
+    ):
+        found |= {("items", kind): int(n), ("bytes", kind): int(size)}
+    verdict = case((comparisons.c.equal, "equal"), else_="different")
+    for name, query in (
+        ("batches", select(items.c.state, func.count()).where(items.c.kind == "batch", items.c.state == "placed")
+         .group_by(items.c.state)),
+        ("batches", select(verdict, func.count()).group_by(verdict)),
+        ("quarantine", select(quarantine.c.reason, func.count()).group_by(quarantine.c.reason)),
+    ):  # fmt: skip
+        found |= {(name, label): int(n) for label, n in connection.execute(query)}
+    readings = connection.scalar(select(func.sum(slots.c.count)).where(slots.c.fate < 2))
+    return found | ({("readings", ""): int(readings)} if readings is not None else {})

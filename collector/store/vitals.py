@@ -1,0 +1,95 @@
+"""How the service stands, at a cost that does not grow with what is stored: newest items, sizes, work waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select
+
+from collector.store.log import tree_size
+from collector.store.plans import PlanBook
+from collector.store.schema import agents, dirty_hours, items, plans, slots, streams
+
+
+@dataclass(frozen=True, slots=True)
+class AgentVitals:
+    """One agent: its newest stream's head, what waits ahead of it, its newest batch, its slots today by fate code.
+
+    ``status`` is its own unsigned word; what is not known is None.
+    """
+
+    agent_id: str
+    name: str
+    last_seen_ms: int | None
+    status: str | None
+    contiguous: int | None
+    ahead: int | None
+    newest_ms: int | None
+    slots_today: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Leaves of the log, bytes of the database, and cells whose hours wait to be made anew."""
+
+    leaves: int
+    database: int
+    dirty_cells: int
+
+
+def read_sizes(connection: Connection) -> Sizes:
+    """How large the books are."""
+    pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    size = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+    dirty = connection.scalar(select(func.count()).select_from(dirty_hours))
+    return Sizes(tree_size(connection), pages * size, int(dirty or 0))
+
+
+def read_agents(connection: Connection, book: PlanBook, now: datetime | None = None) -> tuple[AgentVitals, ...]:
+    """Every registered agent, by name; each question is answered by an index."""
+    found = []
+    for row in connection.execute(select(agents).order_by(agents.c.name, agents.c.agent_id)).all():
+        stream = connection.execute(
+            select(streams).where(streams.c.agent_id == row.agent_id).order_by(streams.c.first_ms.desc()).limit(1)
+        ).first()
+        ahead = None if stream is None else connection.scalar(
+            select(func.count()).where(
+                items.c.agent_id == row.agent_id, items.c.stream_id == stream.stream_id,
+                items.c.sequence > stream.contiguous,
+            )
+        )  # fmt: skip
+        newest = connection.scalar(
+            select(items.c.to_ms)
+            .where(items.c.agent_id == row.agent_id, items.c.from_ms.is_not(None))
+            .order_by(items.c.from_ms.desc())
+            .limit(1)
+        )
+        found.append(
+            AgentVitals(
+                row.agent_id, row.name, row.last_seen_ms, row.status, None if stream is None else stream.contiguous,
+                ahead, newest, _slots_today(connection, book, row.agent_id, now or datetime.now(UTC)),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _slots_today(connection: Connection, book: PlanBook, agent_id: str, now: datetime) -> dict[int, int]:
+    """Slots by fate code of the points of the agent's newest plan, on the facility's day."""
+    document = connection.scalar(
+        select(plans.c.document).where(plans.c.agent_id == agent_id).order_by(plans.c.item.desc()).limit(1)
+    )
+    if document is None:
+        return {}
+    plan = book.open(document)
+    day = now.astimezone(ZoneInfo(plan.plan.facility.time_zone)).date().isoformat()
+    counts: dict[int, int] = {}
+    rows = connection.execute(
+        select(slots.c.fate, slots.c.count)
+        .where(slots.c.agent_id == agent_id, slots.c.point.in_([point.id for point in plan.points]), slots.c.day == day)
+    )  # fmt: skip
+    for fate, count in rows:  # an exception counts as one fate, whatever its number
+        counts[fate & 0xFF] = counts.get(fate & 0xFF, 0) + int(count)
+    return counts

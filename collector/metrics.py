@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collector.api.observe import Seen
 from collector.books import Books
+from collector.store.comparisons import verdicts
 from collector.store.schema import SCHEMA_VERSION
 from collector.store.tallies import read_tallies
 from collector.store.vitals import AgentVitals, read_agents, read_sizes
@@ -111,19 +112,18 @@ class _OfBooks(Collector):
     def _of_books(self) -> Iterator[Metric]:
         with self._books.database.reading() as connection:
             tallies = read_tallies(connection)
+            stands = verdicts(connection)
             sizes = read_sizes(connection)
             vitals = read_agents(connection, self._books.plans)
 
         def by(name: str) -> dict[str, int]:
             return {label: count for (of, label), count in tallies.items() if of == name}
 
-        batches = by("batches")
-        compared = {verdict: batches.get(verdict, 0) for verdict in ("equal", "different")}
-        waiting = batches.get("placed", 0) - sum(compared.values())
+        batches = {"equal": stands.equal, "different": stands.different, "waiting": stands.waiting}
         yield _labelled("items", "Signed items in the books.", "kind", by("items"))
         yield _labelled("items_bytes", "Bytes of the signed items in the books.", "kind", by("bytes"))
         yield CounterMetricFamily(f"{PREFIX}_readings", "Readings in the books.", by("readings").get("", 0))
-        yield _labelled("batches", "Batches by what recomputing them gave.", "verdict", compared | {"waiting": waiting})
+        yield _labelled("batches", "Batches by what recomputing them gave.", "verdict", batches)
         yield _labelled("quarantined", "Objects in the quarantine.", "reason", by("quarantine"))
         yield _gauge("dirty_cells", "Hours about to be made anew.", sizes.dirty_cells)
         yield _gauge("log_leaves", "Size of the evidence log.", sizes.leaves)
@@ -141,7 +141,7 @@ def _of_agents(vitals: tuple[AgentVitals, ...]) -> Iterator[Metric]:
     for name, help_, values in (
         ("agent_last_seen_timestamp_seconds", "When anything of an agent last arrived.",
          {one.agent_id: _seconds(one.last_seen_ms) for one in vitals}),
-        ("agent_newest_item_timestamp_seconds", "End of the newest batch stored of an agent; its age is the lag.",
+        ("agent_newest_item_timestamp_seconds", "End of the newest batch in order of an agent; its age is the lag.",
          {one.agent_id: _seconds(one.newest_ms) for one in vitals}),
         ("agent_contiguous_sequence", "Everything of the newest stream up to here is committed; -1 for nothing.",
          {one.agent_id: one.contiguous for one in vitals}),

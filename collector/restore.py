@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 from collector.backup import BOOKS, CONFIG, KEY, BackupError, Manifest, check_books, read_manifest, sync_folder
@@ -22,7 +23,7 @@ PASSED_OVER = {LOCK, WORK, "lost+found"}
 def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
     """Put an archive's books (and key, where it holds one) into a state folder.
 
-    The folder must be empty, but for the key the archive's books belong to.
+    The folder must be empty, but for the key the archive's books belong to. Every session of that time has ended.
 
     Returns
     -------
@@ -44,6 +45,7 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
             found = check_books(work / BOOKS)
             if found != manifest.books:
                 raise BackupError(f"backup {archive}", "its books are not those of its manifest", "Take another copy.")
+            _end_sessions(work / BOOKS)
             if (work / KEY).exists():
                 _check_key(work / KEY, manifest)
                 has_key = True
@@ -80,6 +82,16 @@ def _check_key(path: Path, manifest: Manifest) -> None:
             f"key {path}", f"fingerprint {seen}, these books belong to {manifest.origin}",
             "Take the key that belongs to these books.",
         )  # fmt: skip
+
+
+def _end_sessions(path: Path) -> None:
+    """Nobody is signed in to restored books: a session ended since the backup must not come back to life."""
+    books = sqlite3.connect(path)
+    try:
+        books.execute("DELETE FROM sessions")
+        books.commit()
+    finally:
+        books.close()
 
 
 def _unpack(archive: Path, work: Path) -> None:

@@ -68,6 +68,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then be ready."""
         await super().startup(sockets)
+        if not self.started:
+            return
         notify(READY)
         every_s = watchdog_s()
         if every_s is not None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 HIDDEN = "***"
 _TELLING = (
-    r"passw(?:or)?d|passphrase|secret|token|authorization|cookie|csrf|session|credential|api[-_]?key|private[-_]?key"
+    r"passw(?:or)?d|passphrase|secret|token|authorization|cookie|csrf|session(?![a-z_])|credential|api[-_]?key|private[-_]?key"
 )
 _SECRET_NAME = rf"(?<![\w-])[\w-]*(?:{_TELLING})(?!\w*_(?:file|hours|ms|s)\b)[\w-]*"
 _NAMED = re.compile(_SECRET_NAME, re.IGNORECASE)

@@ -17,6 +17,7 @@ from collector.config import Config
 from collector.doctor.results import Result
 from collector.lock import is_held
 from collector.log import clean
+from collector.store.comparisons import verdicts
 from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
 from collector.store.schema import certificates, dirty_hours, items, users
@@ -83,11 +84,10 @@ def _soundness(connection: Connection, path: Path, *, deep: bool) -> Iterator[Re
 def _contents(connection: Connection, path: Path, now_ms: int) -> Iterator[Result]:
     tallies = read_tallies(connection)
     where = str(path)
-    different = tallies.get(("batches", "different"), 0)
-    waiting = tallies.get(("batches", "placed"), 0) - tallies.get(("batches", "equal"), 0) - different
+    stands = verdicts(connection)
     yield Result(
-        "recomputation", where, f"{different} batches differ from what the edge stated, {waiting} wait",
-        "Open the overview: it lists each difference. Ask the technician what happened then." if different else "",
+        "recomputation", where, f"{stands.different} batches differ from what the edge stated, {stands.waiting} wait",
+        "The overview lists each difference. Ask the technician what happened then." if stands.different else "",
     )  # fmt: skip
     refused = {label: count for (name, label), count in sorted(tallies.items()) if name == "quarantine"}
     yield Result(

@@ -363,13 +363,6 @@ _TALLIES = {
     "tally_item_given_back": (
         "DELETE ON items", (("items", "OLD.kind", "-1"), ("bytes", "OLD.kind", "-length(OLD.bytes)"))
     ),
-    "tally_placed": (
-        "UPDATE OF state ON items WHEN NEW.kind = 'batch' AND NEW.state = 'placed' AND OLD.state <> 'placed'",
-        (("batches", "'placed'", "1"),),
-    ),
-    "tally_comparison": (
-        "INSERT ON comparisons", (("batches", "CASE WHEN NEW.equal THEN 'equal' ELSE 'different' END", "1"),)
-    ),
     "tally_refused": ("INSERT ON quarantine", (("quarantine", "NEW.reason", "1"),)),
     "tally_slots": ("INSERT ON slots WHEN NEW.fate < 2", (("readings", "''", "NEW.count"),)),
     "tally_more_slots": ("UPDATE OF count ON slots WHEN NEW.fate < 2", (("readings", "''", "NEW.count - OLD.count"),)),

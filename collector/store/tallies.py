@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
-from collector.store.schema import comparisons, items, quarantine, slots, tallies
+from collector.store.schema import items, quarantine, slots, tallies
 
 Tallies = dict[tuple[str, str], int]
-"""(name, label) -> count: items and bytes by kind, batches by verdict, quarantine by reason, readings."""
+"""(name, label) -> count: items and bytes by kind, quarantine by reason, readings."""
 
 
 def read_tallies(connection: Connection) -> Tallies:
@@ -22,13 +22,7 @@ def count_anew(connection: Connection) -> Tallies:
         select(items.c.kind, func.count(), func.sum(func.length(items.c.bytes))).group_by(items.c.kind)
     ):
         found |= {("items", kind): int(n), ("bytes", kind): int(size)}
-    verdict = case((comparisons.c.equal, "equal"), else_="different")
-    for name, query in (
-        ("batches", select(items.c.state, func.count()).where(items.c.kind == "batch", items.c.state == "placed")
-         .group_by(items.c.state)),
-        ("batches", select(verdict, func.count()).group_by(verdict)),
-        ("quarantine", select(quarantine.c.reason, func.count()).group_by(quarantine.c.reason)),
-    ):  # fmt: skip
-        found |= {(name, label): int(n) for label, n in connection.execute(query)}
+    by_reason = select(quarantine.c.reason, func.count()).group_by(quarantine.c.reason)
+    found |= {("quarantine", reason): int(n) for reason, n in connection.execute(by_reason)}
     readings = connection.scalar(select(func.sum(slots.c.count)).where(slots.c.fate < 2))
     return found | ({("readings", ""): int(readings)} if readings is not None else {})

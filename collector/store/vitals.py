@@ -16,7 +16,7 @@ from collector.store.schema import agents, dirty_hours, items, plans, slots, str
 
 @dataclass(frozen=True, slots=True)
 class AgentVitals:
-    """One agent: its newest stream's head, what waits ahead of it, its newest batch, its slots today by fate code.
+    """One agent: its newest stream's head, items ahead, end of its newest batch, its slots today by fate code.
 
     ``status`` is its own unsigned word; what is not known is None.
     """
@@ -50,30 +50,30 @@ def read_sizes(connection: Connection) -> Sizes:
 
 def read_agents(connection: Connection, book: PlanBook, now: datetime | None = None) -> tuple[AgentVitals, ...]:
     """Every registered agent, by name; each question is answered by an index."""
+    at = now or datetime.now(UTC)
     found = []
     for row in connection.execute(select(agents).order_by(agents.c.name, agents.c.agent_id)).all():
-        stream = connection.execute(
-            select(streams).where(streams.c.agent_id == row.agent_id).order_by(streams.c.first_ms.desc()).limit(1)
-        ).first()
-        ahead = None if stream is None else connection.scalar(
-            select(func.count()).where(
-                items.c.agent_id == row.agent_id, items.c.stream_id == stream.stream_id,
-                items.c.sequence > stream.contiguous,
-            )
-        )  # fmt: skip
-        newest = connection.scalar(
-            select(items.c.to_ms)
-            .where(items.c.agent_id == row.agent_id, items.c.from_ms.is_not(None))
-            .order_by(items.c.from_ms.desc())
-            .limit(1)
-        )
+        contiguous, ahead, newest_ms = _head(connection, row.agent_id)
+        today = _slots_today(connection, book, row.agent_id, at)
         found.append(
-            AgentVitals(
-                row.agent_id, row.name, row.last_seen_ms, row.status, None if stream is None else stream.contiguous,
-                ahead, newest, _slots_today(connection, book, row.agent_id, now or datetime.now(UTC)),
-            )
-        )  # fmt: skip
+            AgentVitals(row.agent_id, row.name, row.last_seen_ms, row.status, contiguous, ahead, newest_ms, today)
+        )
     return tuple(found)
+
+
+def _head(connection: Connection, agent_id: str) -> tuple[int | None, int | None, int | None]:
+    """Contiguous head of the agent's newest stream, items ahead, end of its newest batch; None before there is one."""
+    stream = connection.execute(
+        select(streams).where(streams.c.agent_id == agent_id).order_by(streams.c.first_ms.desc()).limit(1)
+    ).first()
+    if stream is None:
+        return None, None, None
+    ahead = connection.scalar(
+        select(func.count()).where(
+            items.c.agent_id == agent_id, items.c.stream_id == stream.stream_id, items.c.sequence > stream.contiguous
+        )
+    )
+    return stream.contiguous, ahead, stream.last_to_ms
 
 
 def _slots_today(connection: Connection, book: PlanBook, agent_id: str, now: datetime) -> dict[int, int]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.accounts.roles import Role
+from collector.accounts.sessions import Lifetime, open_session
+from collector.accounts.users import add_user
 from collector.backup import BOOKS, KEY, MANIFEST, BackupError, check_books, read_manifest, write_backup
 from collector.books import Books, open_books
 from collector.config import Config, Settings
@@ -44,6 +47,8 @@ def archive(config: Config, tmp_path: Path) -> Path:
     with open_books(config) as books:
         with books.database.writing() as connection:
             add_agent(connection, edge.public, "boiler house", START_MS)
+            add_user(connection, "admin", Role.ADMIN, "a hash", must_change=False, at_ms=START_MS)
+            open_session(connection, "admin", "127.0.0.1", "a browser", Lifetime(3_600_000, 60_000), START_MS)
         commit_group(books, [edge.message(n) for n in range(5)], START_MS)
         write_backup(books, tmp_path / "books.backup", START_MS, silent, with_key=True)
     shutil.rmtree(config.state_dir)
@@ -168,6 +173,8 @@ def test_a_backup_comes_back_whole(archive: Path, config: Config, tmp_path: Path
     target.rename(config.state_dir)
     with open_books(config) as books, books.database.reading() as connection:
         assert (manifest.origin, manifest.books.tree_size) == (books.origin, read_frontier(connection).size)
+        assert 0 == connection.exec_driver_sql("SELECT count(*) FROM sessions").scalar_one()
+        assert 1 == connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()
 
 
 def test_without_its_key_restore_says_what_is_missing(archive: Path, config: Config, tmp_path: Path) -> None:

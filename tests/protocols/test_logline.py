@@ -23,6 +23,7 @@ HARMLESS = [
     "password_file=/etc/emitrace/broker.password",
     "password: 5 characters. Take at least 10.",
     "session_hours=12",
+    "account-signed-out sessions_ended=2",
     "basic authentication is required",
     "see http://127.0.0.1:8080/login",
     "mqtt://broker.example:1883",

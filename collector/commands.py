@@ -319,12 +319,12 @@ def _print_inventory(books: Books, stored: StoredInventory, *, as_json: bool) ->
             typer.echo(title)
         for row in rows:
             figure = "unknown"
-            if row.covered_ms or row.mass_mg:
+            if row.is_known:
                 figure = f"{unit.text(row.co2e_mg)} {unit.name} CO2e ± {unit.text(2 * row.u_co2e_mg)} (k = 2)"
             covered = percent(row.covered_ms, row.period_ms)
             typer.echo(f"  {row.source:24} {row.gas:6} category {row.category}  {figure:>40}, {covered} covered")
     total, covered = found.total, percent(found.covered_ms, found.expected_ms)
     figure = "unknown: no data in the period"
-    if found.covered_ms or total.co2e_mg:
+    if found.is_known:
         figure = f"{unit.text(total.co2e_mg)} {unit.name} CO2e ± {unit.text(2 * total.u_co2e_mg)} (k = 2)"
     typer.echo(f"  total, without cross-checks: {figure}, {covered} covered")

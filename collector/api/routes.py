@@ -207,13 +207,15 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
     @router.get("/inventories", tags=["inventory"])
     @needs(Permission.READ)
     def versions() -> dict[str, Any]:
-        """Every inventory version, newest first, without rows."""
+        """Every inventory version, newest first, without rows; ``co2e_mg`` is null where nothing is known."""
         with books.database.reading() as connection:
             found = all_versions(connection)
         return {
             "inventories": [
                 {"version": one.version, "from_ms": one.inventory.from_ms, "to_ms": one.inventory.to_ms,
-                 "gwp_set": one.inventory.pinned.gwp_set, "co2e_mg": plain(one.inventory.total.co2e_mg),
+                 "gwp_set": one.inventory.pinned.gwp_set,
+                 "co2e_mg": plain(one.inventory.total.co2e_mg) if one.inventory.is_known else None,
+                 "covered_ms": one.inventory.covered_ms, "expected_ms": one.inventory.expected_ms,
                  "digest": one.digest.hex(), "built_ms": one.built_ms, "sealed_ms": one.sealed_ms}
                 for one in found
             ]

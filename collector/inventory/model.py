@@ -74,6 +74,11 @@ class InventoryRow:
     u_mg: float
     u_co2e_mg: float
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of the period is known; a mass of nothing known is no zero."""
+        return self.covered_ms > 0 or self.mass_mg != 0
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -104,3 +109,8 @@ class Inventory:
     covered_ms: int
     expected_ms: int
     status_co2e_mg: tuple[tuple[str, int], ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of the period is known; a total of nothing known is no zero."""
+        return self.covered_ms > 0 or self.total.co2e_mg != 0

@@ -85,13 +85,15 @@ def test_a_version_is_looked_at_before_it_is_sealed(filled: Collector) -> None:
 
 
 def test_missing_is_never_shown_as_zero(filled: Collector) -> None:
-    """A version of a time without data has dashes, not noughts."""
+    """A version of a time without data has dashes, not noughts, and null in the API."""
     hour = NOW_MS - NOW_MS % HOUR_MS
     period = {"from_ms": hour - 48 * HOUR_MS, "to_ms": hour - 24 * HOUR_MS}
     httpx.post(f"{filled.address}/api/v1/inventories", json=period, auth=("admin", PASSWORD))
     with filled.browser() as client:
         page = client.get("/inventory/1", params={"lang": "en"}).text
+        listed = client.get("/api/v1/inventories").json()["inventories"]
 
+    assert [(None, 0)] == [(one["co2e_mg"], one["covered_ms"]) for one in listed]
     assert messages()["en"]["head.nothing"] in page
     assert [] == re.findall(r"\b0(?:\.000)? (?:mg|g|kg|t)\b|> *0(?:\.000)? *<", page)
 

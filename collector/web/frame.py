@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,6 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from collector.accounts.roles import Permission
 from collector.accounts.sessions import Session
@@ -20,10 +20,12 @@ from collector.store.plans import Site, sites_known
 from collector.web.assets import Assets
 from collector.web.language import LANGUAGES, Words
 from collector.web.preferences import CLOCK, PREFERENCES, THEME, language_of, with_query
-from collector.web.shown import instant, mass_unit, percent
+from collector.web.shown import formula, grouped, instant, mass_unit, percent
 
 YEAR_S = 365 * 86_400
 SECOND = "%Y-%m-%d %H:%M:%S"
+PACKED_FROM = 1400
+"""A smaller page fits one packet as it is. [bytes]"""
 ONE_TIME = ("done",)
 """Parameters that say what has just happened; no link carries them on."""
 
@@ -112,9 +114,13 @@ class View:
 
     @property
     def zone_text(self) -> str:
-        """The zone of the times shown, and its offset now where it has one."""
-        offset = self.time(now_ms(), "%z")
-        return "UTC" if self.zone.key == "UTC" else f"{self.zone.key} (UTC{offset[:3]}:{offset[3:]})"
+        """The zone of the times shown."""
+        return _zone_text(self.zone)
+
+    @property
+    def site_zone_text(self) -> str:
+        """The zone in which the accounts' days, months and years end."""
+        return _zone_text(self.site_zone)
 
     def named(self, thing: Any) -> str:
         """The name of something that has ``name_zh`` and ``name_en``, in the page's language."""
@@ -124,6 +130,10 @@ class View:
     def time(self, at_ms: int | None, form: str = SECOND) -> str:
         """A time as this page shows it."""
         return instant(at_ms, self.zone, form)
+
+    def local(self, at_ms: int, form: str) -> str:
+        """A time of the accounts: in the facility's zone, in which their days, months and years end."""
+        return instant(at_ms, self.site_zone, form)
 
     def address(self, **changes: str | None) -> str:
         """The page's address with some parameters changed (None: taken away); an answered form's is home."""
@@ -140,8 +150,12 @@ class View:
             "zone": self.zone_text, "entries": self.entries, "path": path,
             "other": next(language for language in LANGUAGES if language != self.words.language),
         }  # fmt: skip
-        response = HTMLResponse(self.frame.template(template, shown | values), status)
-        response.headers["Vary"] = "Accept-Language, Cookie"
+        page = self.frame.template(template, shown | values).encode()
+        headers = {"Vary": "Accept-Encoding, Accept-Language, Cookie"}
+        if "gzip" in self.request.headers.get("Accept-Encoding", "") and len(page) >= PACKED_FROM:
+            # No other site can make a browser ask for a page with its cookie (SameSite=Strict), so sizes tell nothing.
+            page, headers["Content-Encoding"] = gzip.compress(page, compresslevel=5), "gzip"
+        response = HTMLResponse(page, status, headers)
         for one in PREFERENCES:
             asked = self.request.query_params.get(one.name)
             if asked in one.choices:
@@ -155,12 +169,7 @@ class View:
         return self.render("error.html", status, said=said)
 
 
-def formula(name: str) -> Markup:
-    """A gas with its digits low: CO2 becomes CO<sub>2</sub>."""
-    signs = (Markup("<sub>{}</sub>").format(sign) if sign.isdigit() else escape(sign) for sign in name)
-    return Markup("<span>{}</span>").format(Markup("").join(signs))
-
-
-def grouped(number: int) -> str:
-    """An integer with its digits in groups of three."""
-    return f"{number:,}".replace(",", "\u202f")
+def _zone_text(zone: ZoneInfo) -> str:
+    """A zone with its offset now where it has one."""
+    offset = instant(now_ms(), zone, "%z")
+    return "UTC" if zone.key == "UTC" else f"{zone.key} (UTC{offset[:3]}:{offset[3:]})"

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup, escape
+
 _UNITS = (("t", 10**9), ("kg", 10**6), ("g", 10**3), ("mg", 1))
 _THRESHOLDS_MG = (10 * 10**9, 10**6, 10**3)
 
@@ -17,6 +19,11 @@ class MassUnit:
 
     name: str
     size_mg: int
+
+    @property
+    def size(self) -> int:
+        """How many mg it is."""
+        return self.size_mg
 
     def text(self, mass_mg: int | float) -> str:
         """The value with three decimals (none in mg) and grouped digits; what is not zero never reads as zero."""
@@ -48,6 +55,11 @@ def percent(part: int, whole: int) -> str:
     return f"{share}\u202f%"
 
 
+def share_text(share: object) -> str:
+    """A share of 0 to 1 as a percentage; a dash where there is none."""
+    return percent(round(share * 10**9), 10**9) if isinstance(share, int | float) else "\u2013"
+
+
 def instant(at_ms: int | None, zone: ZoneInfo, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     """A local time in the facility's zone."""
     if at_ms is None:
@@ -56,3 +68,14 @@ def instant(at_ms: int | None, zone: ZoneInfo, form: str = "%Y-%m-%d %H:%M:%S") 
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone).strftime(form)
     except OverflowError:  # years before 1 or after 9999: a figure from outside must never break a page
         return f"{at_ms} ms"
+
+
+def formula(name: str) -> Markup:
+    """A gas with its digits low: CO2 becomes CO<sub>2</sub>."""
+    signs = (Markup("<sub>{}</sub>").format(sign) if sign.isdigit() else escape(sign) for sign in name)
+    return Markup("<span>{}</span>").format(Markup("").join(signs))
+
+
+def grouped(number: int) -> str:
+    """An integer with its digits in groups of three."""
+    return f"{number:,}".replace(",", "\u202f")

@@ -26,6 +26,8 @@ class Page:
 PAGES = (
     Page("sign-in", "/login", "/login", stranger=True),
     Page("overview", "/", "/"),
+    Page("emissions", "/emissions", "/emissions"),
+    Page("emissions-day", "/emissions", "/emissions?from={day}&split=both"),
     Page("inventory-version", "/inventory/{version:int}", "/inventory/{sealed}"),
     Page("inventory-version-open", "/inventory/{version:int}", "/inventory/{open}"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from calibration.certificates import parse_certificates
 from collector.books import open_books
@@ -13,6 +14,7 @@ from collector.config import Config
 from collector.hours.cells import HOUR_MS
 from collector.store.certificates import add_certificate
 from collector.store.inventories import build_inventory, seal_inventory
+from collector.web.shown import instant
 from simulators.demo.site import certificates, plan_tables
 from tests.collector.running import Collector, Spawn
 from tests.e2e.history import History
@@ -42,7 +44,10 @@ def fill(folder: Path, spawn: Spawn) -> tuple[Collector, dict[str, object]]:
     _keep_records(config, folder, history.start_ms, end_ms)
     collector.start()
     wait_until(lambda: collector.get("comparisons")["waiting"] == 0, 60, "the recomputation of every batch")
-    facts = {"agent": history.agent_id, "sealed": 1, "open": 2, "from_ms": history.start_ms, "to_ms": end_ms}
+    facts = {
+        "agent": history.agent_id, "sealed": 1, "open": 2, "from_ms": history.start_ms, "to_ms": end_ms,
+        "day": instant(history.start_ms + HOURS * HOUR_MS // 2, ZoneInfo("Asia/Shanghai"), "%Y-%m-%d"),
+    }  # fmt: skip
     return collector, facts
 
 

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from collector.accounts.authority import Authority
 from collector.books import Books
 from collector.web.frame import Frame
-from collector.web.pages import nowhere, overview, sign_in, version
+from collector.web.pages import emissions, nowhere, overview, sign_in, version
 
-ENTRIES = (overview.ENTRY,)
+ENTRIES = (overview.ENTRY, emissions.ENTRY)
 """The navigation, in its order."""
 
 
@@ -19,6 +19,7 @@ def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
     frame.assets.add_routes(router)
     sign_in.add_routes(router, authority, frame)
     overview.add_routes(router, books, frame)
+    emissions.add_routes(router, books, frame)
     version.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)
     return router

@@ -15,11 +15,12 @@ from collector.clock import now_ms
 from collector.inventory.profile import load_profile
 from collector.store.inventories import build_inventory
 from collector.web import overview
-from collector.web.chart import draw_bars
+from collector.web.chart.bars import draw_bars
+from collector.web.chart.model import Bucket, Chart, Row
 from collector.web.frame import Entry, Frame, View
 from collector.web.language import LANGUAGES
 from collector.web.period import Asked, PeriodError
-from collector.web.shown import instant, percent
+from collector.web.shown import instant, mass_unit, percent
 from protocols.errors import EmitraceError
 
 ENTRY = Entry("overview", "/")
@@ -80,8 +81,19 @@ def _details(books: Books, o: overview.Overview, view: View) -> Mapping[str, Any
 
     return {
         "name": name, "fate": fate, "calibrated": calibrated,
-        "chart": draw_bars(o.bars, words, view.zone),
+        "chart": _chart(o, view),
         "largest_hour": max((abs(hour.row.mass_mg) for hour in o.recent), default=0),
         "build_from": instant(month_from, o.zone, LOCAL_HOUR), "build_to": instant(month_to, o.zone, LOCAL_HOUR),
         "gwp_sets": profile.gwp.allowed, "gwp_default": profile.gwp.default,
     }  # fmt: skip
+
+
+def _chart(o: overview.Overview, view: View) -> Chart | None:
+    """The last day hour by hour; an hour of which nothing is known has no value."""
+    words = view.words
+    buckets = [
+        Bucket(view.time(bar.from_ms, "%m-%d %H:%M"), view.time(bar.from_ms, "%H:%M"), bar.covered) for bar in o.bars
+    ]
+    values = [bar.co2e_mg if bar.covered or bar.co2e_mg else None for bar in o.bars]
+    unit = mass_unit(max((abs(bar.co2e_mg) for bar in o.bars), default=0))
+    return draw_bars("day", words("chart"), buckets, [Row(words("col.co2e"), values)], unit, words, height=150)

@@ -12,9 +12,8 @@ import pytest
 from collector.books import Books
 from collector.hours.cells import HOUR_MS
 from collector.store.refresh import refresh_hours
-from collector.web.chart import draw_bars
-from collector.web.language import LANGUAGES, Words, choose, messages
-from collector.web.overview import Bar, gather
+from collector.web.language import LANGUAGES, choose, messages
+from collector.web.overview import gather
 from collector.web.shown import instant, mass_unit, percent
 from protocols.records import Fate
 from protocols.wire.errors import Reason
@@ -166,17 +165,6 @@ def test_latest_hours_name_their_sources(filled: Collector) -> None:
     found = [set(re.findall(r'<td data-label="(?:Source|排放源)">([^<]*)', page)) for page in pages]
 
     assert [{"外购电力", "锅炉", "烟囱"}, {"Purchased electricity", "Boiler", "Stack"}] == found
-
-
-def test_an_hour_without_data_is_drawn_as_such() -> None:
-    """A column of its own kind in full height: neither no column nor one of zero."""
-    bars = (Bar(0, 0, 0.0), Bar(HOUR_MS, 0, 1.0), Bar(2 * HOUR_MS, 500, 0.5), Bar(3 * HOUR_MS, 1000, 1.0))
-    chart = draw_bars(bars, Words("en"), ZoneInfo("UTC"))
-
-    assert chart is not None
-    assert ["none", "whole", "part", "whole"] == [rect.kind for rect in chart.bars]
-    assert (True, 0.0) == (chart.bars[0].height > chart.bars[3].height, chart.bars[1].height)
-    assert "01-01 00:00: no data" == chart.bars[0].title
 
 
 def test_a_time_out_of_any_calendar_breaks_no_page() -> None:

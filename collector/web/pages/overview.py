@@ -12,6 +12,7 @@ from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
+from collector.hours.calendar import By
 from collector.inventory.profile import load_profile
 from collector.store.inventories import build_inventory
 from collector.web import overview
@@ -19,7 +20,8 @@ from collector.web.chart.bars import draw_bars
 from collector.web.chart.model import Bucket, Chart, Row
 from collector.web.frame import Entry, Frame, View
 from collector.web.language import LANGUAGES
-from collector.web.period import Asked, PeriodError
+from collector.web.period import Asked, PeriodError, around
+from collector.web.preferences import with_query
 from collector.web.shown import instant, mass_unit, percent
 from protocols.errors import EmitraceError
 
@@ -82,6 +84,7 @@ def _details(books: Books, o: overview.Overview, view: View) -> Mapping[str, Any
     return {
         "name": name, "fate": fate, "calibrated": calibrated,
         "chart": _chart(o, view),
+        "month_href": with_query("/emissions", "", around(o.now_ms, By.MONTH, o.zone).query),
         "largest_hour": max((abs(hour.row.mass_mg) for hour in o.recent), default=0),
         "build_from": instant(month_from, o.zone, LOCAL_HOUR), "build_to": instant(month_to, o.zone, LOCAL_HOUR),
         "gwp_sets": profile.gwp.allowed, "gwp_default": profile.gwp.default,
@@ -92,8 +95,12 @@ def _chart(o: overview.Overview, view: View) -> Chart | None:
     """The last day hour by hour; an hour of which nothing is known has no value."""
     words = view.words
     buckets = [
-        Bucket(view.time(bar.from_ms, "%m-%d %H:%M"), view.time(bar.from_ms, "%H:%M"), bar.covered) for bar in o.bars
-    ]
+        Bucket(
+            view.time(bar.from_ms, "%m-%d %H:%M"), view.time(bar.from_ms, "%H:%M"), bar.covered,
+            with_query("/emissions", "", around(bar.from_ms, By.HOUR, view.site_zone).query | {"split": "both"}),
+        )
+        for bar in o.bars
+    ]  # fmt: skip
     values = [bar.co2e_mg if bar.covered or bar.co2e_mg else None for bar in o.bars]
     unit = mass_unit(max((abs(bar.co2e_mg) for bar in o.bars), default=0))
     return draw_bars("day", words("chart"), buckets, [Row(words("col.co2e"), values)], unit, words, height=150)

@@ -167,6 +167,20 @@ def test_latest_hours_name_their_sources(filled: Collector) -> None:
     assert [{"外购电力", "锅炉", "烟囱"}, {"Purchased electricity", "Boiler", "Stack"}] == found
 
 
+def test_the_overviews_figures_lead_on(filled: Collector) -> None:
+    """The month's total and completeness open the explorer on the month; each hour of the chart opens that hour."""
+    with filled.browser() as client:
+        page = client.get("/", params={"lang": "en"}).text
+        figures = [unescape(href) for href in re.findall(r'<a class="bare" href="([^"]*)"', page)]
+        hours = [unescape(href) for href in re.findall(r'<a href="([^"]*)" tabindex="-1"', page)]
+        answers = [client.get(href) for href in (*figures, hours[-1])]
+
+    assert ([200] * 3, 24) == ([answer.status_code for answer in answers], len(hours))
+    assert ["by=day", "by=day", "by=hour"] == [
+        re.findall(r"by=\w+", href)[0] for href in (*figures, hours[-1])
+    ]  # fmt: skip
+
+
 def test_a_time_out_of_any_calendar_breaks_no_page() -> None:
     """A figure that no date fits is shown as it is."""
     shown = [instant(at_ms, ZoneInfo("Asia/Shanghai")) for at_ms in (-(10**15), 2**48, None)]

@@ -2,6 +2,7 @@
 #
 #   make demo                  the whole chain on loopback, until Ctrl-C
 #   make demo ARGS="--for 60"  the same for 60 s, then measured against true and a verified bundle
+#   make demo ARGS=--history   a year of the plant made in minutes, measured against true, then its dashboard
 #   make test                  all tests (uses the real services it finds and says what it left out)
 #   make test ARGS="tests/e2e" part of them
 #   make bench                 what a reading costs, beside what was measured of others; writes bench.json

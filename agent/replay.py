@@ -155,7 +155,7 @@ def replay(
     done = min(max(tail.span_end_ms - header.start_ms, 0) // header.span_ms, header.spans)
     for index, tracks in reader.spans(done):
         samples = _samples(reader, index, tracks)
-        for edge_ms in _edges(tail.span_end_ms, header.between(index)[1]):
+        for edge_ms in _edges(tail.span_end_ms, header.between(index)[1], header.span_ms):
             part = [cut(one, tail.span_end_ms, edge_ms, bound) for one in samples]
             events = _events(header.start_ms, tail.span_end_ms, edge_ms, header.end_ms, header.digest, software)
             parts, tail = sealer.parts(tail, part, events, edge_ms)
@@ -178,8 +178,10 @@ def _samples(reader: TapeReader, index: int, tracks: Sequence[Track]) -> list[Sa
     ]  # fmt: skip
 
 
-def _edges(from_ms: int, to_ms: int) -> list[int]:
-    """Every full hour after ``from_ms`` up to ``to_ms``, and ``to_ms``."""
+def _edges(from_ms: int, to_ms: int, span_ms: int) -> list[int]:
+    """Every full hour after ``from_ms`` up to ``to_ms``, and ``to_ms``; longer spans are a batch each."""
+    if span_ms > BATCH_MS:
+        return [to_ms]
     edges = gap_edges(from_ms, to_ms, BATCH_MS)
     return edges if edges and edges[-1] == to_ms else [*edges, to_ms]
 

@@ -32,7 +32,7 @@ from simulators.recording import Recorder
 from simulators.scenario import ScenarioError, load_scenario
 from simulators.trajectory import Trajectory
 
-SPAN_MS = 3_600_000
+HOUR_MS = 3_600_000
 BLOCK = 6
 """Spans one process computes at a time."""
 ANSWER_MS = 4
@@ -141,7 +141,7 @@ def truth_of(recording: Recording) -> dict[str, Any]:
     """What truly happened while the tape ran: in total, per hour, and per day of the facility's zone; all integers."""
     plant, header = recording.plant(), recording.header
     zone = ZoneInfo(open_plan(header)[0].plan.facility.time_zone)
-    hours = [*range(header.start_ms, header.end_ms, SPAN_MS), header.end_ms]
+    hours = [*range(header.start_ms, header.end_ms, HOUR_MS), header.end_ms]
     days = [header.start_ms, *_midnights(header.start_ms, header.end_ms, zone), header.end_ms]
     whole = truth(plant, header.start_ms, header.end_ms)
     return {

@@ -17,10 +17,10 @@ from protocols.plan.document import make_document
 from protocols.tape import Header
 from simulators.plant import milliseconds
 from simulators.scenario import ScenarioError
-from simulators.tape import SPAN_MS, Recording, write_tape, write_truth
+from simulators.tape import HOUR_MS, Recording, write_tape, write_truth
 
 USAGE, ENVIRONMENT = 2, 3
-DAY_SPANS = 86_400_000 // SPAN_MS
+DAY_HOURS = 24
 PACKAGED = ("demo-history", "demo")
 _EVERY_S = 1.0
 
@@ -35,12 +35,13 @@ def tape(
     ] = "demo-history",
     scenario: Annotated[str, typer.Option(help="Name of a packaged scenario or path of a file.")] = "demo",
     timeouts: Annotated[float, typer.Option(min=0, max=1, help="Share of requests that nobody answers.")] = 0.0,
+    batch_h: Annotated[int, typer.Option(min=1, max=24, help="Hours that a replay puts into one batch.")] = 1,
     jobs: Annotated[int, typer.Option(min=0, max=64, help="Processes that compute; 0 takes one per core.")] = 0,
 ) -> None:
     """Write what an agent would have read of the plant on a register tape, without the wait, and what was true."""
     begun = time.monotonic()
     try:
-        header = _header(plan, start, days, scenario, seed, timeouts)
+        header = _header(plan, start, days, scenario, seed, timeouts, batch_h)
         recording = Recording(scenario, seed, _start(start), timeouts, header)
         spans, shown = header.spans, 0.0
 
@@ -48,7 +49,7 @@ def tape(
             nonlocal shown
             if sys.stderr.isatty() and (time.monotonic() - shown > _EVERY_S or done == spans):
                 shown = time.monotonic()
-                sys.stderr.write(f"\r{done} of {spans} hours{chr(10) if done == spans else ''}")
+                sys.stderr.write(f"\r{done} of {spans} spans{chr(10) if done == spans else ''}")
                 sys.stderr.flush()
 
         readings = write_tape(recording, out, jobs or os.cpu_count() or 1, progress)
@@ -59,22 +60,26 @@ def tape(
         _fail(ENVIRONMENT, f"{out}: {error.strerror}. Check the folder and the free space")
     took_s = time.monotonic() - begun
     typer.echo(
-        f"{out}: {spans} h, {readings} readings, {out.stat().st_size} bytes in {took_s:.1f} s "
+        f"{out}: {spans * batch_h} h, {readings} readings, {out.stat().st_size} bytes in {took_s:.1f} s "
         f"({readings / took_s:.0f} readings/s)\n{beside}: the truth"
     )
 
 
-def _header(plan: str, start: str, days: float, scenario: str, seed: int, timeouts: float) -> Header:
+def _header(
+    plan: str, start: str, days: float, scenario: str, seed: int, timeouts: float, batch_h: int
+) -> Header:
     start_ms = milliseconds(_start(start))
-    spans = round(days * DAY_SPANS)
-    if spans < 1 or abs(spans - days * DAY_SPANS) > 1e-6:
+    hours = round(days * DAY_HOURS)
+    if hours < 1 or abs(hours - days * DAY_HOURS) > 1e-6:
         _fail(USAGE, f"--days {days:g}: not a whole number of hours. Take for example 7, or 0.25 for six hours")
-    if start_ms % SPAN_MS:
+    if hours % batch_h:
+        _fail(USAGE, f"--batch-h {batch_h}: {hours} hours are no whole number of batches. Choose one that divides them")
+    if start_ms % HOUR_MS:
         _fail(USAGE, f"--start {start}: not on a whole hour (UTC). Begin on one")
     made = {
         "by": "emitrace-simulate", "scenario": scenario, "seed": str(seed), "start": start, "timeouts": repr(timeouts),
     }
-    return Header(_document(plan), start_ms, SPAN_MS, spans, made)
+    return Header(_document(plan), start_ms, batch_h * HOUR_MS, hours // batch_h, made)
 
 
 def _document(plan: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from simulators.demo.broker import LOOPBACK, BrokerChoice, choose, start_embedded, start_mosquitto
@@ -67,6 +67,17 @@ def start(folder: Path, choice: BrokerChoice, children: list[Child], say: Say) -
     say(f"plant       scenario {SCENARIO}, seed {SEED}, Modbus TCP at {LOOPBACK}:{modbus_port}")
     agent = write_agent(site, collector, modbus_port)
     add_certificates(site, say)
+    start_broker(mosquitto, site, agent, children, say)
+    dashboard = start_collector(site, children)
+    say(f"collector   key {collector.fingerprint}")
+    run_agent = command_line("emitrace-agent", "run", "--config", site.agent_config)
+    children.append(Child("agent", run_agent, folder / "agent.log").start())
+    say(f"agent       key {agent.fingerprint}")
+    return Chain(site, agent, collector, plant, dashboard, children)
+
+
+def start_broker(mosquitto: str | None, site: Site, agent: Identity, children: list[Child], say: Say) -> None:
+    """Start mosquitto or the embedded broker."""
     if mosquitto is not None:
         children.append(
             start_mosquitto(mosquitto, site.folder, site.broker_port, agent.fingerprint, site.agent_login,
@@ -76,12 +87,6 @@ def start(folder: Path, choice: BrokerChoice, children: list[Child], say: Say) -
         children.append(start_embedded(site.folder, site.broker_port, site.agent_login))
     kind = "mosquitto, password file and ACL" if mosquitto else "embedded broker, password file"
     say(f"broker      {kind}, at {LOOPBACK}:{site.broker_port}")
-    dashboard = start_collector(site, children)
-    say(f"collector   key {collector.fingerprint}")
-    run_agent = command_line("emitrace-agent", "run", "--config", site.agent_config)
-    children.append(Child("agent", run_agent, folder / "agent.log").start())
-    say(f"agent       key {agent.fingerprint}")
-    return Chain(site, agent, collector, plant, dashboard, children)
 
 
 def start_plant(site: Site, children: list[Child]) -> tuple[Plant, int]:
@@ -111,9 +116,12 @@ def start_collector(site: Site, children: list[Child]) -> Dashboard:
     return dashboard
 
 
-def add_certificates(site: Site, say: Say) -> None:
-    """Enter the certificates, of which one is overdue and one is missing."""
-    made = certificates(plan_tables(site.plan)["instruments"], datetime.now(UTC).date())
+def add_certificates(site: Site, say: Say, *days: date) -> None:
+    """Enter the certificates as an audit on these days (today) would find them: one overdue, one missing."""
+    instruments = plan_tables(site.plan)["instruments"]
+    made: dict[str, str] = {}
+    for day in days or (datetime.now(UTC).date(),):
+        made |= certificates(instruments, day)
     path = site.folder / "certificates.toml"
     head, *tables = ["schema = 1\n", *made.values()]
     path.write_text("\n".join([head, *tables]), encoding="utf-8")

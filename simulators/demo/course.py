@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from simulators.demo import books, chain
+from simulators.demo import books, chain, history
 from simulators.demo.broker import BrokerChoice
 from simulators.demo.chain import Chain
 from simulators.demo.programs import Child, DemoError
@@ -24,7 +24,9 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def run_demo(for_s: int | None = None, broker: BrokerChoice = "auto", keep: Path | None = None) -> int:
+def run_demo(
+    for_s: int | None = None, broker: BrokerChoice = "auto", keep: Path | None = None, history_days: int | None = None
+) -> int:
     """Run the demo.
 
     Parameters
@@ -34,6 +36,8 @@ def run_demo(for_s: int | None = None, broker: BrokerChoice = "auto", keep: Path
     broker : {"auto", "mosquitto", "embedded"}
     keep : Path or None
         Folder to work in and leave behind; a temporary one where None.
+    history_days : int or None
+        Show so many days until now, made in bulk, in place of the running plant.
 
     Returns
     -------
@@ -47,6 +51,14 @@ def run_demo(for_s: int | None = None, broker: BrokerChoice = "auto", keep: Path
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emitrace-demo-")))
         stack.callback(_end, children)
         try:
+            if history_days is not None:
+                made = history.make(folder.resolve(), broker, history_days, children, say)
+                if not history.settle(made, say):
+                    return 1
+                say(f"\ndashboard   {made.chain.site.address}")
+                say(f"sign in     {ADMINISTRATOR} / {made.chain.site.admin_password}\n")
+                serve(made.chain, for_s)
+                return 0
             running = chain.start(folder.resolve(), broker, children, say)
             say(f"\ndashboard   {running.site.address}")
             say(f"sign in     {ADMINISTRATOR} / {running.site.admin_password}\n")
@@ -70,6 +82,16 @@ def watch(running: Chain, for_s: int | None) -> None:
         time.sleep(max(0.0, min(PROGRESS_S, ends - time.monotonic())))
         running.must_live()
         say(books.progress(running.dashboard, running.agent.fingerprint).line(time.monotonic() - began))
+
+
+def serve(running: Chain, for_s: int | None) -> None:
+    """Leave the dashboard to whoever looks at it, until the time is over or Ctrl-C."""
+    until = "until Ctrl-C" if for_s is None else f"for {for_s} s"
+    say(f"the history ends with the last full hour and no agent runs; serves {until}")
+    ends = time.monotonic() + for_s if for_s is not None else float("inf")
+    while time.monotonic() < ends:
+        time.sleep(max(0.0, min(1.0, ends - time.monotonic())))
+        running.must_live()
 
 
 def _end(children: list[Child]) -> None:

@@ -106,10 +106,14 @@ port = {site.web_port}
     return identity
 
 
-def write_agent(site: Site, collector: Identity, modbus_port: int) -> Identity:
-    """Write plan and agent.toml, make the agent's key and register it with the collector."""
-    packaged = resources.files("simulators") / "scenarios" / PLAN
-    site.plan.write_text(hastened(packaged.read_text(encoding="utf-8")), encoding="utf-8")
+def packaged_plan(name: str) -> str:
+    """The text of a monitoring plan that comes with the simulators."""
+    return (resources.files("simulators") / "scenarios" / name).read_text(encoding="utf-8")
+
+
+def write_agent(site: Site, collector: Identity, modbus_port: int, plan: str | None = None) -> Identity:
+    """Write plan (the demo's, hastened) and agent.toml, make the agent's key and register it with the collector."""
+    site.plan.write_text(hastened(packaged_plan(PLAN)) if plan is None else plan, encoding="utf-8")
     buses = "\n".join(
         f'[buses.{bus["id"]}]\nkind = "tcp"\nhost = "{LOOPBACK}"\nport = {modbus_port}\ntimeout_s = 1.0\n'
         for bus in plan_tables(site.plan)["buses"]
@@ -169,18 +173,19 @@ def plan_tables(plan: Path) -> dict[str, Any]:
 
 
 def certificates(instruments: list[dict[str, Any]], today: date) -> dict[str, str]:
-    """Certificates that show each status: TOML text by instrument, for all but the one that has none."""
-    return {
-        instrument["id"]: certificate(instrument, today - timedelta(days=800 if instrument["id"] == OVERDUE else 100))
+    """Certificates that show each status: TOML text by id, for all instruments but the one that has none."""
+    return dict(
+        certificate(instrument, today - timedelta(days=800 if instrument["id"] == OVERDUE else 100))
         for instrument in instruments
         if instrument["id"] != WITHOUT
-    }
+    )
 
 
-def certificate(instrument: dict[str, Any], performed: date) -> str:
-    """One certificate record of the demo's (fictitious) laboratory, valid for a year."""
-    return f"""[[certificates]]
-id = "demo-{instrument["id"]}-{performed.year}"
+def certificate(instrument: dict[str, Any], performed: date) -> tuple[str, str]:
+    """Id and record of a certificate of the demo's (fictitious) laboratory, valid for a year."""
+    name = f"demo-{instrument['id']}-{performed.year}"
+    return name, f"""[[certificates]]
+id = "{name}"
 instrument = "{instrument["id"]}"
 serial = "{instrument["serial"]}"
 kind = "verification-certificate"

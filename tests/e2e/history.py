@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from collector.api import shapes
 from collector.books import open_books
 from collector.config import load_config
+from collector.hours.calendar import By
 from collector.recompute import Recomputer
 from collector.store.comparisons import uncompared
 from collector.store.hours import windows_between
+from collector.store.series import SeriesRow, read_extent, read_series
 from simulators.demo.compare import Comparison, WindowRow, compare
-from simulators.demo.site import identity_in
+from simulators.demo.site import identity_in, packaged_plan
 from simulators.ledger import emitted
 from simulators.plant import Plant, build_plant, milliseconds
 from simulators.scenario import load_scenario
@@ -41,6 +46,7 @@ class History:
     start: str
     seed: int
     options: tuple[str, ...] = ()
+    zone: str = "Asia/Shanghai"
     agent_id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,8 +81,16 @@ class History:
         """Record the plant."""
         return ask(
             "emitrace-simulate", "tape", "--days", str(self.days), "--start", self.start, "--seed", str(self.seed),
-            "--out", self.tape, *self.options,
+            "--out", self.tape, "--plan", self.plan(), *self.options,
         )  # fmt: skip
+
+    def plan(self) -> Path:
+        """The plan for long histories, in the facility's zone."""
+        path = self.folder / "site.toml"
+        text = packaged_plan("demo-history-plan.toml")
+        assert text.count('"Asia/Shanghai"') == 1
+        path.write_text(text.replace("Asia/Shanghai", self.zone), encoding="utf-8")
+        return path
 
     def replay(self) -> str:
         """Replay the tape into the folder of items."""
@@ -106,6 +120,13 @@ class History:
                 names = [name for name in WindowRow.__dataclass_fields__ if name != "mass_mg"]
                 rows.append(WindowRow(mass_mg=window.mass_mg, **{name: row[name] for name in names}))
             return rows
+
+    def years(self) -> list[SeriesRow]:
+        """The whole time by the facility's years, as the pages read it."""
+        with open_books(load_config(self.folder / "collector.toml")) as books, books.database.reading() as connection:
+            extent = read_extent(connection)
+            assert extent is not None
+            return read_series(connection, *extent, By.YEAR, ZoneInfo(self.zone))
 
     def recompute(self) -> list[str]:
         """Fold every batch in the books again; what differs."""
@@ -153,4 +174,15 @@ def check(history: History, start: str, midnight: str, end: str) -> None:
         pair: int(before[pair]["mass_mg"]) + int(after[pair]["mass_mg"]) for pair in whole
     }
     assert min(int(row["mass_mg"]) for side in (before, after) for row in side.values()) > 0
+    years = history.years()
+    assert len({row.from_ms for row in years}) == 2
+    for position, side in enumerate((before, after)):
+        first_ms = sorted({row.from_ms for row in years})[position]
+        shown = {(row.source, row.gas): row for row in years if row.from_ms == first_ms}
+        assert {pair: int(row["mass_mg"]) for pair, row in side.items()} == {
+            pair: row.mass_mg for pair, row in shown.items()
+        }
+        assert {pair: row["u_mg"] for pair, row in side.items()} == pytest.approx(
+            {pair: row.u_mg for pair, row in shown.items()}, rel=1e-9
+        )
     assert {(c.source, c.gas): c.deviation for c in history.compared() if c.deviation > 4} == {}

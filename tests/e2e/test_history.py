@@ -110,6 +110,23 @@ def test_missing_answers_are_bridged_and_stay_within_the_uncertainty(tmp_path: P
     check(history, START, MIDNIGHT, END)
 
 
+@pytest.mark.parametrize(
+    ("zone", "offset", "minutes"), [("Asia/Kolkata", "+05:30", 30), ("Europe/Berlin", "+01:00", 0)]
+)
+def test_a_year_ends_at_midnight_wherever_the_facility_is(
+    tmp_path: Path, zone: str, offset: str, minutes: int
+) -> None:
+    """Where midnight is inside a UTC hour, and where clocks change in summer: nothing is lost or doubled."""
+    start, end = f"2025-12-31T21:{minutes:02}:00{offset}", f"2026-01-01T03:{minutes:02}:00{offset}"
+    history = History(tmp_path, HOURS / 24, start, 7, ("--batch-h", "3"), zone)
+    history.write()
+    history.replay()
+    assert "3 items" in history.ingest()
+
+    check(history, start, f"2026-01-01T00:00:00{offset}", end)
+    assert history.recompute() == []
+
+
 def test_an_agent_nobody_knows_gets_into_quarantine(history: History, tmp_path: Path) -> None:
     """Items of an agent that is not registered are refused with that reason, exit 1."""
     (tmp_path / "collector.toml").write_text("[broker]\nport = 1\n")
@@ -142,13 +159,17 @@ def test_a_replayed_outbox_is_delivered_by_the_normal_uplink(tmp_path: Path, mos
 
 
 @pytest.mark.soak
-def test_a_month_across_the_new_year(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("zone", "offset", "minutes"),
+    [("Asia/Shanghai", "+08:00", 0), ("Asia/Kolkata", "+05:30", 30), ("Europe/Berlin", "+01:00", 0)],
+)
+def test_a_month_across_the_new_year(tmp_path: Path, zone: str, offset: str, minutes: int) -> None:
     """Thirty days give an inventory equal to the sum of windows, the truth within it, at midnight too."""
-    start, end = "2025-12-17T00:00:00+08:00", "2026-01-16T00:00:00+08:00"
-    history = History(tmp_path, 30, start, 2026, ("--timeouts", "0.002"))
+    start, end = f"2025-12-17T00:{minutes:02}:00{offset}", f"2026-01-16T00:{minutes:02}:00{offset}"
+    history = History(tmp_path, 30, start, 2026, ("--timeouts", "0.002"), zone)
     history.write()
     history.replay()
     history.ingest()
 
-    check(history, start, MIDNIGHT, end)
+    check(history, start, f"2026-01-01T00:00:00{offset}", end)
     assert history.recompute() == []

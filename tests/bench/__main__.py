@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import agent, calibration, collector, wire
+from tests.bench import agent, calibration, collector, history, wire
 from tests.bench.figures import Figure, baselines, entry
 
-ROOMS = {"agent": agent.run, "wire": wire.run, "collector": collector.run, "calibration": calibration.run}
+ROOMS = {
+    "agent": agent.run, "wire": wire.run, "collector": collector.run, "calibration": calibration.run,
+    "history": history.run,
+}  # fmt: skip
 
 
 def machine() -> str:

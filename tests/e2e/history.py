@@ -26,6 +26,8 @@ from simulators.plant import Plant, build_plant, milliseconds
 from simulators.scenario import load_scenario
 from tests.e2e.rig import ask
 
+LONG_S = 1800.0
+
 AGENT = """plan = "plan.toml"
 [collector]
 fingerprint = "{fingerprint}"
@@ -81,7 +83,7 @@ class History:
         """Record the plant."""
         return ask(
             "emitrace-simulate", "tape", "--days", str(self.days), "--start", self.start, "--seed", str(self.seed),
-            "--out", self.tape, "--plan", self.plan(), *self.options,
+            "--out", self.tape, "--plan", self.plan(), *self.options, timeout_s=LONG_S,
         )  # fmt: skip
 
     def plan(self) -> Path:
@@ -94,17 +96,17 @@ class History:
 
     def replay(self) -> str:
         """Replay the tape into the folder of items."""
-        return ask("emitrace-agent", "replay", self.tape, "--out", self.items, *self.agent_config)
+        return ask("emitrace-agent", "replay", self.tape, "--out", self.items, *self.agent_config, timeout_s=LONG_S)
 
     def ingest(self) -> str:
         """Take the items into the books."""
-        return ask("emitrace-collector", "ingest", self.items, *self.collector_config)
+        return ask("emitrace-collector", "ingest", self.items, *self.collector_config, timeout_s=LONG_S)
 
     def inventory(self, from_: str, to: str) -> dict[tuple[str, str], dict[str, Any]]:
         """Rows of an inventory of [from, to), cross-checks too, by source and gas."""
         said = json.loads(
             ask("emitrace-collector", "inventory", "build", "--from", from_, "--to", to, "--json",
-                *self.collector_config)
+                *self.collector_config, timeout_s=LONG_S)
         )["inventory"]  # fmt: skip
         return {(row["source"], row["gas"]): row for row in [*said["rows"], *said["cross_checks"]]}
 

@@ -28,9 +28,9 @@ def command(program: str, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", MODULES[program], *map(str, arguments)]
 
 
-def ask(program: str, *arguments: str | Path, accepted: Sequence[int] = (0,)) -> str:
+def ask(program: str, *arguments: str | Path, accepted: Sequence[int] = (0,), timeout_s: float = 120) -> str:
     """What one of our programs prints; AssertionError where its exit code is another than accepted."""
-    done = subprocess.run(command(program, *arguments), capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command(program, *arguments), capture_output=True, text=True, check=False, timeout=timeout_s)
 
     assert done.returncode in accepted, f"{program}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent import map_commands
 from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
 from agent.health import read_status
@@ -31,7 +32,10 @@ from agent.service import OUTBOX, broker_of, serve
 from agent.site import Site, load_site
 from agent.uplink import Broker
 from protocols.errors import EmitraceError
-from protocols.modbus.planner import describe
+from protocols.modbus.maps import parse_map
+from protocols.modbus.planner import describe, explain_loads
+from protocols.modbus.timing import LineTiming
+from protocols.plan.document import decode_document
 from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes
 
 USAGE, ENVIRONMENT = 2, 3
@@ -40,6 +44,7 @@ app = typer.Typer(
     help="Poll meters and analyzers, compute emissions, and hand signed batches to the collector.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
+app.add_typer(map_commands.app, name="map")
 ConfigPath = Annotated[Path, typer.Option("--config", help="The agent's configuration.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -68,6 +73,8 @@ def check_config(config: ConfigPath = _CONFIG) -> None:
         _print(f"points      {len(reading.bound.points)} in {len(reading.requests)} requests")
         for bus, endpoint in zip(reading.bound.plan.buses, site.endpoints, strict=True):
             _print(f"bus         {bus.id} at {endpoint.host}:{endpoint.port}, timeout {endpoint.timeout_s:g} s")
+        for model, text in sorted(decode_document(site.document)[1].items()):
+            _print(f"map         {model}: {parse_map(text, model).status}")
         tls = "TLS" if broker.tls_ca is not None else "no TLS"
         _print(f"broker      {broker.host}:{broker.port} as {broker.username or 'nobody'}, {tls}")
         _print(f"agent       {fingerprint(public_bytes(key))}")
@@ -86,12 +93,23 @@ def key(config: ConfigPath = _CONFIG) -> None:
 
 
 @app.command()
-def plan(config: ConfigPath = _CONFIG) -> None:
+def plan(
+    config: ConfigPath = _CONFIG,
+    explain: Annotated[bool, typer.Option("--explain", help="Add times, and the load of each scan class.")] = False,
+    turnaround_ms: Annotated[float, typer.Option(min=0, help="What a meter takes to begin its answer. [ms]")] = 20.0,
+    baud: Annotated[int, typer.Option(min=0, help="Of the serial line behind a gateway; 0 on a network.")] = 0,
+) -> None:
     """Print the read plan: every request with its points."""
     with _told():
         reading = load_site(load_config(config)).reading
+        timing = LineTiming(turnaround_ms, baud)
         for request in reading.requests:
             _print(describe(request, reading.bound))
+            if explain:
+                _print(f"  {request.count} registers, {timing.poll_ms(request.count):.1f} ms")
+        if explain:
+            for line in explain_loads(reading.requests, reading.bound, timing):
+                _print(line)
 
 
 @app.command()

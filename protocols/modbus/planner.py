@@ -7,10 +7,12 @@ limits allow. Equal plans give equal requests in equal order: positions of reque
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from protocols.modbus.registermap import Quirks
+from protocols.modbus.registermap import Quirks, Register, RegisterMap
+from protocols.modbus.timing import LineTiming, class_loads
 from protocols.plan.bound import BoundPlan
 from protocols.records import ReadRequest
 
@@ -27,12 +29,13 @@ class _Span:
     point: int
 
 
-def plan_reads(bound: BoundPlan) -> tuple[ReadRequest, ...]:
+def plan_reads(bound: BoundPlan, timings: Sequence[LineTiming] = ()) -> tuple[ReadRequest, ...]:
     """The requests that read every point of a plan exactly once, ordered by bus, unit, function, class, address.
 
     A request never splits a value, reads no more registers than the device allows (``max_registers``) and
     reads over a gap of unused registers only up to ``max_gap``. Where instruments of several models answer
-    under one unit, the tightest limits hold.
+    under one unit, the tightest limits hold. Inside these limits the requests are as few as can be; with
+    ``timings``, by position of the bus, they take the least time on their line.
     """
     buses = {bus.id: position for position, bus in enumerate(bound.plan.buses)}
     spans: dict[Group, list[_Span]] = defaultdict(list)
@@ -43,8 +46,23 @@ def plan_reads(bound: BoundPlan) -> tuple[ReadRequest, ...]:
         places = point.register.places
         spans[group].append(_Span(min(places), max(places) + 1, position))
         limits[group] = _tightest(limits.get(group), bound.quirks[point.instrument])
+    registers = [point.register for point in bound.points]
     return tuple(
-        _request(group, run, bound) for group in sorted(spans) for run in _runs(sorted(spans[group]), limits[group])
+        _request(group, run, registers)
+        for group in sorted(spans)
+        for run in _runs_of(sorted(spans[group]), limits[group], timings[group[0]] if timings else None)
+    )
+
+
+def plan_map(register_map: RegisterMap) -> tuple[ReadRequest, ...]:
+    """The requests that read every register of one model, as ``plan_reads`` does; points are positions in the map."""
+    spans: dict[Group, list[_Span]] = defaultdict(list)
+    for position, register in enumerate(register_map.registers):
+        spans[0, 1, register.function, 0].append(_Span(min(register.places), max(register.places) + 1, position))
+    return tuple(
+        _request(group, run, register_map.registers)
+        for group in sorted(spans)
+        for run in _runs(sorted(spans[group]), register_map.quirks)
     )
 
 
@@ -60,12 +78,71 @@ def describe(request: ReadRequest, bound: BoundPlan) -> str:
     )
 
 
+def explain_loads(requests: Sequence[ReadRequest], bound: BoundPlan, timing: LineTiming) -> list[str]:
+    """What each scan class asks of each bus, and what merging over gaps would save, for a technician."""
+    buses = bound.plan.buses
+    lines = []
+    for load in class_loads(requests, bound.intervals_ms, (timing,) * len(buses)):
+        verdict = "the bus cannot keep up" if load.slack_ms < 0 else f"{load.slack_ms:.0f} ms left"
+        lines.append(
+            f"bus {buses[load.bus].id}, {bound.plan.scan_classes[load.scan_class].id}: {load.requests} requests,"
+            f" {load.registers} registers, {load.busy_ms:.1f} ms of {bound.intervals_ms[load.scan_class]} ms"
+            f" ({100 * load.utilisation:.1f} %), {verdict}"
+        )
+    best = plan_reads(bound, (timing,) * len(buses))
+    now, then = (sum(timing.poll_ms(one.count) for one in each) for each in (requests, best))
+    lines.append(f"reading over a gap of up to {timing.gap_that_pays} registers pays on such a line")
+    if then < now:
+        lines.append(f"{len(best)} requests cut for it would take {then:.1f} ms instead of {now:.1f} ms")
+    return lines
+
+
 def _tightest(before: Quirks | None, quirks: Quirks) -> Quirks:
     if before is None:
         return quirks
     return Quirks(
         max_registers=min(before.max_registers, quirks.max_registers), max_gap=min(before.max_gap, quirks.max_gap)
     )
+
+
+def _runs_of(spans: list[_Span], limits: Quirks, timing: LineTiming | None) -> list[list[_Span]]:
+    return _runs(spans, limits) if timing is None else _cheapest_runs(spans, limits, timing)
+
+
+def _cheapest_runs(spans: list[_Span], limits: Quirks, timing: LineTiming) -> list[list[_Span]]:
+    """Cut spans in order of address into the runs that take the least time; of equal ones the fewest, earliest cut.
+
+    ``best[i]`` is the least cost of the first i spans; the run that ends there may begin at any earlier span that
+    the limits allow.
+    """
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    cut = [0]
+    for end in range(1, len(spans) + 1):
+        options = [
+            (best[start][0] + timing.poll_ms(reach), best[start][1] + 1, start)
+            for start, reach in _starts(spans[:end], limits)
+        ]
+        cost, runs, start = min(options)
+        best.append((cost, runs))
+        cut.append(start)
+    found: list[list[_Span]] = []
+    end = len(spans)
+    while end:
+        found.append(spans[cut[end] : end])
+        end = cut[end]
+    return found[::-1]
+
+
+def _starts(spans: list[_Span], limits: Quirks) -> Iterator[tuple[int, int]]:
+    """Where a run that ends with the last span may begin, and how many registers it then reads."""
+    for start in range(len(spans) - 1, -1, -1):
+        end = max(span.end for span in spans[start:])
+        reach = end - spans[start].address
+        if reach > limits.max_registers and start < len(spans) - 1:
+            return
+        yield start, reach
+        if start and spans[start].address - max(span.end for span in spans[:start]) > limits.max_gap:
+            return
 
 
 def _runs(spans: list[_Span], limits: Quirks) -> list[list[_Span]]:
@@ -84,10 +161,10 @@ def _runs(spans: list[_Span], limits: Quirks) -> list[list[_Span]]:
     return runs
 
 
-def _request(group: Group, run: list[_Span], bound: BoundPlan) -> ReadRequest:
+def _request(group: Group, run: list[_Span], all_registers: Sequence[Register]) -> ReadRequest:
     bus, unit, function, scan_class = group
     start = run[0].address
-    registers = [bound.points[span.point].register for span in run]
+    registers = [all_registers[span.point] for span in run]
     return ReadRequest(
         bus=bus,
         unit=unit,

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
+import numpy as np
+
 from protocols.errors import InputError
-from protocols.modbus.decode import exact_value
-from protocols.modbus.registermap import Example, RegisterMap
+from protocols.modbus.decode import exact_value, numbers
+from protocols.modbus.registermap import Example, Register, RegisterMap, scale_of
 from protocols.toml import Document
 
 
@@ -53,9 +55,10 @@ def _example_problems(document: Document, register_map: RegisterMap) -> Iterator
             seen = f"{len(example.words)} words for {len(register.places)} registers"
             yield document.error((*path, "words"), seen, f"state those of {', '.join(map(str, register.places))}")
             continue
-        value = exact_value(word_of(example), register)
-        if not _agrees(value, example.value):
-            seen = f"{_written(example.value)}, but the map makes it {_written(value)} {register.unit}"
+        word = word_of(example)
+        value = exact_value(word, register)
+        if not _agrees(value, example.value) and not _agrees(_binary_value(word, register), example.value):
+            seen = f"{shown_value(example.value)}, but the map makes it {shown_value(value)} {register.unit}"
             yield document.error((*path, "value"), seen, "correct type, order, scale or the example")
 
 
@@ -65,6 +68,14 @@ def word_of(example: Example) -> int:
     for each in example.words:
         word = word << 16 | each
     return word
+
+
+def _binary_value(word: int, register: Register) -> Fraction | None:
+    """What a float is to the last bit, where people would write it shorter; None for other types."""
+    number, available = numbers(np.array([word], dtype=np.uint64), register)
+    if register.family != "float" or not available[0]:
+        return None
+    return Fraction(float(number[0])) * scale_of(register) + Fraction(register.offset)
 
 
 def _agrees(value: Fraction | None, stated: Decimal | None) -> bool:
@@ -78,7 +89,7 @@ def _agrees(value: Fraction | None, stated: Decimal | None) -> bool:
     return round(value / step) * step == Fraction(stated)
 
 
-def _written(value: Fraction | Decimal | None) -> str:
+def shown_value(value: Fraction | Decimal | None) -> str:
     """A value for people: up to twelve digits."""
     if value is None:
         return "not available"

@@ -7,7 +7,7 @@ every batch. What is read back was written by somebody else, so every bound and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from protocols.errors import EmitraceError, InputError, InputErrors
@@ -96,28 +96,44 @@ def open_document(data: bytes, file: str = "plan.toml") -> BoundPlan:
 
 
 def make_document(path: Path) -> bytes:
-    """The document of a plan file and the packaged register maps it names.
+    """The document of a plan file and the register maps it names: packaged ones, and those in ``maps`` beside it.
 
     Raises
     ------
     InputErrors
-        The plan cannot be read, breaks a rule, or names a map that is not packaged.
+        The plan or a map beside it cannot be read or breaks a rule, or the plan names a map that is not there.
     """
     document = read_toml(path)
     plan = validate(document, Plan)
-    packaged = {model: load_map(model) for model in map_names()}
-    errors = plan_errors(plan, {model: register_map for model, (register_map, _) in packaged.items()}, document)
+    models = {instrument.map for instrument in plan.instruments}
+    maps = {model: load_map(model) for model in map_names()} | _own_maps(path.parent / "maps", models)
+    errors = plan_errors(plan, {model: register_map for model, (register_map, _) in maps.items()}, document)
     if errors:
         raise InputErrors(errors)
-    models = {instrument.map for instrument in plan.instruments}
-    data = encode_document(document.text, {model: packaged[model][1] for model in models})
+    data = encode_document(document.text, {model: maps[model][1] for model in models})
     open_document(data, document.file)
     return data
 
 
-def _map(model: str, text: str) -> RegisterMap:
-    register_map = parse_map(text, f"maps/{model}.toml")
+def _own_maps(folder: Path, wanted: Set[str]) -> dict[str, tuple[RegisterMap, str]]:
+    """The maps in a folder that a plan names; one that hides a packaged map is refused."""
+    found: dict[str, tuple[RegisterMap, str]] = {}
+    for file in sorted(folder.glob("*.toml")):
+        if file.stem not in wanted:
+            continue
+        if file.stem in map_names():
+            hint = "choose another model name for it, and name that in the plan"
+            raise InputErrors([InputError(str(file), 0, "", "a packaged register map has this name", hint)])
+        text = read_toml(file).text
+        found[file.stem] = (_map(file.stem, text, str(file)), text)
+    return found
+
+
+def _map(model: str, text: str, file: str = "") -> RegisterMap:
+    register_map = parse_map(text, file or f"maps/{model}.toml")
     if register_map.model != model:
         seen = f'"{register_map.model}"'
-        raise InputErrors([InputError(f"maps/{model}.toml", 0, "model", seen, f'the document calls it "{model}"')])
+        hint = f'a map\'s file is named after its model: write model = "{model}"' if file else ""
+        hint = hint or f'the document calls it "{model}"'
+        raise InputErrors([InputError(file or f"maps/{model}.toml", 0, "model", seen, hint)])
     return register_map

@@ -129,6 +129,23 @@ def test_the_key_is_made_once(tmp_path: Path) -> None:
     assert 0o600 == config.key_file.stat().st_mode & 0o777
 
 
+def test_the_read_plan_is_explained(tmp_path: Path) -> None:
+    """Time of each request, load of each class on its bus, and a class that the line cannot serve."""
+    file = write_agent(tmp_path, 5020, 1883).file
+    plain = invoke("plan", "--config", file)[1]
+    code, said = invoke("plan", "--explain", "--turnaround-ms", "10", "--config", file)
+
+    assert 0 == code
+    assert set(plain.splitlines()) < set(said.splitlines())
+    assert "% " not in plain
+    assert said.count(" registers, 10.0 ms\n") == len(plain.splitlines())
+    assert "ms left" in said
+    assert "the bus cannot keep up" in invoke("plan", "--explain", "--turnaround-ms", "5000", "--config", file)[1]
+    assert "reading over a gap of up to 31 registers pays" in (
+        invoke("plan", "--explain", "--turnaround-ms", "50", "--baud", "9600", "--config", file)[1]
+    )
+
+
 def test_the_read_plan_is_printed(tmp_path: Path) -> None:
     """Each request with its points."""
     code, said = invoke("plan", "--config", write_agent(tmp_path, 5020, 1883).file)

@@ -163,6 +163,65 @@ def test_a_map_that_is_not_packaged_names_the_nearest() -> None:
             "x.toml:32: registers[2].name: \"Model code\". at most 64 of a-z, 0-9 and '_', beginning with",
         ),
         (
+            "address = 10",
+            "addresses = [10, 11, 12]",
+            "x.toml:13: registers[0].addresses: 3 registers for u32. u32 takes 2: name each, highest first.",
+        ),
+        ("address = 10", "addresses = [10, 10]", "x.toml:13: registers[0].addresses: a register twice."),
+        (
+            "address = 10",
+            "address = 10\naddresses = [11, 10]",
+            "x.toml:13: registers[0].address: 10, but addresses begin with 11. state either address or addresses.",
+        ),
+        (
+            "address = 10",
+            'addresses = [11, 10]\nword_order = "little"',
+            'x.toml:14: registers[0].word_order: "little" with addresses. addresses name the most significant',
+        ),
+        (
+            "address = 10",
+            "addresses = [10, 40]",
+            "x.toml:13: registers[0].addresses: 27 unused registers between its own. more than max_gap = 16:",
+        ),
+        (
+            "address = 10",
+            "addresses = [10, 400]",
+            "x.toml:13: registers[0].addresses: u32 lies in 391 registers. more than max_registers = 125; correct one.",
+        ),
+        (
+            'type = "u32"\nscale = 0.01',
+            'type = "u64"\nscale_factor = { address = 14 }',
+            "x.toml:15: registers[0].scale_factor: u64 and its scale factor take 5 registers. a word holds 4:",
+        ),
+        ("scale = 0.01", "bits = [4, 32]", "x.toml:15: registers[0].bits: 4 to 32. lowest and highest bit, 0 to 31"),
+        (
+            'type = "s16"',
+            'type = "s16"\nbits = [0, 3]',
+            "x.toml:28: registers[1].bits: bits of s16. only an unsigned integer has parts; use a u type.",
+        ),
+        ("scale = 0.01", "offset = 1", "x.toml:15: registers[0].offset: 1 on gas_volume. a counter is read by its"),
+        (
+            'type = "u16"',
+            'type = "u16"\nscale_factor = { address = 1 }',
+            "x.toml:37: registers[2].scale_factor: a scaled code. a code has no scale; remove it.",
+        ),
+        (
+            'type = "u16"',
+            'type = "u16"\ncodes = { 1 = "on", 65536 = "off" }',
+            "x.toml:37: registers[2].codes.65536: 65536. u16 ends at 65535 here.",
+        ),
+        ('type = "s16"', 'type = "s16"\nflags = { 0 = "on" }', "x.toml:28: registers[1].flags: flags of co2_fraction"),
+        (
+            'expect = "7"',
+            "least = 1",
+            "x.toml:7: probe: both or neither of an expected value and its limits. write expect, or least and most.",
+        ),
+        (
+            'status = "unconfirmed"',
+            'status = "second-hand"',
+            'x.toml:5: status: "second-hand". name in [[sources]] what was read, or write "unconfirmed".',
+        ),
+        (
             'status = "unconfirmed"',
             'status = "unconfirmed"\nquirks = { max_registers = 1 }',
             "x.toml:15: registers[0].type: u32 takes 2 registers. more than max_registers = 1; correct one.",

@@ -69,6 +69,25 @@ def test_a_file_that_makes_no_document_names_its_line(tmp_path: Path, old: str, 
     assert str(caught.value).startswith(str(path) + message)
 
 
+def test_a_map_beside_the_plan_travels_with_it(tmp_path: Path) -> None:
+    """A model that is not packaged is read from ``maps`` beside the plan; one that hides a packaged map is refused."""
+    path, folder = tmp_path / "plan.toml", tmp_path / "maps"
+    path.write_text(changed('map = "sim-boiler-plc"', 'map = "own-plc"'), encoding="utf-8")
+    folder.mkdir()
+    (folder / "own-plc.toml").write_text(MAPS["sim-boiler-plc"].replace("sim-boiler-plc", "own-plc", 1), "utf-8")
+    (folder / "broken.toml").write_text("not TOML", encoding="utf-8")
+
+    assert "own-plc" in decode_document(make_document(path))[1]
+
+    (folder / "sim-stack-flow.toml").write_text(MAPS["sim-stack-flow"], encoding="utf-8")
+    with pytest.raises(InputErrors, match=r"sim-stack-flow.toml: a packaged register map has this name"):
+        make_document(path)
+    (folder / "sim-stack-flow.toml").unlink()
+    (folder / "own-plc.toml").write_text(MAPS["sim-boiler-plc"], encoding="utf-8")
+    with pytest.raises(InputErrors, match=r'model: "sim-boiler-plc"\. a map.s file is named after its model'):
+        make_document(path)
+
+
 def test_mistakes_with_and_without_register_maps_come_at_once(tmp_path: Path) -> None:
     """A wrong bus, which the plan alone shows, hides no wrong register, which only the map shows."""
     path = tmp_path / "plan.toml"

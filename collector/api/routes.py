@@ -27,7 +27,7 @@ from collector.store.comparisons import differing, verdicts
 from collector.store.hours import read_hours, windows_page
 from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
 from collector.store.log import read_frontier
-from collector.store.refresh import dirty_cells
+from collector.store.refresh import broken_cells, dirty_cells
 from collector.store.schema import items, slots
 from protocols.errors import EmitraceError
 
@@ -99,11 +99,12 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
     @router.get("/hours", tags=["ledger"])
     @needs(Permission.READ)
     def hours(from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
-        """The hourly ledger; ``dirty`` cells are about to be made anew."""
+        """The hourly ledger; ``dirty`` cells wait to be made anew, those ``broken`` could not be made, and why."""
         _check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             rows = read_hours(connection, from_ms, to_ms, limit)
-            return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection)}
+            broken = [shapes.broken_cell(one) for one in broken_cells(connection)]
+            return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection), "broken": broken}
 
     @router.get("/slots", tags=["ledger"])
     @needs(Permission.READ)

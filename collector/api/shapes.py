@@ -10,6 +10,7 @@ from collector.store.agents import AgentView
 from collector.store.certificates import StoredCertificate
 from collector.store.hours import VersionedHour
 from collector.store.inventories import StoredInventory
+from collector.store.refresh import BrokenCell
 from protocols.plan.bound import BoundPlan
 from protocols.records import Fate, Window
 
@@ -44,6 +45,11 @@ def window(agent_id: str, plan: BoundPlan, one: Window) -> Json:
         "stopped_ms": one.stopped_ms, "flags": one.flags, "u_independent": one.u_independent, "u_shared": shared,
         "u_end": one.u_end,
     }  # fmt: skip
+
+
+def broken_cell(one: BrokenCell) -> dict[str, Any]:
+    """An hour cell that could not be made."""
+    return {"agent": one.agent_id, "from_ms": one.from_ms, "to_ms": one.to_ms, "error": one.error}
 
 
 def hour(one: VersionedHour) -> Json:

@@ -20,6 +20,7 @@ from collector.log import clean
 from collector.store.comparisons import verdicts
 from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
+from collector.store.refresh import broken_cells
 from collector.store.schema import certificates, dirty_hours, items, users
 from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_file, schema_version
 from collector.store.tallies import count_anew, read_tallies
@@ -50,6 +51,7 @@ def look_at_books(config: Config, now_ms: int, *, deep: bool) -> Iterator[Result
             yield from sound
             if not any(one.is_finding for one in sound):
                 yield from _contents(connection, path, now_ms)
+                yield from _broken(connection)
         if not any(one.is_finding for one in sound):
             yield _dirty(config, path)
     except DatabaseError as error:
@@ -149,6 +151,14 @@ def _agents(vitals: tuple[AgentVitals, ...], now_ms: int) -> Iterator[Result]:
         if one.ahead:
             seen = f"{one.ahead} items wait behind a gap after item {one.contiguous}"
             yield Result("agents", where, seen, "Wait a minute: they are asked for. If it stays, the agent lacks them.")
+
+
+def _broken(connection: Connection) -> Iterator[Result]:
+    """Hours that could not be made of their windows."""
+    for one in broken_cells(connection, 10):
+        where = f"agent {one.agent_id[:12]}, {datetime.fromtimestamp(one.from_ms / 1000, UTC).isoformat()}"
+        hint = "This hour is in no figure. Ask the technician what the agent did then; the batches are safe."
+        yield Result("hours", where, f"cannot be made: {clean(one.error)}", hint)
 
 
 def _dirty(config: Config, path: Path) -> Result:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from collector.books import Books
+from collector.doctor.books import look_at_books
 from collector.hours.cells import HOUR_MS
 from collector.store import refresh
 from collector.store.database import Database
@@ -94,6 +95,9 @@ def test_a_broken_cell_stays_dirty_and_stops_no_other(books: Books, register: Re
         (broken,) = broken_cells(connection)
         assert (edge.agent_id, broken_ms, 1) == (broken.agent_id, broken.from_ms, dirty_cells(connection))
     assert "is stated twice" in broken.error
+    told = [one for one in look_at_books(books.config, START_MS, deep=False) if one.is_finding and one.check == "hours"]
+    assert 1 == len(told)
+    assert broken.error in told[0].seen
 
     with books.database.writing() as connection:
         connection.execute(

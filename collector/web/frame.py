@@ -21,6 +21,7 @@ from collector.web.assets import Assets
 from collector.web.language import LANGUAGES, Words
 from collector.web.preferences import CLOCK, PREFERENCES, THEME, language_of, with_query
 from collector.web.shown import formula, grouped, instant, mass_unit, percent
+from collector.web.table_html import lines_html
 
 YEAR_S = 365 * 86_400
 SECOND = "%Y-%m-%d %H:%M:%S"
@@ -57,7 +58,7 @@ class Frame:
         )  # fmt: skip
         self._templates.globals.update(
             percent=percent, unit_of=mass_unit, gas=formula, count=grouped, asset=self.assets.url,
-            Permission=Permission,
+            lines_html=lines_html, Permission=Permission,
         )
 
     def open(self, request: Request) -> View:
@@ -90,6 +91,8 @@ class View:
         The facility's, in which accounting days end; and the one in which times are shown.
     session : Session or None
         Who is signed in.
+    now_ms : int
+        When the page was asked for. [UTC ms]
     """
 
     def __init__(self, frame: Frame, request: Request, sites: tuple[Site, ...]) -> None:
@@ -99,6 +102,7 @@ class View:
         self.words = Words(language_of(query, cookies, request.headers.get("Accept-Language")))
         self.theme = THEME.of(query, cookies)
         self.clock = CLOCK.of(query, cookies)
+        self.now_ms = now_ms()
         self.sites = sites
         self.site_unknown = bool(query.get("site")) and query["site"] not in {site.id for site in sites}
         self.site = next((site for site in sites if site.id == query.get("site") or len(sites) == 1), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from collector.hours.calendar import By, span_of
@@ -45,9 +46,7 @@ class Period:
 
     def text(self, at_ms: int) -> str:
         """An instant as an address names it: a date at the facility's midnight, else a local time with its offset."""
-        at = local_time(at_ms, self.zone)
-        midnight = day_start(at.date(), self.zone) == at_ms
-        return at.date().isoformat() if midnight else at.isoformat(timespec="minutes")
+        return _text(at_ms, self.zone)
 
     @property
     def unit(self) -> By | None:
@@ -133,6 +132,12 @@ def read_instant(text: str, zone: ZoneInfo) -> int:
     """UTC ms of an ISO 8601 text, in the facility's zone where it names none; ValueError where it is no time."""
     at = datetime.fromisoformat(text)
     return ((at if at.tzinfo else at.replace(tzinfo=zone)) - _EPOCH) // timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=4096)
+def _text(at_ms: int, zone: ZoneInfo) -> str:
+    at = local_time(at_ms, zone)
+    return at.date().isoformat() if day_start(at.date(), zone) == at_ms else at.isoformat(timespec="minutes")
 
 
 def _moved(at_ms: int, days: timedelta, zone: ZoneInfo) -> int:

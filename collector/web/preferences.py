@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 from collector.web.language import LANGUAGE_COOKIE, LANGUAGES, choose
 
@@ -36,9 +37,18 @@ def language_of(query: Mapping[str, str], cookies: Mapping[str, str], accept: st
     return choose(query.get(LANGUAGE.name), cookies.get(LANGUAGE.cookie), accept)
 
 
+quote = lru_cache(maxsize=4096)(quote_plus)
+
+
 def with_query(path: str, query: str, changes: Mapping[str, str | None], without: Iterable[str] = ()) -> str:
     """The same address with some of its parameters changed (None: taken away), the others kept in their order."""
-    gone = {*changes, *without}
-    kept = [(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key not in gone]
-    pairs = kept + [(key, value) for key, value in changes.items() if value is not None]
-    return f"{path}?{urlencode(pairs)}" if pairs else path
+    kept = _kept(query, frozenset({*changes, *without}))
+    new = "&".join([f"{key}={quote(value)}" for key, value in changes.items() if value is not None])
+    asked = f"{kept}&{new}" if kept and new else kept or new
+    return f"{path}?{asked}" if asked else path
+
+
+@lru_cache(maxsize=256)
+def _kept(query: str, gone: frozenset[str]) -> str:
+    """What stays of a query; a page asks for the same many times."""
+    return urlencode([(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key not in gone])

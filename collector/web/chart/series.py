@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from markupsafe import Markup
 
@@ -16,6 +15,7 @@ from collector.web.chart.svg import (
     opened,
     picture,
     quality_keys,
+    runs,
     swatch,
     textures,
     time_axis,
@@ -24,8 +24,6 @@ from collector.web.chart.svg import (
 )
 from collector.web.chart.tables import values_table
 from collector.web.language import Words
-
-_T = TypeVar("_T")
 
 WIDE = 1000
 """Width of the curve's own drawing space, stretched to the plot."""
@@ -52,7 +50,7 @@ def draw_series(
     marks = [_mark(bucket, value, u, unit, words, n, count, height) for n, (bucket, value, u) in enumerate(each)]
     veils = [
         veil(name, state, start / count, TOP, (end - start) / count, height)
-        for state, start, end in _runs([bucket.state for bucket in buckets])
+        for state, start, end in runs([bucket.state for bucket in buckets])
     ]
     svg = picture(
         name, title, words("chart.series.said", name=row.name, n=count), TOP + height + FOOT,
@@ -77,7 +75,7 @@ def _paths(
     def spot(place: float, value: float) -> str:
         return f"{WIDE * place / count:.1f} {height * (1 - scale.place(value)):.1f}"
 
-    for known, start, end in _runs([value is not None for value in values]):
+    for known, start, end in runs([value is not None for value in values]):
         if not known:
             continue
         stretch = [(n + 0.5, float(values[n] or 0), float(us[n] or 0)) for n in range(start, end)]
@@ -105,11 +103,3 @@ def _mark(
                 height=height, class_="clear"),
     )  # fmt: skip
 
-
-def _runs(states: Sequence[_T]) -> Iterator[tuple[_T, int, int]]:
-    """Neighbours of one kind as (kind, first, behind the last)."""
-    start = 0
-    for n in range(1, len(states) + 1):
-        if n == len(states) or states[n] != states[start]:
-            yield states[start], start, n
-            start = n

@@ -14,6 +14,7 @@ from collector.web.chart.svg import (
     opened,
     picture,
     quality_keys,
+    runs,
     share,
     swatch,
     textures,
@@ -23,6 +24,8 @@ from collector.web.language import Words
 from collector.web.shown import share_text
 from collector.web.table import Cell, Column, Kind, Table
 
+MOST_PIECES = 120
+"""Above this many, neighbours of one state are drawn as one: single ones are too narrow to point at."""
 BAND = 20
 LABEL = 16
 """Height of a row's band, and of its name above it where there are several. [px]"""
@@ -40,7 +43,13 @@ def draw_strip(
         y = TOP + (BAND + named) * place
         if named:
             content.append(element("text", label, x=0, y=y + LABEL - 4, class_="tick"))
-        content += [_piece(name, bucket, n, len(buckets), y + named, words) for n, bucket in enumerate(buckets)]
+        if len(buckets) <= MOST_PIECES:
+            content += [_piece(name, bucket, n, len(buckets), y + named, words) for n, bucket in enumerate(buckets)]
+        else:
+            content += [
+                _band(name, state, start / len(buckets), (end - start) / len(buckets), y + named)
+                for state, start, end in runs([bucket.state for bucket in buckets])
+            ]
     height = (BAND + named) * len(rows)
     every_bucket = [bucket for _, buckets in rows for bucket in buckets]
     svg = picture(
@@ -59,6 +68,11 @@ def draw_strip(
 def _piece(name: str, bucket: Bucket, n: int, count: int, y: float, words: Words) -> Markup:
     state = bucket.state
     said = words(f"chart.strip.{state.value}", time=bucket.label, covered=share_text(bucket.covered))
-    box = {"x": share(n / count), "y": y + 1, "width": share(1 / count), "height": BAND - 3}
+    return opened(bucket, _band(name, state, n / count, 1 / count, y, element("title", said)))
+
+
+def _band(name: str, state: State, x: float, width: float, y: float, *inside: Markup) -> Markup:
     fill = None if state is State.WHOLE else f"url(#{name}-{state.value})"
-    return opened(bucket, element("rect", element("title", said), **box, fill=fill, class_=state.value))
+    return element(
+        "rect", *inside, x=share(x), y=y + 1, width=share(width), height=BAND - 3, fill=fill, class_=state.value
+    )

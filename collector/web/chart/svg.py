@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from markupsafe import Markup, escape
 
 from collector.web.chart.model import Bucket, Key, State, Unit
 from collector.web.chart.scale import Scale, every, tick_text
 from collector.web.language import Words
+
+_T = TypeVar("_T")
 
 TOP = 22
 FOOT = 26
@@ -143,6 +146,15 @@ def quality_keys(name: str, buckets: Sequence[Bucket], words: Words) -> tuple[Ke
         for state in (State.PART, State.NONE)
         if state in seen
     )
+
+
+def runs(states: Sequence[_T]) -> Iterator[tuple[_T, int, int]]:
+    """Neighbours of one kind as (kind, first, behind the last)."""
+    start = 0
+    for n in range(1, len(states) + 1):
+        if n == len(states) or states[n] != states[start]:
+            yield states[start], start, n
+            start = n
 
 
 def _short(value: object) -> object:

@@ -151,6 +151,8 @@ def finer(books: Books, found: Explored, wanted: Wanted, now_ms: int) -> Map | N
     if length <= DAY_MS or length > LONGEST_DAILY_MAP:
         return None
     by = By.HOUR if length <= LONGEST_HOURLY_MAP else By.DAY
+    if by is period.by:
+        return Map(by, found.steps)
     weights = gwp_set(found.gwp)
     species_of = {(line.fact.agent, line.fact.source, line.gas): _weighed(line.fact, line.gas, weights)
                   for line in found.lines}  # fmt: skip

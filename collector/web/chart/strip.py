@@ -66,9 +66,15 @@ def draw_strip(
 
 
 def _piece(name: str, bucket: Bucket, n: int, count: int, y: float, words: Words) -> Markup:
-    state = bucket.state
+    """A bucket; of one known in part, as much is filled from below as is known."""
+    state, covered = bucket.state, bucket.covered or 0.0
     said = words(f"chart.strip.{state.value}", time=bucket.label, covered=share_text(bucket.covered))
-    return opened(bucket, _band(name, state, n / count, 1 / count, y, element("title", said)))
+    known = Markup("")
+    if state is State.PART:
+        tall = (BAND - 3) * covered
+        box = {"x": share(n / count), "y": y + BAND - 2 - tall, "width": share(1 / count), "height": tall}
+        known = element("rect", **box, class_="whole filled")
+    return opened(bucket, known, _band(name, state, n / count, 1 / count, y, element("title", said)))
 
 
 def _band(name: str, state: State, x: float, width: float, y: float, *inside: Markup) -> Markup:

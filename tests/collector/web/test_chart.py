@@ -155,13 +155,24 @@ def test_a_strip_shows_how_much_is_known() -> None:
     """Whole, part and none look different and say their share; 99.95 % is whole only for the eye, not in the table."""
     chart = draw_strip("c", "t", [("grid", days(1.0, 0.25, 0.0, None))], EN)
     looks = [one.get("class") for one in of(parsed(chart), "rect") if one.get("height") == "17"]
+    (filled,) = of(parsed(chart), "rect", "filled")
 
     assert chart is not None
-    assert ["whole", "part", "none", "none"] == looks
+    assert (["whole", "part", "none", "none"], "4.25") == (looks, filled.get("height"))
     assert ["100.0\u202f%", "25.0\u202f%", "0.0\u202f%", "–"] == [
         chart.table.columns[1].shown(row[1].value) for row in chart.table.rows
     ]
     assert "2026-01-02: 25.0\u202f% complete" in list(titles(parsed(chart)))
+
+
+def test_a_strip_of_many_buckets_is_drawn_in_runs() -> None:
+    """Neighbours of one state are one piece; the table still has a line for each."""
+    buckets = [Bucket(f"{n}", f"{n}", 1.0 if n < 100 else 0.0) for n in range(300)]
+    chart = draw_strip("c", "t", [("grid", buckets)], EN)
+    root = parsed(chart)
+
+    assert chart is not None
+    assert (1, 1, 300) == (len(of(root, "rect", "whole")), len(of(root, "rect", "none")), len(chart.table.rows))
 
 
 def test_nothing_known_draws_no_chart() -> None:

@@ -21,6 +21,7 @@ class AccountError(EmitraceError):
     def __init__(self, reason: str, name: str, seen: str, hint: str) -> None:
         super().__init__(f"user {name!r}", seen, hint)
         self.reason = reason
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from collector.accounts.authority import Authority
+from collector.accounts.register import Register
 from collector.books import Books
 from collector.web.frame import Frame
-from collector.web.pages import emissions, nowhere, overview, sign_in, version
+from collector.web.pages import account, accounts, emissions, nowhere, overview, sign_in, version
 
-ENTRIES = (overview.ENTRY, emissions.ENTRY)
+ENTRIES = (overview.ENTRY, emissions.ENTRY, accounts.ENTRY)
 """The navigation, in its order."""
 
 
@@ -18,6 +19,9 @@ def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     frame.assets.add_routes(router)
     sign_in.add_routes(router, authority, frame)
+    register = Register(books.database)
+    account.add_routes(router, authority, register, frame)
+    accounts.add_routes(router, register, frame)
     overview.add_routes(router, books, frame)
     emissions.add_routes(router, books, frame)
     version.add_routes(router, books, frame)

@@ -28,6 +28,9 @@ PAGES = (
     Page("overview", "/", "/"),
     Page("emissions", "/emissions", "/emissions"),
     Page("emissions-day", "/emissions", "/emissions?from={day}&split=both"),
+    Page("account", "/account", "/account"),
+    Page("accounts", "/accounts", "/accounts"),
+    Page("account-of-another", "/accounts/{name}", "/accounts/li.wei"),
     Page("inventory-version", "/inventory/{version:int}", "/inventory/{sealed}"),
     Page("inventory-version-open", "/inventory/{version:int}", "/inventory/{open}"),
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from calibration.certificates import parse_certificates
+from collector.accounts.register import Register
+from collector.accounts.roles import Role
 from collector.books import open_books
 from collector.clock import now_ms
 from collector.config import Config
@@ -16,7 +18,7 @@ from collector.store.certificates import add_certificate
 from collector.store.inventories import build_inventory, seal_inventory
 from collector.web.shown import instant
 from simulators.demo.site import certificates, plan_tables
-from tests.collector.running import Collector, Spawn
+from tests.collector.running import PASSWORD, Collector, Spawn
 from tests.e2e.history import History
 from tests.e2e.rig import ask
 from tests.services import free_port, wait_until
@@ -63,12 +65,13 @@ def _refuse_one(history: History) -> None:
 
 
 def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> None:
-    """Certificates and two inventory versions, as the commands would enter them."""
+    """A second account, certificates and two inventory versions, as the commands would enter them."""
     plan = folder / PLAN
     plan.write_bytes((resources.files("simulators") / "scenarios" / PLAN).read_bytes())
     made = certificates(plan_tables(plan)["instruments"], datetime.now(UTC).date()).values()
     entered = parse_certificates("schema = 1\n\n" + "\n".join(made), "certificates.toml")
     with open_books(config) as books:
+        Register(books.database).add("li.wei", Role.TECHNICIAN, PASSWORD, by="test")
         with books.database.writing() as connection:
             for certificate in entered:
                 add_certificate(connection, certificate, now_ms())

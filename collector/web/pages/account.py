@@ -19,7 +19,7 @@ from collector.web.pages.sign_in import set_session
 
 BROWSERS = (
     ("Edge", r"\bEdg(?:e|A|iOS)?/"), ("Opera", r"\bOPR/"), ("WeChat", r"\bMicroMessenger/"),
-    ("Firefox", r"\b(?:Firefox|FxiOS)/"), ("Chrome", r"\b(?:Chrome|CriOS)/"), ("Safari", r"\bSafari/"),
+    ("Firefox", r"\b(?:Firefox|FxiOS)/"), ("Chrome", r"(?:Chrome|CriOS)/"), ("Safari", r"\bSafari/"),
 )  # fmt: skip
 SYSTEMS = (
     ("Android", r"\bAndroid\b"), ("iPhone", r"\biPhone\b"), ("iPad", r"\biPad\b"), ("Windows", r"\bWindows\b"),

@@ -35,7 +35,7 @@ def proportion(amount: Int64, part: Int64, whole: Int64) -> Int64:
 
     Parameters
     ----------
-    amount, part, whole : ndarray of int64, one shape
+    amount, part, whole : ndarray of int64, of shapes that broadcast
         ``0 <= part <= whole`` and ``whole > 0``.
 
     Returns
@@ -43,11 +43,12 @@ def proportion(amount: Int64, part: Int64, whole: Int64) -> Int64:
     ndarray of int64
     """
     if amount.size == 0:
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(amount.shape, dtype=np.int64)
     reach = int(np.max(np.abs(amount))) * int(np.max(part)) if part.size else 0
     if reach >= LIMIT:
-        exact = [half_even(int(a) * int(p), int(w)) for a, p, w in zip(amount, part, whole, strict=True)]
-        return np.array(exact, dtype=np.int64)
+        all_of = (column.ravel().tolist() for column in np.broadcast_arrays(amount, part, whole))
+        exact = [half_even(a * p, w) for a, p, w in zip(*all_of, strict=True)]
+        return np.array(exact, dtype=np.int64).reshape(amount.shape)
     quotient, rest = np.divmod(amount * part, whole)
     twice = 2 * rest
     up = (twice > whole) | ((twice == whole) & (quotient % 2 == 1))

@@ -13,7 +13,7 @@ EXACT_FLOAT = 2**53
 """Above this magnitude float64 no longer holds every integer."""
 
 
-def combustion_mass_mg(fuel: Int64, coefficient_mg_per_unit: float) -> Int64:
+def combustion_mass_mg(fuel: Int64, coefficient_mg_per_unit: float | Float64) -> Int64:
     """Mass of one gas emitted by burning metered fuel, window by window.
 
     Parameters
@@ -21,7 +21,7 @@ def combustion_mass_mg(fuel: Int64, coefficient_mg_per_unit: float) -> Int64:
     fuel : ndarray of int64, shape (windows,)
         Differences of the fuel counter, in its base unit: gas volume [mL] at the state the factors are stated
         at, or fuel mass [mg]. Magnitude below 2**62.
-    coefficient_mg_per_unit : float
+    coefficient_mg_per_unit : float or ndarray of float64, shape (windows,)
         ``protocols.ghg.factors.coefficient`` of the chain, rounded once to float64. [mg/mL or mg/mg]
 
     Returns
@@ -48,7 +48,7 @@ def combustion_mass_mg(fuel: Int64, coefficient_mg_per_unit: float) -> Int64:
     return rounded_product(fuel, coefficient_mg_per_unit)
 
 
-def rounded_product(amounts: Int64, coefficient: float) -> Int64:
+def rounded_product(amounts: Int64, coefficient: float | Float64) -> Int64:
     """Half-even integer of amount x coefficient, element by element: one float64 product, one rounding.
 
     Where an amount or a product leaves the range in which float64 holds every integer, that element is
@@ -58,7 +58,7 @@ def rounded_product(amounts: Int64, coefficient: float) -> Int64:
     ----------
     amounts : ndarray of int64, shape (n,)
         Magnitude below 2**62.
-    coefficient : float
+    coefficient : float or ndarray of float64, shape (n,)
 
     Returns
     -------
@@ -67,8 +67,9 @@ def rounded_product(amounts: Int64, coefficient: float) -> Int64:
     products: Float64 = amounts.astype(np.float64) * coefficient
     large = ~((np.abs(amounts) < EXACT_FLOAT) & (np.abs(products) < EXACT_FLOAT))
     result = np.rint(np.where(large, 0.0, products)).astype(np.int64)
+    of_each = np.broadcast_to(coefficient, amounts.shape)
     for place in np.flatnonzero(large).tolist():
-        result[place] = _exact_product(int(amounts[place]), coefficient)
+        result[place] = _exact_product(int(amounts[place]), float(of_each[place]))
     return result
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from protocols.ghg.combustion import rounded_product
-from protocols.records import Int64
+from protocols.records import Float64, Int64
 
 
-def electricity_mass_mg(energy_mwh: Int64, coefficient_mg_per_mwh: float) -> Int64:
+def electricity_mass_mg(energy_mwh: Int64, coefficient_mg_per_mwh: float | Float64) -> Int64:
     """Mass of one gas behind metered electrical energy, window by window.
 
     Parameters
@@ -14,7 +14,7 @@ def electricity_mass_mg(energy_mwh: Int64, coefficient_mg_per_mwh: float) -> Int
     energy_mwh : ndarray of int64, shape (windows,)
         Differences of an energy counter; import and export are counters of their own, and the sign of an
         export is applied to the mass. Magnitude below 2**62. [mWh, milliwatt hours]
-    coefficient_mg_per_mwh : float
+    coefficient_mg_per_mwh : float or ndarray of float64, shape (windows,)
         ``protocols.ghg.factors.coefficient`` of the grid factor, rounded once to float64. [mg/mWh = kg/kWh]
 
     Returns

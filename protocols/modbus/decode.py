@@ -77,15 +77,24 @@ def numbers(words: UInt64, register: Register) -> tuple[Float64, Mask]:
     tuple of (ndarray of float64, ndarray of bool), shape (n,)
         64-bit integers beyond 2**53 are rounded to the nearest float64; ``indexes`` does not round them.
     """
-    if register.scale_factor is not None:
-        stated = np.zeros(words.shape, dtype=np.bool_)
-        for rows, _ in _scale_factors(words, register.scale_factor):
-            stated |= rows
-        number, available = _own_numbers(words >> np.uint64(16), register)
-        available = available & stated
-    else:
-        number, available = _own_numbers(words, register)
+    number, available = _unmasked(words, register)
     return np.where(available, number, 0.0), available
+
+
+def availability(words: UInt64, register: Register) -> Mask:
+    """The mask of ``numbers`` without the numbers, for words of any shape."""
+    return _unmasked(words, register)[1]
+
+
+def _unmasked(words: UInt64, register: Register) -> tuple[Float64, Mask]:
+    """Numbers and where they are available; what stands where none is means nothing."""
+    if register.scale_factor is None:
+        return _own_numbers(words, register)
+    stated = np.zeros(words.shape, dtype=np.bool_)
+    for rows, _ in _scale_factors(words, register.scale_factor):
+        stated |= rows
+    number, available = _own_numbers(words >> np.uint64(16), register)
+    return number, available & stated
 
 
 def decimals(words: UInt64, register: Register) -> list[Decimal | None]:

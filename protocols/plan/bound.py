@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from protocols.modbus.registermap import Quirks, Register
@@ -128,7 +128,8 @@ class BoundPlan:
     """The plan with every name resolved.
 
     ``digest`` is the plan document's SHA-256; ``quirks`` are the reading limits of each instrument's model, by
-    position of the instrument.
+    position of the instrument. ``kinds`` numbers the points: equal where words mean the same, so that they can be
+    decoded and folded together.
     """
 
     plan: Plan
@@ -139,3 +140,16 @@ class BoundPlan:
     points: tuple[BoundPoint, ...]
     sources: tuple[BoundSource, ...]
     quirks: tuple[Quirks, ...]
+    kinds: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbered: dict[tuple[object, ...], int] = {}
+        kinds = tuple(numbered.setdefault(_kind(point), len(numbered)) for point in self.points)
+        object.__setattr__(self, "kinds", kinds)
+
+
+def _kind(point: BoundPoint) -> tuple[object, ...]:
+    register = point.register
+    order = (register.word_order, register.byte_order)
+    coded = (register.type, *order, register.bits, register.scale_factor, register.sentinels)
+    return (*coded, point.ratio, point.hold_ms) if point.kind is Kind.COUNTER else coded

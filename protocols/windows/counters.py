@@ -4,10 +4,14 @@ An accepted index is an integer; amounts are differences of such integers, so an
 The state machine never guesses: an index that does not fit waits as a candidate; three candidates that fit
 each other are a reset, with the amount between the old and the new index unknown; a rollover is accepted
 only at a known modulus and a plausible rate.
+
+Counters that one request reads share their times; what fits without doubt, nearly everything, is judged and
+split for all of them in one pass (``fold_alike``). The rest goes through the state machine one by one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -60,8 +64,57 @@ class CounterFold:
     fits: NDArray[np.bool_]
 
 
+def fold_alike(
+    points: Sequence[BoundPoint], window_ms: int, states: Sequence[CounterState | None], at_ms: Int64, indexes: Int64
+) -> dict[int, CounterFold]:
+    """Fold counters that share their times; only those whose indexes all fit at once, without a rollover.
+
+    Parameters
+    ----------
+    points : sequence of BoundPoint
+        Of one ``hold_ms``.
+    states : sequence of CounterState or None
+    at_ms : ndarray of int64, shape (samples,)
+        Ascending. [UTC ms]
+    indexes : ndarray of int64, shape (points, samples)
+        All available. [base unit]
+
+    Returns
+    -------
+    dict of int to CounterFold
+        By place in ``points``, each equal to what ``fold_counter`` gives; those left out have to go there.
+    """
+    alike: dict[tuple[int, int], list[int]] = {}
+    for place, state in enumerate(states):
+        if at_ms.size and state is not None and not state.candidates and state.last_ms < int(at_ms[0]):
+            alike.setdefault((state.last_ms, state.emitted_to_ms), []).append(place)
+    fits = np.ones(at_ms.size, dtype=np.bool_)
+    folded: dict[int, CounterFold] = {}
+    for places in alike.values():
+        known = [state for place in places if (state := states[place]) is not None]
+        own = indexes[places]
+        growths = _growths(known, own)
+        misfits = _misfits([points[place] for place in places], known[0].last_ms, at_ms, growths)
+        sound = np.flatnonzero(~np.any(misfits, axis=1)).tolist()
+        if sound:
+            kept = [known[row] for row in sound]
+            cuts = _split(points[places[sound[0]]].hold_ms, window_ms, kept, at_ms, growths[sound], own[sound, -1])
+            for row, (state, cut) in zip(sound, cuts, strict=True):
+                folded[places[row]] = CounterFold(state, (cut,) if cut.amount.size else (), (), fits)
+    return folded
+
+
+def close_counter(folded: CounterFold) -> CounterFold:
+    """The same with the partial window closed at the last accepted index (a clean stop)."""
+    if folded.state is None:
+        return folded
+    state, rest = _close(folded.state)
+    amounts = folded.amounts if rest is None else (*folded.amounts, rest)
+    return replace(folded, state=state, amounts=amounts)
+
+
 def fold_counter(
-    point: BoundPoint, window_ms: int, state: CounterState | None, at_ms: Int64, indexes: Int64, close: bool
+    point: BoundPoint, window_ms: int, state: CounterState | None, at_ms: Int64, indexes: Int64
 ) -> CounterFold:
     """Fold the available indexes of one counter over a span.
 
@@ -74,8 +127,6 @@ def fold_counter(
         None before the first accepted index.
     at_ms, indexes : ndarray of int64, shape (samples,)
         Strictly later than the state's last sample and ascending. [UTC ms; base unit]
-    close : bool
-        Close the partial window at the last accepted index (a clean stop).
 
     Returns
     -------
@@ -102,10 +153,6 @@ def fold_counter(
             resets.append(reset)
         fits[at] = fit
         at += 1
-    if close and state is not None:
-        state, rest = _close(state)
-        if rest is not None:
-            amounts.append(rest)
     return CounterFold(state, tuple(a for a in amounts if a.amount.size), tuple(resets), fits)
 
 
@@ -127,18 +174,32 @@ def _growth(point: BoundPoint, index: int, before: int, elapsed_ms: int) -> int 
     return None
 
 
+def _growths(states: Sequence[CounterState], indexes: Int64) -> Int64:
+    """Growths from each state's last index on, shape (points, samples)."""
+    last = np.array([state.last_index for state in states], dtype=np.int64)
+    return np.diff(indexes, prepend=last[:, np.newaxis], axis=1)
+
+
+def _misfits(points: Sequence[BoundPoint], last_ms: int, at_ms: Int64, growths: Int64) -> NDArray[np.bool_]:
+    """Which growths do not fit without a rollover, shape (points, samples); all of a point that is beyond int64."""
+    elapsed = np.diff(at_ms, prepend=last_ms)
+    longest = int(np.max(elapsed))
+    misfits = growths < 0
+    limited = [row for row, point in enumerate(points) if point.max_per_hour is not None]
+    if limited:
+        rates = [points[row].max_per_hour or 0 for row in limited]
+        sure = [rate * longest < LIMIT for rate in rates]
+        most = np.array([rate if safe else 0 for rate, safe in zip(rates, sure, strict=True)], dtype=np.int64)
+        step = np.array([int(points[row].resolution) + 1 for row in limited], dtype=np.int64)
+        allowed = most[:, np.newaxis] * elapsed // HOUR_MS + step[:, np.newaxis]
+        misfits[limited] |= (growths[limited] > allowed) | ~np.array(sure)[:, np.newaxis]
+    return misfits
+
+
 def _plausible_run(point: BoundPoint, state: CounterState, at_ms: Int64, indexes: Int64) -> int:
     """How many leading samples fit without a rollover, judged over whole arrays."""
-    elapsed = np.diff(at_ms, prepend=state.last_ms)
-    steps = np.diff(indexes, prepend=state.last_index)
-    if point.max_per_hour is None:
-        bad = steps < 0
-    else:
-        if point.max_per_hour * int(np.max(elapsed)) >= LIMIT:
-            return 0
-        allowed = point.max_per_hour * elapsed // HOUR_MS + int(point.resolution) + 1
-        bad = (steps < 0) | (steps > allowed)
-    return int(np.argmax(bad)) if bool(np.any(bad)) else int(at_ms.size)
+    misfits = _misfits([point], state.last_ms, at_ms, _growths([state], indexes[np.newaxis]))[0]
+    return int(np.argmax(misfits)) if bool(np.any(misfits)) else int(at_ms.size)
 
 
 def _judge(
@@ -147,10 +208,8 @@ def _judge(
     """One step of the state machine for a sample that the run did not cover."""
     growth = _growth(point, index, state.last_index, at_ms - state.last_ms)
     if growth is not None:
-        clean = replace(state, candidates=())
-        knot = np.array([at_ms], dtype=np.int64)
-        after, cut = _split(point, window_ms, clean, knot, np.array([growth], dtype=np.int64))
-        return replace(after, last_index=index), cut, None, True
+        after, cut = _split_one(point, window_ms, state, [at_ms], [growth], index)
+        return after, cut, None, True
     waiting = state.candidates
     if waiting and _growth(point, index, waiting[-1][1], at_ms - waiting[-1][0]) is None:
         waiting = ()
@@ -161,59 +220,75 @@ def _judge(
     opened_ms, opening = waiting[0]
     reset = Reset(closed.last_ms, closed.last_index, opened_ms, opening)
     fresh = CounterState(opened_ms, opening, opened_ms, 0)
-    knots = np.array([at for at, _ in waiting[1:]], dtype=np.int64)
+    knots = [at for at, _ in waiting[1:]]
     growths = [
         _growth(point, index_b, index_a, at_b - at_a) or 0 for (at_a, index_a), (at_b, index_b) in pairwise(waiting)
     ]
-    after, cut = _split(point, window_ms, fresh, knots, np.array(growths, dtype=np.int64))
-    return replace(after, last_index=index), _joined(rest, cut), reset, False
+    after, cut = _split_one(point, window_ms, fresh, knots, growths, index)
+    return after, _joined(rest, cut), reset, False
 
 
 def _advance(
     point: BoundPoint, window_ms: int, state: CounterState, at_ms: Int64, indexes: Int64
 ) -> tuple[CounterState, Amounts]:
     """Accept a run of plausible indexes."""
-    growths = np.diff(indexes, prepend=state.last_index)
-    after, cut = _split(point, window_ms, state, at_ms, growths)
-    return replace(after, last_index=int(indexes[-1])), cut
+    growths = _growths([state], indexes[np.newaxis])
+    return _split(point.hold_ms, window_ms, [state], at_ms, growths, indexes[-1:])[0]
+
+
+def _split_one(
+    point: BoundPoint, window_ms: int, state: CounterState, knots: list[int], growths: list[int], index: int
+) -> tuple[CounterState, Amounts]:
+    """``_split`` for single steps of one counter."""
+    steps, last = np.array([growths], dtype=np.int64), np.array([index], dtype=np.int64)
+    return _split(point.hold_ms, window_ms, [state], np.array(knots, dtype=np.int64), steps, last)[0]
 
 
 def _split(
-    point: BoundPoint, window_ms: int, state: CounterState, knots: Int64, growths: Int64
-) -> tuple[CounterState, Amounts]:
+    hold_ms: int, window_ms: int, states: Sequence[CounterState], knots: Int64, growths: Int64, indexes: Int64
+) -> list[tuple[CounterState, Amounts]]:
     """Spread growths over the window grid by time, with cumulative half-even rounding.
 
     Part k is R(edge k) - R(edge k-1), R the amount since ``emitted_to_ms`` interpolated between accepted
     samples; what lies behind the last whole cell stays pending. Inside a difference that spans more than
     an hour the grid is hours: the shape is unknown there anyway.
+
+    Parameters
+    ----------
+    states : sequence of CounterState
+        Of one ``last_ms`` and ``emitted_to_ms``.
+    knots : ndarray of int64, shape (samples,)
+        Times of the samples, at least one. [UTC ms]
+    growths : ndarray of int64, shape (points, samples)
+    indexes : ndarray of int64, shape (points,)
+        The last accepted ones.
     """
-    times = np.concatenate((np.array([state.last_ms], dtype=np.int64), knots))
-    totals = state.pending + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(growths, dtype=np.int64)))
+    first = states[0]
+    times = np.concatenate((np.array([first.last_ms], dtype=np.int64), knots))
+    totals = np.zeros((len(states), times.size), dtype=np.int64)
+    np.cumsum(growths, axis=1, dtype=np.int64, out=totals[:, 1:])
+    totals += np.array([state.pending for state in states], dtype=np.int64)[:, np.newaxis]
     spans = np.diff(times)
-    gaps = np.where(spans > point.hold_ms, growths, 0)
     edges = _edges(times, window_ms)
-    segment = np.clip(np.searchsorted(times, edges, side="left") - 1, 0, max(spans.size - 1, 0))
-    reached = totals[segment] + proportion(growths[segment], edges - times[segment], spans[segment])
-    parts = np.diff(reached, prepend=0)
-    starts = np.concatenate((np.array([state.emitted_to_ms], dtype=np.int64), edges))[: edges.size]
-    reach = _gap_reach(times, gaps, np.concatenate((starts, edges[-1:])), state.gap)
-    if edges.size:
-        after = CounterState(
-            int(times[-1]),
-            state.last_index,
-            int(edges[-1]),
-            int(totals[-1] - reached[-1]),
-            _pending_gap(times, gaps, int(edges[-1])),
-        )
-    else:
-        after = CounterState(
-            int(times[-1]),
-            state.last_index,
-            state.emitted_to_ms,
-            int(totals[-1]),
-            max(state.gap, int(np.max(gaps)) if gaps.size else 0),
-        )
-    return after, Amounts(starts, edges, parts, reach)
+    segment = np.clip(np.searchsorted(times, edges, side="left") - 1, 0, spans.size - 1)
+    reached = totals[:, segment] + proportion(growths[:, segment], edges - times[segment], spans[segment])
+    parts = np.diff(reached, prepend=0, axis=1)
+    starts = np.concatenate((np.array([first.emitted_to_ms], dtype=np.int64), edges))[: edges.size]
+    emitted_to_ms = int(edges[-1]) if edges.size else first.emitted_to_ms
+    pending = totals[:, -1] - (reached[:, -1] if edges.size else 0)
+    long = spans > hold_ms
+    gaps = np.where(long, growths, 0) if bool(np.any(long)) else None
+    split: list[tuple[CounterState, Amounts]] = []
+    for row, (state, index, left) in enumerate(zip(states, indexes.tolist(), pending.tolist(), strict=True)):
+        gap = 0 if edges.size else state.gap
+        reach = np.zeros(edges.size, dtype=np.int64)
+        reach[:1] = state.gap
+        if gaps is not None:
+            _reach_windows(reach, times, gaps[row], np.concatenate((starts, edges[-1:])))
+            gap = max(gap, _pending_gap(times, gaps[row], emitted_to_ms))
+        after = CounterState(int(times[-1]), index, emitted_to_ms, left, gap)
+        split.append((after, Amounts(starts, edges, parts[row], reach)))
+    return split
 
 
 def _edges(times: Int64, window_ms: int) -> Int64:
@@ -237,18 +312,12 @@ def _multiples(low: int, high: int, step: int) -> Int64:
     return np.arange(-(-low // step) * step, high + 1, step, dtype=np.int64)
 
 
-def _gap_reach(times: Int64, gaps: Int64, bounds: Int64, carried: int) -> Int64:
-    """Largest gap difference that overlaps each window; ``carried`` belongs to the first one."""
-    windows = max(bounds.size - 1, 0)
-    reach = np.zeros(windows, dtype=np.int64)
-    if windows == 0:
-        return reach
-    reach[0] = carried
+def _reach_windows(reach: Int64, times: Int64, gaps: Int64, bounds: Int64) -> None:
+    """Raise ``reach`` to the largest gap difference that overlaps each window."""
     for at in np.flatnonzero(gaps):
         low = max(int(np.searchsorted(bounds, times[at], side="right")) - 1, 0)
-        high = min(int(np.searchsorted(bounds, times[at + 1], side="left")), windows)
+        high = min(int(np.searchsorted(bounds, times[at + 1], side="left")), reach.size)
         reach[low:high] = np.maximum(reach[low:high], gaps[at])
-    return reach
 
 
 def _pending_gap(times: Int64, gaps: Int64, emitted_to_ms: int) -> int:

@@ -1,37 +1,45 @@
-"""The fold over a whole span: windows, slots, the next state, and resets that it finds."""
+"""The fold over a whole span: windows, slots, the next state, and resets that it finds.
+
+Points of one kind that a request reads are folded together, as a block of points x times; only what is odd about
+a point (a glitch, a reset, a hole in its values) is folded for it alone. Both give the same, to the bit.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from protocols.ghg.combustion import combustion_mass_mg
 from protocols.ghg.energy import electricity_mass_mg
 from protocols.ghg.uncertainty import quadrature, resolution
-from protocols.modbus.decode import indexes, numbers
+from protocols.modbus.decode import Mask, availability, indexes
 from protocols.plan.bound import BoundPlan, BoundPoint, BoundSource, CounterSeries
 from protocols.plan.model import Method
 from protocols.quantities import Kind
 from protocols.records import (
+    CounterState,
     Event,
     EventKind,
     Fate,
+    Float64,
     FoldState,
     HeldSample,
     Int64,
     PointState,
     Samples,
     SlotCount,
-    UInt16,
+    UInt64,
     Window,
     WindowFlag,
 )
-from protocols.windows.counters import Amounts, Reset, fold_counter
+from protocols.windows.counters import Amounts, CounterFold, Reset, close_counter, fold_alike, fold_counter
 from protocols.windows.rates import Held, carry, fold_rates, hold, window_edges
-from protocols.windows.series import PointSeries, point_series, slot_range
+from protocols.windows.series import Answers, span_answers
 
 READ_TIME_MS = 1000.0
 """How far an indication may lag behind its reading, taken as uniform over this time.
@@ -110,43 +118,44 @@ def fold(
     ValueError
         The samples are not those of the plan and span.
     """
-    series = _series(bound, samples, from_ms, to_ms)
+    answers = span_answers(bound, samples, from_ms, to_ms)
     given = [event for event in events if event.kind not in DERIVED]
     enders = np.array(sorted(e.at_ms for e in given if e.kind in HOLD_ENDERS), dtype=np.int64)
     closing = any(e.kind is EventKind.AGENT_STOP for e in given)
-    edges = window_edges(from_ms, to_ms, bound.window_ms)
     rate_points = _rate_points(bound)
-    points: list[PointState] = []
+    yields: dict[int, _Yield] = {}
+    for one in answers:
+        for columns in one.alike(bound.kinds):
+            if bound.points[one.points[columns[0]]].kind is Kind.COUNTER:
+                _fold_counters(bound, state, one, columns, closing, yields)
+            else:
+                _fold_instants(bound, state, one, columns, rate_points, enders, to_ms, yields)
     slots: list[SlotCount] = []
     derived: list[Event] = []
-    amounts: dict[int, tuple[Amounts, ...]] = {}
-    held: dict[int, Held] = {}
-    for position, (point, before) in enumerate(zip(bound.points, state.points, strict=True)):
-        own = series[position]
-        last_words = int(own.words[-1]) if own.words.size else before.last_words
-        fates = own.fates.copy()
-        if point.kind is Kind.COUNTER:
-            folded, cut, resets = _fold_counter(point, bound.window_ms, before, own, fates, closing)
-            amounts[position] = cut
-            derived.extend(_reset_event(point, reset) for reset in resets)
-            points.append(replace(folded, last_words=last_words))
-        else:
-            _, available = numbers(own.words, point.register)
-            fates[own.answered[~available]] = Fate.NOT_AVAILABLE
-            tail: tuple[HeldSample, ...] = ()
-            if position in rate_points:
-                held[position] = hold(point, before.held, own.at_ms[available], own.words[available], enders)
-                tail = carry(held[position], to_ms, enders)
-            points.append(PointState(last_words, None, tail))
-        slots.extend(_slot_counts(position, fates))
+    points: list[PointState] = []
+    for position, point in enumerate(bound.points):
+        own = yields[position]
+        points.append(own.state)
+        slots.extend(SlotCount(position, code, count) for code, count in own.fates)
+        derived.extend(_reset_event(point, reset) for reset in own.resets)
+    edges = window_edges(from_ms, to_ms, bound.window_ms)
+    held = {position: own.held for position, own in yields.items() if own.held is not None}
+    counted = _all_counter_windows(bound, yields)
     windows: list[Window] = []
     for index, source in enumerate(bound.sources):
-        if source.counters:
-            for one in source.counters:
-                windows.extend(_counter_windows(index, source, one, bound.points[one.point], amounts[one.point]))
-        else:
-            windows.extend(_rate_windows(index, source, held, edges))
+        windows.extend(counted[index] if source.counters else _rate_windows(index, source, held, edges))
     return Folded(tuple(windows), FoldState(to_ms, tuple(points)), tuple(slots), tuple(derived))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Yield:
+    """What the fold gives for one point; ``fates`` are (code, slots), ascending."""
+
+    state: PointState
+    fates: Sequence[tuple[int, int]]
+    amounts: tuple[Amounts, ...] = ()
+    resets: tuple[Reset, ...] = ()
+    held: Held | None = None
 
 
 def _rate_points(bound: BoundPlan) -> frozenset[int]:
@@ -158,53 +167,90 @@ def _rate_points(bound: BoundPlan) -> frozenset[int]:
     return frozenset(point for point in points if point is not None)
 
 
-def _series(bound: BoundPlan, samples: Sequence[Samples], from_ms: int, to_ms: int) -> dict[int, PointSeries]:
-    """Samples by point, after checking that they are the plan's, over the span's slots, in time order."""
-    series: dict[int, PointSeries] = {}
-    for block in samples:
-        request = block.request
-        if not 0 <= request.scan_class < len(bound.intervals_ms):
-            raise ValueError(f"request of scan class {request.scan_class}: the plan has {len(bound.intervals_ms)}")
-        interval = bound.intervals_ms[request.scan_class]
-        expected = slot_range(from_ms, to_ms, interval)
-        if (block.first_slot, block.fates.size) != expected:
-            raise ValueError(
-                f"request {request.address}+{request.count} of unit {request.unit}: slots {block.first_slot}"
-                f"+{block.fates.size}, the span has {expected[0]}+{expected[1]}"
+def _fold_counters(
+    bound: BoundPlan, state: FoldState, answers: Answers, columns: list[int], closing: bool, yields: dict[int, _Yield]
+) -> None:
+    """Counters of one kind and request over the span: together where all fits, else one by one."""
+    positions = [answers.points[column] for column in columns]
+    points = [bound.points[position] for position in positions]
+    words = np.ascontiguousarray(answers.words[:, columns].T)
+    flat, present = indexes(words.ravel(), points[0])
+    index, available = flat.reshape(words.shape), present.reshape(words.shape)
+    whole = np.all(available, axis=1).tolist()
+    befores = [state.points[position] for position in positions]
+    counters = [before.counter if sound else None for before, sound in zip(befores, whole, strict=True)]
+    folds = fold_alike(points, bound.window_ms, counters, answers.at_ms, index)
+    usual = _fates(answers.fates, {})
+    lasts = _last_words(words, befores)
+    for place, (position, before) in enumerate(zip(positions, befores, strict=True)):
+        folded, fates = folds.get(place), usual
+        if folded is None:
+            folded, moved = _fold_one(
+                points[place], bound.window_ms, before.counter, answers.at_ms, index[place], available[place]
             )
-        if block.delay_ms.size and int(np.min(block.delay_ms)) < 0:
-            raise ValueError(f"request {request.address}+{request.count}: an answer lies before its due instant")
-        checked: Int64 | None = None
-        for position, own in point_series(block, interval).items():
-            if position >= len(bound.points) or position in series:
-                raise ValueError(f"point {position} is unknown or read twice")
-            if bound.points[position].scan_class != request.scan_class:
-                raise ValueError(f"point {bound.points[position].id} is read in another scan class than its own")
-            if checked is not own.at_ms and bool(np.any(own.at_ms[1:] <= own.at_ms[:-1])):
-                raise ValueError(f"point {bound.points[position].id}: answers are not in time order")
-            checked = own.at_ms  # one array for all points of a request
-            series[position] = own
-    missing = [point.id for position, point in enumerate(bound.points) if position not in series]
-    if missing:
-        raise ValueError(f"no request reads {', '.join(missing)}")
-    return series
+            fates = _fates(answers.fates, moved)
+        if closing:
+            folded = close_counter(folded)
+        carried = PointState(lasts[place], folded.state)
+        yields[position] = _Yield(carried, fates, folded.amounts, folded.resets)
 
 
-def _fold_counter(
-    point: BoundPoint, window_ms: int, before: PointState, own: PointSeries, fates: UInt16, closing: bool
-) -> tuple[PointState, tuple[Amounts, ...], tuple[Reset, ...]]:
-    """One counter over the span; marks in ``fates`` what did not fit or was not available."""
-    index, available = indexes(own.words, point)
-    fates[own.answered[~available]] = Fate.NOT_AVAILABLE
-    late = np.zeros(own.at_ms.size, dtype=np.bool_)
-    if before.counter is not None:
-        last = max([before.counter.last_ms, *(at for at, _ in before.counter.candidates)])
-        late = own.at_ms <= last
-        fates[own.answered[late & available]] = Fate.UNCERTAIN
+def _fold_one(
+    point: BoundPoint, window_ms: int, before: CounterState | None, at_ms: Int64, index: Int64, available: Mask
+) -> tuple[CounterFold, dict[int, int]]:
+    """One counter; and of its answered slots how many were not available and how many did not fit."""
+    late = np.zeros(at_ms.size, dtype=np.bool_)
+    if before is not None:
+        late = at_ms <= max([before.last_ms, *(at for at, _ in before.candidates)])
     use = available & ~late
-    folded = fold_counter(point, window_ms, before.counter, own.at_ms[use], index[use], closing)
-    fates[own.answered[use][~folded.fits]] = Fate.UNCERTAIN
-    return PointState(0, folded.state), folded.amounts, folded.resets
+    folded = fold_counter(point, window_ms, before, at_ms[use], index[use])
+    uncertain = int(np.count_nonzero(late & available)) + int(np.count_nonzero(~folded.fits))
+    absent = available.size - int(np.count_nonzero(available))
+    return folded, {Fate.NOT_AVAILABLE: absent, Fate.UNCERTAIN: uncertain}
+
+
+def _fold_instants(
+    bound: BoundPlan,
+    state: FoldState,
+    answers: Answers,
+    columns: list[int],
+    rate_points: frozenset[int],
+    enders: Int64,
+    to_ms: int,
+    yields: dict[int, _Yield],
+) -> None:
+    """Points of one kind and request that are no counters: what is available, and what is held."""
+    positions = [answers.points[column] for column in columns]
+    words = np.ascontiguousarray(answers.words[:, columns].T)
+    available = availability(words, bound.points[positions[0]].register)
+    absent = (words.shape[1] - np.count_nonzero(available, axis=1)).tolist()
+    usual = _fates(answers.fates, {})
+    lasts = _last_words(words, [state.points[position] for position in positions])
+    for place, position in enumerate(positions):
+        held: Held | None = None
+        tail: tuple[HeldSample, ...] = ()
+        if position in rate_points:
+            point, mask = bound.points[position], available[place]
+            held = hold(point, state.points[position].held, answers.at_ms[mask], words[place][mask], enders)
+            tail = carry(held, to_ms, enders)
+        fates = _fates(answers.fates, {Fate.NOT_AVAILABLE: absent[place]}) if absent[place] else usual
+        yields[position] = _Yield(PointState(lasts[place], None, tail), fates, held=held)
+
+
+def _last_words(words: UInt64, befores: Sequence[PointState]) -> list[int]:
+    """The newest words of each point, shape (points, samples); the old ones where there is no sample."""
+    if not words.shape[1]:
+        return [before.last_words for before in befores]
+    return cast("list[int]", words[:, -1].tolist())
+
+
+def _fates(met: dict[int, int], moved: dict[int, int]) -> Sequence[tuple[int, int]]:
+    """Slots per fate code, ascending; ``moved`` are answered ones that are not good after all."""
+    counts = dict(met)
+    for code, count in moved.items():
+        counts[code] = counts.get(code, 0) + count
+        counts[Fate.GOOD] = counts.get(Fate.GOOD, 0) - count
+    return [(int(code), counts[code]) for code in sorted(counts) if counts[code]]
 
 
 def _reset_event(point: BoundPoint, reset: Reset) -> Event:
@@ -221,36 +267,52 @@ def _reset_event(point: BoundPoint, reset: Reset) -> Event:
     )
 
 
-def _slot_counts(position: int, fates: UInt16) -> list[SlotCount]:
-    """Slots of a point per fate code, ascending."""
-    if fates.size and bool(np.all(fates == fates[0])):  # as nearly always; unique() sorts
-        return [SlotCount(position, int(fates[0]), fates.size)]
-    codes, counts = np.unique(fates, return_counts=True)
-    return [SlotCount(position, int(code), int(count)) for code, count in zip(codes, counts, strict=True)]
+_Series: TypeAlias = tuple[int, CounterSeries, tuple[Amounts, ...]]
+
+
+def _all_counter_windows(bound: BoundPlan, yields: dict[int, _Yield]) -> list[list[Window]]:
+    """Windows of the counter-based sources, by source, from the amounts of their counters."""
+    windows: list[list[Window]] = [[] for _ in bound.sources]
+    by_mass: dict[Callable[[Int64, Float64], Int64], list[_Series]] = {}
+    for index, source in enumerate(bound.sources):
+        mass_mg = electricity_mass_mg if source.method is Method.ELECTRICITY else combustion_mass_mg
+        by_mass.setdefault(mass_mg, []).extend((index, one, yields[one.point].amounts) for one in source.counters)
+    for rule, series in by_mass.items():
+        masses = iter(_masses(rule, series))
+        for index, one, cuts in series:
+            for cut in cuts:
+                windows[index].extend(_counter_windows(index, one, bound.points[one.point], cut, next(masses)))
+    return windows
+
+
+def _masses(mass_mg: Callable[[Int64, Float64], Int64], series: Sequence[_Series]) -> list[list[int]]:
+    """Masses cut by cut, formed in one pass. [mg]"""
+    cuts = [(one.coefficient, cut.amount) for _, one, cuts in series for cut in cuts]
+    if not cuts:
+        return []
+    ends = list(accumulate(amount.size for _, amount in cuts))
+    coefficients = np.repeat([coefficient for coefficient, _ in cuts], [amount.size for _, amount in cuts])
+    flat = mass_mg(np.concatenate([amount for _, amount in cuts]), coefficients).tolist()
+    return [flat[end - amount.size : end] for end, (_, amount) in zip(ends, cuts, strict=True)]
 
 
 def _counter_windows(
-    index: int, source: BoundSource, one: CounterSeries, point: BoundPoint, cuts: tuple[Amounts, ...]
-) -> list[Window]:
-    """Windows of one (input, gas) from the amounts of its counter."""
-    mass_mg = electricity_mass_mg if source.method is Method.ELECTRICITY else combustion_mass_mg
+    index: int, one: CounterSeries, point: BoundPoint, cut: Amounts, masses: list[int]
+) -> Iterator[Window]:
+    """Windows of one (input, gas) from amounts of its counter and their masses [mg]."""
     step = resolution(float(point.resolution) * one.coefficient)
-    windows: list[Window] = []
-    for cut in cuts:
-        columns = (cut.from_ms, cut.to_ms, cut.amount, cut.gap, mass_mg(cut.amount, one.coefficient))
-        for start, end, amount, gap, mass in zip(*(column.tolist() for column in columns), strict=True):
-            width = end - start
-            lag = resolution(mass * READ_TIME_MS / width)
-            shape = resolution(gap * one.coefficient)
-            windows.append(
-                Window(
-                    index, one.input, one.gas, start, end, amount, one.sign * mass, width, width, 0,
-                    WindowFlag.INTERPOLATED if gap else 0, 0.0,
-                    tuple(_float32(cause.relative * mass) for cause in one.causes),
-                    _float32(quadrature((step, lag, shape))),
-                )
-            )  # fmt: skip
-    return windows
+    relatives = [cause.relative for cause in one.causes]
+    columns = (cut.from_ms, cut.to_ms, cut.amount, cut.gap)
+    for start, end, amount, gap, mass in zip(*(column.tolist() for column in columns), masses, strict=True):
+        width = end - start
+        lag = resolution(mass * READ_TIME_MS / width)
+        shape = resolution(gap * one.coefficient)
+        u_end = quadrature((step, lag, shape))
+        yield Window(
+            index, one.input, one.gas, start, end, amount, one.sign * mass, width, width, 0,
+            WindowFlag.INTERPOLATED if gap else 0, 0.0,
+            _float32s(*[relative * mass for relative in relatives]), _float32s(u_end)[0],
+        )  # fmt: skip
 
 
 def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges: Int64) -> list[Window]:
@@ -275,14 +337,15 @@ def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges:
                     measured,
                     int(masses.stopped_ms[at]),
                     0,
-                    _float32(float(masses.u_independent[at])),
-                    tuple(_float32(float(u)) for u in masses.u_shared[at]),
-                    _float32(lag),
+                    _float32s(float(masses.u_independent[at]))[0],
+                    _float32s(*masses.u_shared[at].tolist()),
+                    _float32s(lag)[0],
                 )
             )
     return windows
 
 
-def _float32(value: float) -> float:
-    """The nearest float32, as uncertainties travel."""
-    return float(struct.unpack("<f", struct.pack("<f", value))[0])
+def _float32s(*values: float) -> tuple[float, ...]:
+    """The nearest float32 of each, as uncertainties travel."""
+    form = f"<{len(values)}f"
+    return struct.unpack(form, struct.pack(form, *values))

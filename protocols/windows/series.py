@@ -1,33 +1,42 @@
-"""From the answers of one request to the samples of its points, and the due slots of a span."""
+"""From the answers of one request to what its points share, and the due slots of a span."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from protocols.records import Fate, Int64, Samples, UInt16, UInt64
+from protocols.plan.bound import BoundPlan
+from protocols.records import Fate, Int64, Samples, UInt64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PointSeries:
-    """One point over a span.
+class Answers:
+    """The answered slots of one request over a span, and how often each fate was met.
 
     Attributes
     ----------
-    fates : ndarray of uint16, shape (slots,)
-        Fate code per slot, as the request met it.
-    answered : ndarray of int64, shape (answered,)
-        Slot positions with words.
+    points : tuple of int
+        Positions in the plan, a column of ``words`` each.
     at_ms : ndarray of int64, shape (answered,)
         When the last byte of each answer came. [UTC ms]
-    words : ndarray of uint64, shape (answered,)
+    words : ndarray of uint64, shape (answered, points)
+    fates : dict of int to int
+        Slots per fate code, as the request met them.
     """
 
-    fates: UInt16
-    answered: Int64
+    points: tuple[int, ...]
     at_ms: Int64
     words: UInt64
+    fates: dict[int, int]
+
+    def alike(self, kinds: Sequence[int]) -> Iterator[list[int]]:
+        """Columns of points of one kind, kind by kind."""
+        columns: dict[int, list[int]] = {}
+        for column, position in enumerate(self.points):
+            columns.setdefault(kinds[position], []).append(column)
+        yield from columns.values()
 
 
 def slot_range(from_ms: int, to_ms: int, interval_ms: int) -> tuple[int, int]:
@@ -36,11 +45,50 @@ def slot_range(from_ms: int, to_ms: int, interval_ms: int) -> tuple[int, int]:
     return first, max(0, -(-to_ms // interval_ms) - first)
 
 
-def point_series(samples: Samples, interval_ms: int) -> dict[int, PointSeries]:
-    """The samples of every point a request carries, by position in the plan."""
-    answered = np.flatnonzero(samples.fates == Fate.GOOD).astype(np.int64)
-    at_ms = (samples.first_slot + answered) * interval_ms + samples.delay_ms
-    return {
-        point: PointSeries(samples.fates, answered, at_ms, samples.words[:, column])
-        for column, point in enumerate(samples.request.points)
-    }
+def span_answers(bound: BoundPlan, samples: Sequence[Samples], from_ms: int, to_ms: int) -> list[Answers]:
+    """Answers request by request, after checking that they are the plan's, over the span's slots, in time order.
+
+    Raises
+    ------
+    ValueError
+        They are not; the text says which request or point, and how.
+    """
+    answers: list[Answers] = []
+    read = [False] * len(bound.points)
+    for block in samples:
+        request = block.request
+        name = f"request {request.address}+{request.count}"
+        if not 0 <= request.scan_class < len(bound.intervals_ms):
+            raise ValueError(f"request of scan class {request.scan_class}: the plan has {len(bound.intervals_ms)}")
+        interval = bound.intervals_ms[request.scan_class]
+        expected = slot_range(from_ms, to_ms, interval)
+        if (block.first_slot, block.fates.size) != expected:
+            raise ValueError(
+                f"{name} of unit {request.unit}: slots {block.first_slot}+{block.fates.size}, "
+                f"the span has {expected[0]}+{expected[1]}"
+            )
+        if block.delay_ms.size and int(np.min(block.delay_ms)) < 0:
+            raise ValueError(f"{name}: an answer lies before its due instant")
+        for position in request.points:
+            if not 0 <= position < len(read) or read[position]:
+                raise ValueError(f"point {position} is unknown or read twice")
+            if bound.points[position].scan_class != request.scan_class:
+                raise ValueError(f"point {bound.points[position].id} is read in another scan class than its own")
+            read[position] = True
+        answered = np.flatnonzero(block.fates == Fate.GOOD).astype(np.int64)
+        at_ms = (block.first_slot + answered) * interval + block.delay_ms
+        if bool(np.any(at_ms[1:] <= at_ms[:-1])):
+            raise ValueError(f"{name} of unit {request.unit}: answers are not in time order")
+        answers.append(Answers(request.points, at_ms, block.words, _fate_counts(block, answered.size)))
+    missing = [point.id for point, is_read in zip(bound.points, read, strict=True) if not is_read]
+    if missing:
+        raise ValueError(f"no request reads {', '.join(missing)}")
+    return answers
+
+
+def _fate_counts(block: Samples, answered: int) -> dict[int, int]:
+    """Slots per fate code."""
+    if answered == block.fates.size:  # as nearly always; unique() sorts
+        return {int(Fate.GOOD): answered} if answered else {}
+    codes, counts = np.unique(block.fates, return_counts=True)
+    return dict(zip(codes.tolist(), counts.tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from protocols.records import CounterState, FoldState, HeldSample, PointState, UInt64
 from protocols.wire import limits
 from protocols.wire.columns import (
+    list_deltas,
+    list_signed,
+    list_unsigned,
     pack_deltas,
     pack_signed,
     pack_unsigned,
-    unpack_deltas,
     unpack_signed,
     unpack_unsigned,
 )
@@ -76,18 +79,18 @@ def _read_counters(fields: dict[int, Any], at_ms: int, points: int, where: str) 
     here = f"{where}.counters"
     parts = array(fields[COUNTERS], here, 7, 7)
     n = uint(parts[0], f"{here}.count", points + 1)
-    index = unpack_deltas(parts[C_POINTS], n, f"{here}.point", -1, below=max(points, 1))
-    if n and (np.diff(index) <= 0).any():
+    index = list_deltas(parts[C_POINTS], n, f"{here}.point", -1, below=max(points, 1))
+    if any(b <= a for a, b in pairwise(index)):
         refuse(f"{here}.point", "points that do not ascend")
     last = _times(parts[C_LAST_MS], n, at_ms, f"{here}.last_ms")
-    totals = unpack_unsigned(parts[C_INDEX], n, f"{here}.last_index", limits.AMOUNT + 1).tolist()
+    totals = list_unsigned(parts[C_INDEX], n, f"{here}.last_index", limits.AMOUNT + 1)
     emitted = _times(parts[C_EMITTED_MS], n, at_ms, f"{here}.emitted_to_ms")
-    pending = unpack_signed(parts[C_PENDING], n, f"{here}.pending", limits.AMOUNT).tolist()
-    gap = unpack_unsigned(parts[C_GAP], n, f"{here}.gap", limits.AMOUNT).tolist()
+    pending = list_signed(parts[C_PENDING], n, f"{here}.pending", limits.AMOUNT)
+    gap = list_unsigned(parts[C_GAP], n, f"{here}.gap", limits.AMOUNT)
     waiting = _read_candidates(fields[CANDIDATES], n, f"{where}.candidates")
     return {
         point: CounterState(last[i], totals[i], emitted[i], pending[i], gap[i], waiting.get(i, ()))
-        for i, point in enumerate(index.tolist())
+        for i, point in enumerate(index)
     }
 
 
@@ -111,20 +114,20 @@ def _read_candidate(value: object, where: str) -> tuple[int, int]:
 def _read_held(value: object, at_ms: int, words: UInt64, where: str) -> dict[int, list[HeldSample]]:
     parts = array(value, where, 4, 4)
     n = uint(parts[0], f"{where}.count", limits.STATE_ITEMS + 1)
-    index = unpack_deltas(parts[H_POINTS], n, f"{where}.point", below=max(words.size, 1))
-    if n and (not words.size or (np.diff(index) < 0).any()):
+    index = list_deltas(parts[H_POINTS], n, f"{where}.point", below=max(words.size, 1))
+    if n and (not words.size or any(b < a for a, b in pairwise(index))):
         refuse(f"{where}.point", "points that do not ascend")
     times = _times(parts[H_AT_MS], n, at_ms, f"{where}.at_ms")
     steps = unpack_signed(parts[H_WORDS], n, f"{where}.words", 2**63 + 1).view(np.uint64)
     values = ((words[index] + steps) if n else steps).tolist()
     held: dict[int, list[HeldSample]] = {}
-    for i, point in enumerate(index.tolist()):
+    for i, point in enumerate(index):
         held.setdefault(point, []).append(HeldSample(times[i], values[i]))
     return held
 
 
 def _times(data: object, count: int, at_ms: int, where: str) -> list[int]:
-    times = [at_ms - back for back in unpack_signed(data, count, where, limits.TIME_MS).tolist()]
+    times = [at_ms - back for back in list_signed(data, count, where, limits.TIME_MS)]
     for time in times:
         uint(time, where, limits.TIME_MS)
     return times

@@ -5,19 +5,17 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
 from protocols.records import SlotCount, Window
 from protocols.wire import limits
 from protocols.wire.columns import (
+    list_deltas,
+    list_float32,
+    list_signed,
+    list_unsigned,
     pack_deltas,
     pack_float32,
     pack_signed,
     pack_unsigned,
-    unpack_deltas,
-    unpack_float32,
-    unpack_signed,
-    unpack_unsigned,
 )
 from protocols.wire.fields import array, refuse, uint
 
@@ -72,9 +70,9 @@ def read_slots(value: object, points: int, where: str) -> tuple[SlotCount, ...]:
     return tuple(
         map(
             SlotCount,
-            unpack_deltas(parts[1], n, f"{where}.point", below=max(points, 1)).tolist(),
-            unpack_unsigned(parts[2], n, f"{where}.fate", 65536).tolist(),
-            unpack_unsigned(parts[3], n, f"{where}.count", limits.SLOTS + 1).tolist(),
+            list_deltas(parts[1], n, f"{where}.point", below=max(points, 1)),
+            list_unsigned(parts[2], n, f"{where}.fate", 65536),
+            list_unsigned(parts[3], n, f"{where}.count", limits.SLOTS + 1),
         )
     )
 
@@ -96,24 +94,22 @@ def _group(key: tuple[int, int, int, int], windows: tuple[Window, ...], origin_m
 
 def _read_group(key: tuple[int, int, int, int], n: int, parts: list[Any], origin_ms: int, where: str) -> list[Window]:
     source, input_, gas, causes = key
-    starts = unpack_deltas(parts[5], n, f"{where}.from_ms", origin_ms, below=limits.TIME_MS)
-    lengths = unpack_unsigned(parts[6], n, f"{where}.length_ms", limits.TIME_MS).astype(np.int64)
-    if not lengths.all():
+    starts = list_deltas(parts[5], n, f"{where}.from_ms", origin_ms, below=limits.TIME_MS)
+    lengths = list_unsigned(parts[6], n, f"{where}.length_ms", limits.TIME_MS)
+    if not all(lengths):
         refuse(f"{where}.length_ms", "a window of no length")
-    activity = unpack_signed(parts[7], n, f"{where}.activity", limits.AMOUNT).tolist()
-    mass = unpack_signed(parts[8], n, f"{where}.mass_mg", limits.AMOUNT).tolist()
+    activity = list_signed(parts[7], n, f"{where}.activity", limits.AMOUNT)
+    mass = list_signed(parts[8], n, f"{where}.mass_mg", limits.AMOUNT)
     operating, measured, stopped = (
-        unpack_unsigned(parts[9 + i], n, f"{where}.{name}", limits.TIME_MS).tolist()
-        for i, name in enumerate(_MILLISECONDS)
+        list_unsigned(parts[9 + i], n, f"{where}.{name}", limits.TIME_MS) for i, name in enumerate(_MILLISECONDS)
     )
-    flags = unpack_unsigned(parts[12], n, f"{where}.flags", 65536).tolist()
-    own = unpack_float32(parts[13], 2 * n, f"{where}.u").reshape(n, 2).tolist()
-    shared = unpack_float32(parts[14], n * causes, f"{where}.u_shared").reshape(n, causes).tolist()
-    ends = (starts + lengths).tolist()
+    flags = list_unsigned(parts[12], n, f"{where}.flags", 65536)
+    own = list_float32(parts[13], 2 * n, f"{where}.u")
+    shared = list_float32(parts[14], n * causes, f"{where}.u_shared")
     return [
         Window(
-            source, input_, gas, start, ends[i], activity[i], mass[i], operating[i], measured[i], stopped[i],
-            flags[i], own[i][0], tuple(shared[i]), own[i][1],
+            source, input_, gas, start, start + lengths[i], activity[i], mass[i], operating[i], measured[i],
+            stopped[i], flags[i], own[2 * i], tuple(shared[i * causes : (i + 1) * causes]), own[2 * i + 1],
         )
-        for i, start in enumerate(starts.tolist())
+        for i, start in enumerate(starts)
     ]  # fmt: skip

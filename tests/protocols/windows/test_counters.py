@@ -14,7 +14,7 @@ from protocols.modbus.registermap import Register
 from protocols.plan.bound import BoundPoint
 from protocols.quantities import Kind, Quantity, Reference
 from protocols.records import CounterState
-from protocols.windows.counters import Amounts, CounterFold, fold_counter
+from protocols.windows.counters import Amounts, CounterFold, close_counter, fold_alike, fold_counter
 
 REGISTER = Register(
     name="energy", quantity=Quantity.ACTIVE_ENERGY_IMPORT, function=4, address=0, type="u32", unit="kWh"
@@ -33,7 +33,8 @@ def run(
 ) -> CounterFold:
     """Fold (time, index) pairs."""
     at, index = (np.array([s[i] for s in samples], dtype=np.int64) for i in (0, 1))
-    return fold_counter(point, CELL, state, at, index, close)
+    folded = fold_counter(point, CELL, state, at, index)
+    return close_counter(folded) if close else folded
 
 
 def rows(cuts: tuple[Amounts, ...]) -> list[tuple[int, int, int, int]]:
@@ -175,8 +176,8 @@ def test_windows_and_the_pending_part_add_up_to_what_was_accepted(history: list[
 def test_the_width_of_windows_changes_no_total(cell: int, history: list[tuple[int, int]]) -> None:
     """Splitting windows changes counter amounts by nothing."""
     at, index = (np.array([s[i] for s in history], dtype=np.int64) for i in (0, 1))
-    folded = fold_counter(POINT, cell, None, at, index, True)
-    hourly = fold_counter(POINT, 3_600_000, None, at, index, True)
+    folded = close_counter(fold_counter(POINT, cell, None, at, index))
+    hourly = close_counter(fold_counter(POINT, 3_600_000, None, at, index))
 
     assert sum(r[2] for r in rows(hourly.amounts)) == sum(r[2] for r in rows(folded.amounts))
 
@@ -186,7 +187,7 @@ def test_an_absence_of_decades_costs_no_window_grid() -> None:
     state = CounterState(0, 0, 0, 0)
     at, index = np.array([1_760_000_000_000], dtype=np.int64), np.array([10**6], dtype=np.int64)
     tracemalloc.start()
-    folded = fold_counter(POINT, 1_000, state, at, index, True)
+    folded = close_counter(fold_counter(POINT, 1_000, state, at, index))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 

@@ -99,6 +99,11 @@ def quadrature(values: Iterable[float]) -> float:
     return math.sqrt(math.fsum(v * v for v in values))
 
 
+def quadrature_of_two(first: float, second: float) -> float:
+    """The same to the bit as ``quadrature`` of two: one sum of two is rounded once, as ``fsum`` rounds it."""
+    return math.sqrt(first * first + second * second)
+
+
 def rectangular(half_width: float) -> float:
     """Standard uncertainty of a rectangular distribution: u = a / sqrt(3). [unit of a]
 

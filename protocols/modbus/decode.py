@@ -278,7 +278,8 @@ def _floats(bits: UInt64, register: Register) -> Float64:
     """IEEE 754 numbers of the bits; a float32 becomes float64 before anything is done with it."""
     if register.type == "float64":
         return bits.view(np.float64)
-    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        return bits.astype(np.uint32).view(np.float32).astype(np.float64)
 
 
 def _indexes_of_integers(numbers_: UInt64, available: Mask, ratio: Fraction) -> tuple[Int64, Mask]:

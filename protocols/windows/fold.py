@@ -7,7 +7,7 @@ a point (a glitch, a reset, a hole in its values) is folded for it alone. Both g
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias, cast
@@ -16,7 +16,7 @@ import numpy as np
 
 from protocols.ghg.combustion import combustion_mass_mg
 from protocols.ghg.energy import electricity_mass_mg
-from protocols.ghg.uncertainty import quadrature, resolution
+from protocols.ghg.uncertainty import quadrature, quadrature_of_two, resolution
 from protocols.modbus.decode import Mask, availability, indexes
 from protocols.plan.bound import BoundPlan, BoundPoint, BoundSource, CounterSeries
 from protocols.plan.model import Method
@@ -298,21 +298,27 @@ def _masses(mass_mg: Callable[[Int64, Float64], Int64], series: Sequence[_Series
 
 def _counter_windows(
     index: int, one: CounterSeries, point: BoundPoint, cut: Amounts, masses: list[int]
-) -> Iterator[Window]:
+) -> list[Window]:
     """Windows of one (input, gas) from amounts of its counter and their masses [mg]."""
     step = resolution(float(point.resolution) * one.coefficient)
     relatives = [cause.relative for cause in one.causes]
+    causes = len(relatives)
     columns = (cut.from_ms, cut.to_ms, cut.amount, cut.gap)
-    for start, end, amount, gap, mass in zip(*(column.tolist() for column in columns), masses, strict=True):
-        width = end - start
-        lag = resolution(mass * READ_TIME_MS / width)
+    rows = list(zip(*(column.tolist() for column in columns), masses, strict=True))
+    u_end = []
+    for start, end, _, gap, mass in rows:
+        lag = resolution(mass * READ_TIME_MS / (end - start))
         shape = resolution(gap * one.coefficient)
-        u_end = quadrature((step, lag, shape))
-        yield Window(
-            index, one.input, one.gas, start, end, amount, one.sign * mass, width, width, 0,
-            WindowFlag.INTERPOLATED if gap else 0, 0.0,
-            _float32s(*[relative * mass for relative in relatives]), _float32s(u_end)[0],
-        )  # fmt: skip
+        u_end.append(quadrature((step, lag, shape)) if gap else quadrature_of_two(step, lag))
+    ends = _float32s(u_end)
+    shared = _float32s([relative * mass for mass in masses for relative in relatives])
+    return [
+        Window(
+            index, one.input, one.gas, start, end, amount, one.sign * mass, end - start, end - start, 0,
+            WindowFlag.INTERPOLATED if gap else 0, 0.0, shared[at * causes : (at + 1) * causes], ends[at],
+        )
+        for at, (start, end, amount, gap, mass) in enumerate(rows)
+    ]  # fmt: skip
 
 
 def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges: Int64) -> list[Window]:
@@ -324,6 +330,7 @@ def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges:
         for at in np.flatnonzero(known):
             mass, measured = int(masses.mass_mg[at]), int(masses.measured_ms[at])
             lag = resolution(mass * READ_TIME_MS / measured) if measured else 0.0
+            independent, end = _float32s([float(masses.u_independent[at]), lag])
             windows.append(
                 Window(
                     index,
@@ -337,15 +344,15 @@ def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges:
                     measured,
                     int(masses.stopped_ms[at]),
                     0,
-                    _float32s(float(masses.u_independent[at]))[0],
-                    _float32s(*masses.u_shared[at].tolist()),
-                    _float32s(lag)[0],
+                    independent,
+                    _float32s(masses.u_shared[at].tolist()),
+                    end,
                 )
             )
     return windows
 
 
-def _float32s(*values: float) -> tuple[float, ...]:
+def _float32s(values: Sequence[float]) -> tuple[float, ...]:
     """The nearest float32 of each, as uncertainties travel."""
     form = f"<{len(values)}f"
     return struct.unpack(form, struct.pack(form, *values))

@@ -54,6 +54,49 @@ def test_an_amount_is_split_by_time_and_waits_for_the_end_of_its_cell() -> None:
     assert CounterState(80_000, 130, 60_000, 20, 30) == folded.state
 
 
+counters = st.builds(
+    lambda state, indexes, limit, modulus: (state, indexes, limit, modulus),
+    st.one_of(
+        st.none(),
+        st.builds(
+            CounterState, st.sampled_from([0, 5_000]), st.integers(0, 10**7), st.sampled_from([0, -3_000]),
+            st.integers(0, 10**6), st.sampled_from([0, 0, 77]),
+            st.sampled_from([(), (), ((4_000, 12),)]),
+        ),
+    ),
+    st.lists(st.integers(0, 10**7), min_size=12, max_size=12).map(sorted) | st.lists(
+        st.integers(0, 2**40), min_size=12, max_size=12
+    ),
+    st.sampled_from([None, 10**9, 10**12, 2**61]),
+    st.sampled_from([None, 2**32]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(counters, min_size=1, max_size=6), st.lists(st.integers(1, 80_000), min_size=12, max_size=12))
+def test_counters_folded_together_are_folded_as_each_alone(
+    given_: list[tuple[CounterState | None, list[int], int | None, int | None]], steps: list[int]
+) -> None:
+    """What the common pass takes it folds to the same states, amounts and fits; it takes only what fits at once."""
+    at_ms = 5_000 + np.add.accumulate(np.array(steps, dtype=np.int64))
+    points = [replace(POINT, max_per_hour=limit, modulus=modulus) for _, _, limit, modulus in given_]
+    states = [state for state, *_ in given_]
+    indexes = np.array([one[1] for one in given_], dtype=np.int64)
+    together = fold_alike(points, CELL, states, at_ms, indexes)
+    for place, (point, state) in enumerate(zip(points, states, strict=True)):
+        alone = fold_counter(point, CELL, state, at_ms, indexes[place])
+        folded = together.get(place)
+        if folded is None:
+            grown = [] if state is None else np.diff(indexes[place], prepend=state.last_index).tolist()
+            assert state is None or state.candidates or point.max_per_hour is not None or min(grown) < 0
+            continue
+
+        assert alone.state == folded.state
+        assert rows(alone.amounts) == rows(folded.amounts)
+        assert alone.fits.tolist() == folded.fits.tolist()
+        assert () == alone.resets == folded.resets
+
+
 def test_a_zero_glitch_is_not_a_new_baseline() -> None:
     """An index of 0 between good ones is not believed and not lost: nothing is booked twice."""
     folded = run([(0, 5000), (10_000, 5001), (20_000, 0), (30_000, 5003), (60_000, 5006)])

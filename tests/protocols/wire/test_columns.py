@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +14,10 @@ from hypothesis.extra import numpy as hnp
 from protocols.records import Int64, UInt64
 from protocols.wire.blocks import pack_block, unpack_block
 from protocols.wire.columns import (
+    list_deltas,
+    list_float32,
+    list_signed,
+    list_unsigned,
     pack_deltas,
     pack_float32,
     pack_signed,
@@ -114,3 +121,41 @@ def test_a_block_on_the_wire() -> None:
     words = np.array([[1, 65535], [3, 257]], dtype=np.uint64)
 
     assert "0204" + "0104" + "0000" + "0002" == pack_block(words, np.array([0, 0], dtype=np.uint64), 1, "x").hex()
+
+
+def _opened(opener: Callable[[], Any]) -> object:
+    """What a reader gives, as a list, or the text of its refusal."""
+    try:
+        values = opener()
+    except WireError as error:
+        return str(error)
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+_packed = st.binary(max_size=40) | st.builds(pack_unsigned, hnp.arrays(np.uint64, st.integers(0, 12)))
+_count = st.integers(0, 20)
+_bound = st.sampled_from([1, 256, 2**31, 2**62, 2**63])
+
+
+@given(_packed, _count, _bound, st.sampled_from([-1, 0, 5, 2**62]))
+def test_columns_as_lists_are_read_and_refused_as_arrays_are(data: bytes, count: int, below: int, start: int) -> None:
+    """The way without numpy gives the same numbers and the same refusals, whatever the bytes."""
+    pairs = (
+        (lambda: list_unsigned(data, count, "x", below), lambda: unpack_unsigned(data, count, "x", below)),
+        (lambda: list_signed(data, count, "x", below), lambda: unpack_signed(data, count, "x", below)),
+        (
+            lambda: list_deltas(data, count, "x", start, least=-1, below=below),
+            lambda: unpack_deltas(data, count, "x", start, least=-1, below=below),
+        ),
+        (lambda: list_float32(data, count, "x"), lambda: unpack_float32(data, count, "x")),
+        (lambda: list_float32(data, len(data) // 4, "x"), lambda: unpack_float32(data, len(data) // 4, "x")),
+    )
+    for without, with_numpy in pairs:
+        assert _opened(with_numpy) == _opened(without)
+
+
+@given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), max_size=16), st.integers(-(2**63), 2**63 - 1))
+def test_lists_come_back_from_columns(values: list[int], start: int) -> None:
+    """Packed and opened as lists, signed and in differences."""
+    assert values == list_signed(pack_signed(values), len(values), "x")
+    assert values == list_deltas(pack_deltas(values, start), len(values), "x", start, least=-(2**63), below=2**63)

@@ -2,7 +2,8 @@
 
 A span is sealed once every slot due in it has its fate, or when the time to settle is over. While the disk
 refuses (full, unplugged), polling goes on in memory, up to a bound (``agent.gather``), and the write is tried
-again. A span that cannot be sealed with its answers is sealed without them (``agent.parts``).
+again. The same bound holds where more is read than the processor can seal. A span that cannot be sealed with its
+answers is sealed without them (``agent.parts``).
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ from protocols.records import Event, EventKind, Fate
 SETTLE_SPARE_S = 0.5
 """Beyond the slowest timeout: how long a batch edge waits for slots under way. [s]"""
 DISK_RETRY_S = 5.0
+DISK_BEHIND = "the disk refused and the memory for readings was full"
+PROCESSOR_BEHIND = "more was read than could be sealed in time, and the memory for readings was full"
+"""Why a span was given up, as its gap event says."""
+_HINTS = {
+    DISK_BEHIND: "readings are being lost: free the disk of the state folder",
+    PROCESSOR_BEHIND: "readings are being lost: the processor is behind; read fewer points or less often",
+}
 
 _log = getLogger(__name__)
 
@@ -76,6 +84,8 @@ class Pipeline:
         self._events = list(begun.events)
         self._start_ms = begun.start_ms
         self._unsaved: list[Result] = []
+        self._behind = PROCESSOR_BEHIND
+        self._why_lost = ""
         self._progress = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -114,12 +124,13 @@ class Pipeline:
             _log.error(log_line("stop-not-sealed", error=error, hint="the journal is sealed at the next start"))
 
     def _shed(self) -> None:
-        """Give up the oldest span where the disk has refused for too long."""
+        """Give up the oldest span where disk or processor have been behind for too long."""
         given_up = self._gathering.shed(self._reading.bound.batch_ms)
         if given_up is None:
             return
         self._unsaved = [one for one in self._unsaved if not self._gathering.is_dropped(self._gathering.due_ms(one))]
-        hint = "readings are being lost: free the disk of the state folder"
+        self._why_lost = self._behind
+        hint = _HINTS[self._behind]
         _log.error(log_line("memory-full", from_ms=given_up[0], to_ms=given_up[1], hint=hint))
 
     async def _journal(self) -> None:
@@ -141,6 +152,7 @@ class Pipeline:
         try:
             await self._writer.call(self._writer.outbox.journal, entries)
         except sqlite3.Error as error:
+            self._behind = DISK_BEHIND
             self._unsaved = fresh + self._unsaved
             _log.error(log_line("journal-failed", error=error, hint="check the disk; readings wait in memory"))
 
@@ -154,9 +166,12 @@ class Pipeline:
             try:
                 await self._seal(edge_ms, clean=False)
             except sqlite3.Error as error:
+                self._behind = DISK_BEHIND
                 _log.error(log_line("seal-failed", error=error, hint="check the disk; it is tried again"))
                 if await comes_within(self._stopping, DISK_RETRY_S):
                     return
+            else:
+                self._behind = PROCESSOR_BEHIND
 
     async def _settle(self, edge_ms: int) -> bool:
         """Wait for the slots due before an edge, then give up the rest; False when stopping comes first."""
@@ -197,5 +212,4 @@ class Pipeline:
         given_up = self._gathering.given_up(from_ms, to_ms)
         if given_up is None:
             return []
-        reason = "the disk refused and the memory for readings was full"
-        return [Event(EventKind.GAP, given_up[0], "", (("reason", reason), ("to_ms", given_up[1])))]
+        return [Event(EventKind.GAP, given_up[0], "", (("reason", self._why_lost), ("to_ms", given_up[1])))]

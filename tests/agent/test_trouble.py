@@ -8,6 +8,7 @@ import resource
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from agent import gather, pipeline, service, spans
 from agent.clock import KernelClock
 from agent.config import Config
 from agent.outbox import Outbox
-from agent.parts import SetAside
+from agent.parts import Sealer, SetAside
 from agent.results import Result, decode_entry, encode_entry
 from agent.service import OUTBOX, serve
 from agent.writer import Writer
@@ -155,8 +156,34 @@ async def test_without_a_disk_for_long_the_oldest_readings_go_and_are_counted(
     assert dropped >= 2 * 2 * 5
     assert 0 == dropped % (2 * 5)
     assert len(gaps(read)) >= 2
-    assert {"the disk refused and the memory for readings was full"} == {gap["reason"] for gap in gaps(read)}
+    assert {pipeline.DISK_BEHIND} == {gap["reason"] for gap in gaps(read)}
     assert Fate.GOOD in {slot.fate for slot in read[-1].slots}
+    assert_every_slot_counted(read)
+
+
+async def test_a_processor_that_is_behind_is_not_told_as_a_full_disk(
+    config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealing takes longer than the spans last: what goes is counted, and log and stream name the processor."""
+    quick = Sealer.parts
+
+    def slow(sealer: Sealer, *span: Any) -> Any:
+        time.sleep(4.5)
+        return quick(sealer, *span)
+
+    caplog.set_level("INFO", "agent")
+    monkeypatch.setattr(gather.Gathering.__init__, "__defaults__", (1,))
+    async with running(config) as writer:
+        monkeypatch.setattr(Sealer, "parts", slow)
+        lost = await told(caplog, "memory-full", 2)
+        monkeypatch.setattr(Sealer, "parts", quick)
+        before = count(config.state_dir / OUTBOX, "items")
+        await sealed(config, before + 4)
+        assert writer.damaged is None
+    read = batches(stream_of(config))
+
+    assert all("the processor is behind" in line and "disk" not in line for line in lost)
+    assert {pipeline.PROCESSOR_BEHIND} == {gap["reason"] for gap in gaps(read)}
     assert_every_slot_counted(read)
 
 

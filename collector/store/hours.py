@@ -48,13 +48,20 @@ def windows_between(
     connection: Connection, agent_id: str, from_ms: int, to_ms: int, limit: int | None = None
 ) -> list[tuple[bytes, Window]]:
     """(plan digest, window) of every window of an agent that starts in [from, to), in order."""
+    return [(plan, window) for _, plan, window in windows_stated(connection, agent_id, from_ms, to_ms, limit)]
+
+
+def windows_stated(
+    connection: Connection, agent_id: str, from_ms: int, to_ms: int, limit: int | None = None
+) -> list[tuple[int, bytes, Window]]:
+    """The same with the item that stated each: (item, plan digest, window)."""
     rows = connection.execute(
-        select(windows.c.plan, *_WINDOW)
+        select(windows.c.item, windows.c.plan, *_WINDOW)
         .where(windows.c.agent_id == agent_id, windows.c.from_ms >= from_ms, windows.c.from_ms < to_ms)
         .order_by(windows.c.from_ms, windows.c.source, windows.c.input, windows.c.gas)
         .limit(limit)
     )
-    return [(row[0], _window_of(row[1:])) for row in rows.all()]
+    return [(row[0], row[1], _window_of(row[2:])) for row in rows.all()]
 
 
 def windows_page(

@@ -18,11 +18,12 @@ from collector.hours.cells import cell_of, local_time
 from collector.hours.sources import SourceFacts, instruments_behind, points_of, source_facts
 from collector.store.certificates import all_certificates
 from collector.store.hours import VersionedHour, row_of, windows_stated
-from collector.store.plans import PlanBook
+from collector.store.plans import PlanBook, site_of
 from collector.store.schema import comparisons, dirty_hours, hours, items, plans, slots
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan, BoundSource
 from protocols.plan.model import FactorRecord, Instrument
+from protocols.quantities import DEFINITIONS
 from protocols.records import Window
 
 
@@ -81,6 +82,10 @@ class ExplainedHour:
     ----------
     facts : SourceFacts
         The source as the newest plan that names it states it.
+    site : str
+        ORGANISATION/FACILITY.
+    base_unit : str
+        Unit of the windows' activity; empty for a rate-based source.
     zone : ZoneInfo
         The facility's.
     cell : (int, int)
@@ -99,6 +104,8 @@ class ExplainedHour:
 
     facts: SourceFacts
     gas: str
+    site: str
+    base_unit: str
     zone: ZoneInfo
     cell: Span
     row: VersionedHour | None
@@ -147,8 +154,9 @@ def explain_hour(
     row = connection.execute(select(hours).where(*series, hours.c.from_ms == cell[0])).first()
     day = local_time(cell[0], zone).date().isoformat()
     return ExplainedHour(
-        facts=next(fact for fact in source_facts(agent, newest) if fact.source == source), gas=gas, zone=zone,
-        cell=cell, row=None if row is None else VersionedHour(row_of(row), row.version),
+        facts=next(fact for fact in source_facts(agent, newest) if fact.source == source), gas=gas,
+        site=site_of(newest), base_unit=_base_unit(in_force[-1].plan, source), zone=zone, cell=cell,
+        row=None if row is None else VersionedHour(row_of(row), row.version),
         waiting=_waits(connection, agent, cell[0]), windows=tuple(stated),
         holes=tuple(_holes(stated, cell, _inputs(_bound(in_force[-1].plan, source), gas))),
         batches=_batches(connection, {one.item for one in stated}),
@@ -195,6 +203,11 @@ def _stated(plan: BoundPlan, item: int, window: Window) -> StatedWindow:
 def _inputs(bound: BoundSource, gas: str) -> tuple[int, ...]:
     at = bound.gases.index(gas)
     return tuple(one.input for one in bound.counters if one.gas == at) or (0,)
+
+
+def _base_unit(plan: BoundPlan, source: str) -> str:
+    counters = _bound(plan, source).counters
+    return DEFINITIONS[plan.points[counters[0].point].quantity].base_unit if counters else ""
 
 
 def _holes(stated: Sequence[StatedWindow], cell: Span, inputs: Sequence[int]) -> Iterator[Span]:
@@ -272,11 +285,11 @@ def _slots(
 ) -> tuple[tuple[str, int, int], ...]:
     points = sorted({plan.points[point].id for point in _points_behind(plan, source, gas)})
     rows = connection.execute(
-        select(slots)
+        select(slots.c.point, slots.c.fate, slots.c.count.label("times"))
         .where(slots.c.agent_id == agent, slots.c.day == day, slots.c.point.in_(points))
         .order_by(slots.c.point, slots.c.fate)
     )
-    return tuple((row.point, row.fate, row._mapping["count"]) for row in rows)
+    return tuple((row.point, row.fate, row.times) for row in rows)
 
 
 def _waits(connection: Connection, agent: str, from_ms: int) -> bool:

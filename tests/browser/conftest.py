@@ -54,7 +54,7 @@ class Visits:
         tab = self.tab(size, scheme, signed_in=not page.stranger)
         answer = tab.goto(self.site.collector.address + page.at(self.site.facts, language))
         assert answer is not None
-        assert answer.status in said, f"{page.name}: {answer.status}\n{answer.text()[:2000]}"
+        assert answer.status in said, f"{page.name}: {answer.status}, {tab.locator('main').inner_text()[:500]}"
         return tab
 
     def tab(self, size: Mapping[str, int] = DESKTOP, scheme: str = "light", *, signed_in: bool = True) -> Tab:

@@ -8,7 +8,7 @@ from collector.accounts.authority import Authority
 from collector.accounts.register import Register
 from collector.books import Books
 from collector.web.frame import Frame
-from collector.web.pages import account, accounts, emissions, nowhere, overview, sign_in, version
+from collector.web.pages import account, accounts, emissions, hour, nowhere, overview, sign_in, version
 
 ENTRIES = (overview.ENTRY, emissions.ENTRY, accounts.ENTRY)
 """The navigation, in its order."""
@@ -25,5 +25,6 @@ def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
     overview.add_routes(router, books, frame)
     emissions.add_routes(router, books, frame)
     version.add_routes(router, books, frame)
+    hour.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)
     return router

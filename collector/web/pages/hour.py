@@ -1,0 +1,162 @@
+"""One hour of one source and gas, opened: method, uncertainty by cause, windows, signed batches, plan, instruments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from collector.api.shapes import fate_name
+from collector.books import Books
+from collector.hours.assemble import SCALED
+from collector.hours.cells import local_time
+from collector.hours.model import HourRow
+from collector.hours.sums import sum_of
+from collector.inventory.profile import load_profile
+from collector.inventory.uncertainty import parts_of
+from collector.store.explain import ExplainedHour, explain_hour
+from collector.web.frame import Frame, View
+from collector.web.period import FIRST_MS, LAST_MS, read_instant
+from protocols.errors import EmitraceError
+from protocols.exact import sum_exact
+from protocols.ghg.gwp import Potential, co2e_mg, gwp_set, species
+from protocols.plan.model import Method, Text
+
+MINUTE = "%Y-%m-%d %H:%M"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One cause of uncertainty in words: standard uncertainty [mg] and its share of the variance, 0 to 1."""
+
+    said: str
+    u_mg: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The mass as CO2 equivalent [mg], by which record of which set."""
+
+    co2e_mg: int
+    gwp_set: str
+    potential: Potential
+
+
+def address(agent: str, source: str, gas: str, at_ms: int) -> str:
+    """Where the page of an hour is; the address of every hour of every figure."""
+    return "/emissions/hour?" + urlencode({"agent": agent, "source": source, "gas": gas, "at": at_ms})
+
+
+def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
+    """The page."""
+
+    @router.get("/emissions/hour")
+    def hour_page(request: Request, agent: str = "", source: str = "", gas: str = "", at: str = "") -> Response:
+        view = frame.open(request)
+        try:
+            at_ms = _instant(at, view)
+        except ValueError:
+            return view.error(422, view.words("hour.unreadable", seen=at[:40]))
+        try:
+            with books.database.reading() as connection:
+                found = explain_hour(connection, books.plans, agent, source, gas, at_ms)
+        except EmitraceError as error:
+            return view.error(404, view.words("hour.unknown", seen=f"{error.subject[:80]}", hint=error.hint[:400]))
+        return view.render("hour.html", h=found, **_details(books, found, view))
+
+
+def _instant(text: str, view: View) -> int:
+    """UTC ms, or a time of the facility."""
+    at_ms = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else read_instant(text, view.site_zone)
+    if not FIRST_MS <= at_ms <= LAST_MS:
+        raise ValueError(text)
+    return at_ms
+
+
+def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
+    row = h.row.row if h.row else None
+    covered = row.measured_ms + row.stopped_ms if row else 0
+    stated = sum_exact(one.window.mass_mg for one in h.windows)
+
+    def fate(code: int) -> str:
+        name = fate_name(code)
+        number = name.removeprefix("exception-")
+        return view.words.of("fate", name) if number == name else view.words("fate.exception", code=number)
+
+    day = local_time(h.cell[0], h.zone).date()
+    period = {"from": day.isoformat(), "to": (day + timedelta(days=1)).isoformat(), "by": "hour"}
+    own = {"agent": h.facts.agent, "source": h.facts.source, "gas": h.gas}
+    return {
+        "row": row, "covered": covered, "whole": h.cell[1] - h.cell[0], "stated": stated,
+        "scaled": row is not None and row.method == SCALED, "weighed": _weigh(books, h, row),
+        "shares": _shares(h, row, view), "fate": fate, "bounds": lambda span: _bounds(view, span),
+        "sequences": {one.item: one.sequence for one in h.batches}, "duration": duration,
+        "before": address(**own, at_ms=h.cell[0] - 1), "after": address(**own, at_ms=h.cell[1]),
+        "nearest": [(at, address(**own, at_ms=at)) for at in (h.earlier, h.later) if at is not None],
+        "day_address": "/emissions?" + urlencode({"site": h.site, **period}),
+        "missing": _missing(h.slots), "text": lambda text: _text(view, text), "dict": dict,
+        "u_mg": parts_of(sum_of(row)).standard if row else 0.0, "inputs": len({one.window.input for one in h.windows}),
+        "base_unit": h.base_unit, "evidence": True,
+    }  # fmt: skip
+
+
+def _weigh(books: Books, h: ExplainedHour, row: HourRow | None) -> Weighed | None:
+    if row is None:
+        return None
+    profile, _ = load_profile(books.config.settings.inventory.profile)
+    weights = gwp_set(profile.gwp.default)
+    record = species(h.gas, Method(h.facts.method), weights)
+    return Weighed(co2e_mg(row.mass_mg, record, weights), profile.gwp.default, weights.potential(record))
+
+
+def _shares(h: ExplainedHour, row: HourRow | None, view: View) -> list[Share]:
+    """Every cause that adds something, the greatest first."""
+    if row is None:
+        return []
+    words, parts = view.words, parts_of(sum_of(row))
+    names = {f"instrument:{one.instrument.id}": one.instrument.name for one in h.instruments}
+    names |= {f"factor:{factor.id}": factor.name for plan in h.plans for factor in plan.factors}
+
+    def said(cause: str) -> str:
+        kind, _, name = cause.partition(":")
+        text = names.get(cause)
+        return words(f"cause.{kind}", name=f"{_text(view, text)} ({name})" if text else name)
+
+    found = [(words("cause.independent"), parts.independent), *((said(cause), u) for cause, u in row.u_shared)]
+    found += [(words("cause.first"), parts.end_first), (words("cause.last"), parts.end_last)]
+    variance = parts.standard**2
+    shares = [Share(text, abs(u), u * u / variance) for text, u in found if u and variance]
+    return sorted(shares, key=lambda one: -one.share)
+
+
+def _missing(slots: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int, list[tuple[int, int]]]]:
+    """Point, slots of the day, slots with a value, and the others by fate."""
+    rows = []
+    for point in sorted({point for point, _, _ in slots}):
+        own = [(fate, count) for name, fate, count in slots if name == point]
+        answered = sum(count for fate, count in own if fate in (0, 1))
+        rows.append((point, sum(count for _, count in own), answered, [one for one in own if one[0] not in (0, 1)]))
+    return rows
+
+
+def _bounds(view: View, span: Sequence[int]) -> str:
+    """Two times of one hour."""
+    return f"{view.time(span[0], '%H:%M:%S')} – {view.time(span[1], '%H:%M:%S')}"
+
+
+def _text(view: View, text: Text) -> str:
+    return text.zh if view.words.language == "zh-CN" else text.en
+
+
+def duration(ms: int) -> str:
+    """A length of time within a day: minutes and seconds, milliseconds where they matter."""
+    seconds, rest = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    tail = f"{seconds}.{rest:03} s" if rest else f"{seconds} s" if seconds or not minutes else ""
+    return " ".join(part for part in (f"{minutes} min" if minutes else "", tail) if part)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from collector.hours.sources import SourceFacts
 from collector.hours.sums import HourSum, add_up
-from collector.inventory.model import Inventory, InventoryRow, Pinned, Total
+from collector.inventory.model import Inventory, InventoryRow, Pinned, Total, cell_key
 from collector.inventory.uncertainty import parts_of
 from protocols.errors import EmitraceError
 from protocols.exact import half_even, sum_exact
@@ -86,6 +86,7 @@ def assemble_inventory(
         by_gas=_totals(lines, lambda row: row.gas, with_mass=True),
         by_source=_totals(lines, lambda row: f"{row.agent}/{row.source}"),
         by_category=_totals(lines, lambda row: str(row.category)),
+        by_cell=_totals(lines, lambda row: cell_key(row.category, row.gas), with_mass=True),
         total=_total("all", lines, with_mass=False),
         covered_ms=sum_exact(line.row.covered_ms for line in lines),
         expected_ms=sum_exact(line.row.period_ms for line in lines),

@@ -29,8 +29,14 @@ def plain(value: object) -> object:
 
 
 def encode_inventory(inventory: Inventory) -> bytes:
-    """Canonical bytes: JSON, keys sorted, no spaces, ASCII; equal inventories give equal bytes."""
-    return json.dumps(plain(inventory), sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    """Canonical bytes: JSON, keys sorted, no spaces, ASCII; equal inventories give equal bytes.
+
+    An empty ``by_cell`` is left out, so that documents from before it was kept stay what they were.
+    """
+    table = {field.name: plain(getattr(inventory, field.name)) for field in fields(inventory)}
+    if not inventory.by_cell:
+        del table["by_cell"]
+    return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def decode_inventory(data: bytes) -> Inventory:
@@ -43,6 +49,7 @@ def decode_inventory(data: bytes) -> Inventory:
         by_gas=tuple(_total(row) for row in table["by_gas"]),
         by_source=tuple(_total(row) for row in table["by_source"]),
         by_category=tuple(_total(row) for row in table["by_category"]),
+        by_cell=tuple(_total(row) for row in table.get("by_cell", ())),
         total=_total(table["total"]),
         covered_ms=int(table["covered_ms"]), expected_ms=int(table["expected_ms"]),
         status_co2e_mg=_pairs(table["status_co2e_mg"]),

@@ -82,7 +82,7 @@ class InventoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A sum of rows: by gas, by source, by category, or of all; ``key`` says which."""
+    """A sum of rows: by gas, by source, by category, by category and gas, or of all; ``key`` says which."""
 
     key: str
     mass_mg: int | None
@@ -90,10 +90,16 @@ class Total:
     u_co2e_mg: float
 
 
+def cell_key(category: int, gas: str) -> str:
+    """Key of the total of one category and gas."""
+    return f"{category}/{gas}"
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Emissions of a period: rows, their totals, and the cross-checks that are listed but never added.
 
+    ``by_cell`` is the matrix of category and gas; versions built before it was kept have none.
     ``status_co2e_mg`` splits the total by calibration status by each row's mass share; its parts add to the total.
     """
 
@@ -105,6 +111,7 @@ class Inventory:
     by_gas: tuple[Total, ...]
     by_source: tuple[Total, ...]
     by_category: tuple[Total, ...]
+    by_cell: tuple[Total, ...]
     total: Total
     covered_ms: int
     expected_ms: int

@@ -11,6 +11,8 @@ from collector.web.frame import Frame
 from collector.web.pages import account, accounts, emissions, hour, nowhere, overview, sign_in, version
 
 ENTRIES = (overview.ENTRY, emissions.ENTRY, accounts.ENTRY)
+from collector.web.pages import emissions, hour, inventory, nowhere, overview, sign_in, version
+ENTRIES = (overview.ENTRY, emissions.ENTRY, inventory.ENTRY)
 """The navigation, in its order."""
 
 
@@ -24,6 +26,7 @@ def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
     accounts.add_routes(router, register, frame)
     overview.add_routes(router, books, frame)
     emissions.add_routes(router, books, frame)
+    inventory.add_routes(router, books, frame)
     version.add_routes(router, books, frame)
     hour.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)

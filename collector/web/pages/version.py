@@ -1,4 +1,4 @@
-"""One inventory version: its figures, what they rest on, and the form that seals it."""
+"""One inventory version: matrix with its way down, what it rests on, and the two steps that seal it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,27 @@ from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.store.inventories import read_inventory, seal_inventory
+from collector.store.pinned import read_basis, root_at
+from collector.web.drill import open_drill
 from collector.web.frame import Frame, View
 from protocols.errors import EmitraceError
+from protocols.ghg.gwp import gwp_set
 
 MOST_VERSIONS = 2**31
 
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page and its form."""
+    roots: dict[int, bytes] = {}
 
-    def page_of(view: View, version: int, said: str | None = None) -> Response:
-        words = view.words
+    def root_of(size: int) -> bytes:
+        if size not in roots:
+            with books.database.reading() as connection:
+                roots[size] = root_at(connection, size)
+        return roots[size]
+
+    def page_of(view: View, version: int, said: str | None = None, *, sealing: bool = False) -> Response:
+        words, query = view.words, view.request.query_params
         if version >= MOST_VERSIONS:
             return view.error(404, words("missing.version", version=version))
         with books.database.reading() as connection:
@@ -28,10 +38,17 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 stored = read_inventory(connection, version)
             except EmitraceError:
                 return view.error(404, words("missing.version", version=version))
-        asked = view.request.query_params.get("done")
+            drill = open_drill(connection, stored.inventory, view.site_zone, f"/inventory/{version}", query)
+            basis = read_basis(connection, books.plans, stored.inventory.pinned)
+        asked = query.get("done")
         done = {"built": stored.sealed_ms is None, "sealed": stored.sealed_ms is not None}.get(asked or "", False)
+        weights = gwp_set(stored.inventory.pinned.gwp_set)
+        used = sorted({row.gwp_record for row in (*stored.inventory.rows, *stored.inventory.cross_checks)})
         return view.render(
-            "inventory.html", 422 if said else 200, v=stored, said=said,
+            "version.html", 422 if said else 200, v=stored, d=drill, basis=basis, said=said, weights=weights,
+            root=root_of(stored.inventory.pinned.tree_size), may_seal=True, evidence=True,
+            potentials=[weights.potential(record) for record in used],
+            sealing=stored.sealed_ms is None and (sealing or query.get("seal") == "1"),
             done=words(f"done.{asked}", version=version) if done else None,
         )  # fmt: skip
 
@@ -41,11 +58,14 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         return page_of(frame.open(request), version)
 
     @router.post("/inventory/{version:int}/seal")
-    @needs(Permission.SEAL)
-    def seal(request: Request, version: int) -> Response:
+    def seal(
+        request: Request, version: int, csrf: Annotated[str, Form()] = "", checked: Annotated[str, Form()] = ""
+    ) -> Response:
         view = frame.open(request)
         if version >= MOST_VERSIONS:
             return page_of(view, version)
+        if checked != "yes":
+            return page_of(view, version, view.words("seal.unchecked"), sealing=True)
         try:
             with books.database.writing() as connection:
                 seal_inventory(connection, version, now_ms())

@@ -16,6 +16,7 @@ from collector.hours.sources import SourceFacts
 from collector.hours.sums import HourSum, sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import decode_inventory, encode_inventory, plain
+from collector.inventory.matrix import matrix_of
 from collector.inventory.model import Pinned
 from collector.inventory.profile import load_profile
 from collector.store.certificates import add_certificate
@@ -221,3 +222,38 @@ def test_an_open_version_can_still_be_corrected_by_a_new_one(
                 co2e_mg="0",
             )
         )  # fmt: skip
+
+
+def test_the_matrix_adds_up_to_the_inventorys_own_totals() -> None:
+    """Cells of a row or column add to its total; a shared factor adds linearly inside a cell; missing is not known."""
+    rows = hours(
+        hour("a1", 0, 10**18 + 1, shared=10.0), hour("a2", 0, 5, shared=10.0), hour("a1", 0, 7, "CH4"), hour("grid", 0, 3)
+    )
+    known = [facts("a1", 1, gases=("CO2", "CH4")), facts("a2", 1), facts("grid", 2), facts("lorries", 3)]
+    inventory = assemble_inventory(START_MS, END_MS, rows, known, PINNED)
+    found = matrix_of(inventory)
+
+    assert ("CO2", "CH4") == found.gases
+    assert {(1, "CO2"), (1, "CH4"), (2, "CO2"), (3, "CO2")} == set(found.cells)
+    for category, total in found.by_category.items():
+        assert total.co2e_mg == sum(cell.co2e_mg for (own, _), cell in found.cells.items() if own == category)
+    for gas, total in found.by_gas.items():
+        assert total.mass_mg == sum(cell.mass_mg or 0 for (_, own), cell in found.cells.items() if own == gas)
+    assert (2 * 3.0**2 + 20.0**2 + 4 * 4.0**2) ** 0.5 == pytest.approx(found.cells[1, "CO2"].u_co2e_mg)
+    assert (True, False) == (found.cells[2, "CO2"].known, found.cells[3, "CO2"].known)
+
+
+def test_a_document_from_before_cells_were_kept_stays_what_it_was() -> None:
+    """It decodes, encodes to the same bytes, and its matrix states uncertainty where one source makes a cell."""
+    rows = hours(hour("a1", 0, 5), hour("a2", 0, 6), hour("grid", 0, 3))
+    known = [facts("a1", 1), facts("a2", 1), facts("grid", 2)]
+    whole = assemble_inventory(START_MS, END_MS, rows, known, PINNED)
+    old = encode_inventory(replace(whole, by_cell=()))
+    found = matrix_of(decode_inventory(old))
+
+    assert b"by_cell" not in old
+    assert old == encode_inventory(decode_inventory(old))
+    assert (None, matrix_of(whole).cells[2, "CO2"].u_co2e_mg) == (
+        found.cells[1, "CO2"].u_co2e_mg, found.cells[2, "CO2"].u_co2e_mg
+    )  # fmt: skip
+    assert 11 == found.cells[1, "CO2"].co2e_mg

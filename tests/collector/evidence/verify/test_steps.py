@@ -379,7 +379,7 @@ def test_counts_of_an_hour_without_any_agent() -> None:
     empty = replace(
         contents, days=[], hours=[], plans=[], agents=[],
         inventory=replace(
-            contents.inventory, rows=(), cross_checks=(), by_gas=(), by_source=(), by_category=(),
+            contents.inventory, rows=(), cross_checks=(), by_gas=(), by_source=(), by_category=(), by_cell=(),
             total=replace(contents.inventory.total, co2e_mg=0, u_co2e_mg=0.0), covered_ms=0, expected_ms=0,
             status_co2e_mg=(), pinned=replace(contents.inventory.pinned, plans=()),
         ),

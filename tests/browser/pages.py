@@ -34,8 +34,10 @@ PAGES = (
     Page("hour", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler-stack&gas=CO2&at={from_ms}"),
     Page("hour-counter", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler&gas=CH4&at={from_ms}"),
     Page("hour-missing", "/emissions/hour", "/emissions/hour?agent={agent}&source=grid&gas=CO2&at=2020-01-01T08:30"),
+    Page("inventory", "/inventory", "/inventory"),
+    Page("inventory-year", "/inventory", "/inventory?live=year&category=2&gas=CO2&agent={agent}&source=grid"),
     Page("inventory-version", "/inventory/{version:int}", "/inventory/{sealed}"),
-    Page("inventory-version-open", "/inventory/{version:int}", "/inventory/{open}"),
+    Page("inventory-version-open", "/inventory/{version:int}", "/inventory/{open}?seal=1&category=1&gas=CO2"),
 )
 
 NO_PAGES = {

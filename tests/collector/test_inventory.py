@@ -226,9 +226,8 @@ def test_an_open_version_can_still_be_corrected_by_a_new_one(
 
 def test_the_matrix_adds_up_to_the_inventorys_own_totals() -> None:
     """Cells of a row or column add to its total; a shared factor adds linearly inside a cell; missing is not known."""
-    rows = hours(
-        hour("a1", 0, 10**18 + 1, shared=10.0), hour("a2", 0, 5, shared=10.0), hour("a1", 0, 7, "CH4"), hour("grid", 0, 3)
-    )
+    shared = [hour("a1", 0, 10**18 + 1, shared=10.0), hour("a2", 0, 5, shared=10.0)]
+    rows = hours(*shared, hour("a1", 0, 7, "CH4"), hour("grid", 0, 3))
     known = [facts("a1", 1, gases=("CO2", "CH4")), facts("a2", 1), facts("grid", 2), facts("lorries", 3)]
     inventory = assemble_inventory(START_MS, END_MS, rows, known, PINNED)
     found = matrix_of(inventory)

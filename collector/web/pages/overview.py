@@ -1,73 +1,42 @@
-"""The overview, and the form on it that builds an inventory version."""
+"""The overview."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.hours.calendar import By
-from collector.inventory.profile import load_profile
-from collector.store.inventories import build_inventory
 from collector.web import overview
 from collector.web.chart.bars import draw_bars
 from collector.web.chart.model import Bucket, Chart, Row
 from collector.web.frame import Entry, Frame, View
 from collector.web.language import LANGUAGES
-from collector.web.period import Asked, PeriodError, around
+from collector.web.period import around
 from collector.web.preferences import with_query
-from collector.web.shown import instant, mass_unit, percent
-from protocols.errors import EmitraceError
+from collector.web.shown import mass_unit, percent
 
 ENTRY = Entry("overview", "/")
-LOCAL_HOUR = "%Y-%m-%dT%H:%M"
 
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
-    """The page and its form."""
-
-    def page_of(view: View, status: int = 200, said: str | None = None, **form: str) -> Response:
-        gathered = overview.gather(books, now_ms())
-        values = {**_details(books, gathered, view), **form}
-        return view.render("overview.html", status, o=gathered, said=said, **values)
+    """The page."""
 
     @router.get("/")
     @needs(Permission.READ)
     def overview_page(request: Request) -> Response:
-        return page_of(frame.open(request))
-
-    @router.post("/inventory/build")
-    @needs(Permission.BUILD)
-    def build(
-        request: Request,
-        from_: Annotated[str, Form()] = "",
-        to: Annotated[str, Form()] = "",
-        gwp: Annotated[str, Form()] = "",
-    ) -> Response:
-        view = frame.open(request)
-        words, at_ms = view.words, now_ms()
-        profile, _ = load_profile(books.config.settings.inventory.profile)
-        try:
-            if gwp not in profile.gwp.allowed:
-                raise PeriodError(words("gwp.unknown", seen=gwp[:16], known=", ".join(profile.gwp.allowed)))
-            period = Asked(from_, to).period(words, view.site_zone, at_ms)
-            stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, at_ms, profile.id)
-        except (PeriodError, EmitraceError) as error:
-            said = str(error) if isinstance(error, PeriodError) else words("refused", seen=error)
-            return page_of(view, 422, said, build_from=from_, build_to=to, gwp_default=gwp)
-        return RedirectResponse(f"/inventory/{stored.version}?done=built", status_code=303)
+        view, gathered = frame.open(request), overview.gather(books, now_ms())
+        return view.render("overview.html", o=gathered, **_details(gathered, view))
 
 
-def _details(books: Books, o: overview.Overview, view: View) -> Mapping[str, Any]:
+def _details(o: overview.Overview, view: View) -> Mapping[str, Any]:
     """What the template needs besides the gathered content."""
-    profile, _ = load_profile(books.config.settings.inventory.profile)
-    month_from, month_to = overview.month_of(o.now_ms, o.zone)
     month, words = o.month, view.words
     calibrated = "–"
     if month is not None:
@@ -86,8 +55,6 @@ def _details(books: Books, o: overview.Overview, view: View) -> Mapping[str, Any
         "chart": _chart(o, view),
         "month_href": with_query("/emissions", "", around(o.now_ms, By.MONTH, o.zone).query),
         "largest_hour": max((abs(hour.row.mass_mg) for hour in o.recent), default=0),
-        "build_from": instant(month_from, o.zone, LOCAL_HOUR), "build_to": instant(month_to, o.zone, LOCAL_HOUR),
-        "gwp_sets": profile.gwp.allowed, "gwp_default": profile.gwp.default,
     }  # fmt: skip
 
 

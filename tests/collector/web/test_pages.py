@@ -25,24 +25,31 @@ TEMPLATES = Path(__file__).parents[3] / "collector" / "web" / "templates"
 
 
 def test_an_inventory_is_built_and_sealed_on_the_page(filled: Collector) -> None:
-    """The two forms work without any script; a sealed version offers no button."""
+    """The forms work without any script; sealing takes a second step; a sealed version offers none."""
     with filled.browser() as client:
-        page = client.get("/").text
+        page = client.get("/inventory").text
         times = dict(re.findall(r'name="(from_|to)"[^>]*value="([^"]+)"', page))
         csrf = hidden(page)["csrf"]
         built = client.post("/inventory/build", data=times | {"gwp": "AR5", "csrf": csrf}, follow_redirects=True)
-        sealed = client.post("/inventory/1/seal", data={"csrf": csrf}, follow_redirects=True)
-        again = client.post("/inventory/1/seal", data={"csrf": csrf})
+        asked = client.get("/inventory/1?seal=1")
+        unchecked = client.post("/inventory/1/seal", data={"csrf": csrf})
+        before = client.get("/api/v1/inventories/1").json()
+        sure = {"csrf": csrf, "checked": "yes"}
+        sealed = client.post("/inventory/1/seal", data=sure, follow_redirects=True)
+        again = client.post("/inventory/1/seal", data=sure)
 
-        assert (200, 200, 422) == (built.status_code, sealed.status_code, again.status_code)
-        assert ("/inventory/1/seal" in built.text, "/inventory/1/seal" in sealed.text) == (True, False)
+        assert (200, 422, 200, 422) == (built.status_code, unchecked.status_code, sealed.status_code, again.status_code)
+        assert None is before["sealed_ms"]
+        offered = ["/inventory/1/seal" in one.text for one in (built, asked, unchecked, sealed)]
+        assert [False, True, True, False] == offered
+        assert "/inventory/1?seal=1" in built.text
         stored = client.get("/api/v1/inventories/1").json()
     assert "AR5" == stored["inventory"]["pinned"]["gwp_set"]
     assert stored["sealed_ms"] is not None
 
 
 def test_what_cannot_be_built_is_said_in_the_pages_language(empty: Collector) -> None:
-    """The overview comes back with what to change and with the form as it was; no version is made."""
+    """The page comes back with what to change and with the form as it was; no version is made."""
     good = {"from_": "2026-01-01T00:00", "to": "2026-02-01T00:00", "gwp": "AR6"}
     cases: list[tuple[dict[str, str], str]] = [
         ({"to": "2025-01-01T00:00"}, "period.empty"),
@@ -78,7 +85,7 @@ def test_a_version_is_looked_at_before_it_is_sealed(filled: Collector) -> None:
         bundle = client.get(unescape(re.findall(r'href="(/api/v1/bundle[^"]*)"', page)[0]))
         missing = client.get("/inventory/9")
 
-    assert [] == [text for text in (made["digest"], "not sealed", "AR5", "/inventory/1/seal") if text not in page]
+    assert [] == [text for text in (made["digest"], "not sealed", "AR5", "/inventory/1?seal=1") if text not in page]
     assert (200, True) == (bundle.status_code, b'"gwp_set":"AR5"' in bundle.content)
     assert (404, True) == (missing.status_code, "no version 9" in missing.text)
 

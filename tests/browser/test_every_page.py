@@ -44,13 +44,13 @@ def test_no_page_is_left_out(tmp_path: Path) -> None:
 @each_language
 @each_page
 def test_page_speaks_one_language(visits: Visits, page: Page, language: str) -> None:
-    """All a reader meets is in the language asked for, and what is not (the switch) is marked as such."""
+    """All a reader meets is in the language asked for; the switch and quotations (``und``) are marked as such."""
     texts = look(visits.open(page, language), "texts")
     own = [text for text, marked, in_code in texts if marked == language and not in_code]
     other = next(name for name in LANGUAGES if name != language)
     foreign = set(messages()[other].values()) - set(messages()[language].values())
 
-    assert {language, other} == {marked for _, marked, _ in texts}
+    assert {language, other} == {marked for _, marked, _ in texts} - {"und"}
     assert len(own) > 5
     assert [] == [text for text in own if text in foreign]
     if language == "en":

@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
 from collector.api.shapes import fate_name
 from collector.books import Books
 from collector.hours.assemble import SCALED
@@ -57,6 +59,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page."""
 
     @router.get("/emissions/hour")
+    @needs(Permission.READ)
     def hour_page(request: Request, agent: str = "", source: str = "", gas: str = "", at: str = "") -> Response:
         view = frame.open(request)
         try:
@@ -102,7 +105,7 @@ def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
         "day_address": "/emissions?" + urlencode({"site": h.site, **period}),
         "missing": _missing(h.slots), "text": lambda text: _text(view, text), "dict": dict,
         "u_mg": parts_of(sum_of(row)).standard if row else 0.0, "inputs": len({one.window.input for one in h.windows}),
-        "base_unit": h.base_unit, "evidence": True,
+        "base_unit": h.base_unit,
     }  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.hours.calendar import By, span_of
@@ -57,25 +59,23 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         }
         return view.render(
             "inventory.html", status, versions=versions, live=live, said=said, gwp_sets=profile.gwp.allowed,
-            may_build=True,
             **values, **(asked | form),
         )  # fmt: skip
 
     @router.get("/inventory")
+    @needs(Permission.READ)
     def inventory_page(request: Request) -> Response:
         return page_of(frame.open(request))
 
     @router.post("/inventory/build")
+    @needs(Permission.BUILD)
     def build(
         request: Request,
         from_: Annotated[str, Form()] = "",
         to: Annotated[str, Form()] = "",
         gwp: Annotated[str, Form()] = "",
-        csrf: Annotated[str, Form()] = "",
     ) -> Response:
         view = frame.open(request)
-        if not view.form_fits(csrf):
-            return view.stale()
         words, at_ms = view.words, now_ms()
         try:
             if gwp not in profile.gwp.allowed:

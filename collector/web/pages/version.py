@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from collector.accounts.roles import Permission
@@ -46,7 +48,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         used = sorted({row.gwp_record for row in (*stored.inventory.rows, *stored.inventory.cross_checks)})
         return view.render(
             "version.html", 422 if said else 200, v=stored, d=drill, basis=basis, said=said, weights=weights,
-            root=root_of(stored.inventory.pinned.tree_size), may_seal=True, evidence=True,
+            root=root_of(stored.inventory.pinned.tree_size),
             potentials=[weights.potential(record) for record in used],
             sealing=stored.sealed_ms is None and (sealing or query.get("seal") == "1"),
             done=words(f"done.{asked}", version=version) if done else None,
@@ -58,9 +60,8 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         return page_of(frame.open(request), version)
 
     @router.post("/inventory/{version:int}/seal")
-    def seal(
-        request: Request, version: int, csrf: Annotated[str, Form()] = "", checked: Annotated[str, Form()] = ""
-    ) -> Response:
+    @needs(Permission.SEAL)
+    def seal(request: Request, version: int, checked: Annotated[str, Form()] = "") -> Response:
         view = frame.open(request)
         if version >= MOST_VERSIONS:
             return page_of(view, version)

@@ -8,11 +8,9 @@ from collector.accounts.authority import Authority
 from collector.accounts.register import Register
 from collector.books import Books
 from collector.web.frame import Frame
-from collector.web.pages import account, accounts, emissions, hour, nowhere, overview, sign_in, version
+from collector.web.pages import account, accounts, emissions, hour, inventory, nowhere, overview, sign_in, version
 
-ENTRIES = (overview.ENTRY, emissions.ENTRY, accounts.ENTRY)
-from collector.web.pages import emissions, hour, inventory, nowhere, overview, sign_in, version
-ENTRIES = (overview.ENTRY, emissions.ENTRY, inventory.ENTRY)
+ENTRIES = (overview.ENTRY, emissions.ENTRY, inventory.ENTRY, accounts.ENTRY)
 """The navigation, in its order."""
 
 

@@ -41,11 +41,9 @@ SETTLE_S = 5.0
 
 def run() -> Iterator[Figure]:
     """Cost at 1 s and the most that is served; nothing where compiler or broker is missing, which is said."""
-    missing = [name for name in ("gcc", "mosquitto") if find_program(name) is None]
-    if missing or not Path("/proc/self/io").exists():
-        print(f"agent: left out, needs Linux and {' and '.join(missing or ['/proc'])}", file=sys.stderr)
+    if left_out("agent"):
         return
-    with _Rig(RIG, commit_s=10).running() as rig:
+    with Rig(RIG, commit_s=10).running() as rig:
         spans = rig.spans(WINDOWS, 60.0)
         rss_mb = rig.rss_mb()
     note = f"median of {len(spans)} spans of 60 s, 60 s batches"
@@ -55,7 +53,7 @@ def run() -> Iterator[Figure]:
     written = median(one.written / one.readings for one in spans)
     yield Figure("agent.flash_bytes_per_reading", written, "B", f"{note}; commit_s = 10, the log included")
     try:
-        with _Rig(PEAK, commit_s=1).running() as rig:
+        with Rig(PEAK, commit_s=1).running() as rig:
             spans = rig.spans(WINDOWS, 20.0)
             rss_mb = rig.rss_mb()
     except AssertionError as error:  # an agent that cannot seal what it reads gives no figure, not a wrong one
@@ -65,6 +63,15 @@ def run() -> Iterator[Figure]:
     busy = median(one.cpu_s / one.wall_s for one in spans)
     note = f"of 160,000 asked for (50 connections, 8 units each, 100 ms); agent {100 * busy:.0f} % CPU, {rss_mb:.0f} MB"
     yield Figure("agent.peak_readings_per_s", peak, "readings/s", note)
+
+
+def left_out(room: str) -> bool:
+    """Whether a room that polls meters cannot be run here, which is said."""
+    missing = [name for name in ("gcc", "mosquitto") if find_program(name) is None]
+    if not missing and Path("/proc/self/io").exists():
+        return False
+    print(f"{room}: left out, needs Linux and {' and '.join(missing or ['/proc'])}", file=sys.stderr)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Span:
 
 
 @dataclass
-class _Rig:
+class Rig:
     """Meters, broker, stand-in and agent, in a folder of their own."""
 
     size: Size
@@ -88,11 +95,11 @@ class _Rig:
     heard: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     @contextmanager
-    def running(self) -> Iterator[_Rig]:
+    def running(self) -> Iterator[Rig]:
         """Everything started; everything ended afterwards."""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            ports = self._meters(folder, stack)
+            ports = self.meters(folder, stack)
             self.control = ports.pop()
             broker = Mosquitto(str(find_program("mosquitto")), folder / "broker", free_port()).prepare().start()
             stack.callback(broker.stop)
@@ -110,6 +117,10 @@ class _Rig:
             if not self.heard.acquire(timeout=120):
                 raise AssertionError(f"no batch came:\n{self.agent.text() if self.agent else ''}")
         time.sleep(SETTLE_S)
+        return self.measured(count, length_s)
+
+    def measured(self, count: int, length_s: float) -> list[Span]:
+        """So many spans one after another, from now."""
         marks = [self._mark()]
         for _ in range(count):
             time.sleep(max(0.0, marks[-1][0] + length_s - time.monotonic()))
@@ -127,16 +138,21 @@ class _Rig:
     def _mark(self) -> tuple[float, float, int, int]:
         ticks = self._proc("stat").rsplit(")", 1)[1].split()
         written = next(line for line in self._proc("io").splitlines() if line.startswith("write_bytes"))
+        cpu_s = (int(ticks[11]) + int(ticks[12])) / CLOCK_TICKS
+        return time.monotonic(), cpu_s, int(written.split()[1]), self.served()
+
+    def served(self) -> int:
+        """Registers answered since the start."""
         with socket.create_connection((LOOPBACK, self.control)) as link:
-            registers = int(link.makefile().readline())
-        return time.monotonic(), (int(ticks[11]) + int(ticks[12])) / CLOCK_TICKS, int(written.split()[1]), registers
+            return int(link.makefile().readline())
 
     def _proc(self, name: str) -> str:
         if self.agent is None or self.agent.popen is None or not self.agent.running:
             raise AssertionError(f"the agent ended:\n{self.agent.text() if self.agent else ''}")
         return Path(f"/proc/{self.agent.popen.pid}/{name}").read_text(encoding="utf-8")
 
-    def _meters(self, folder: Path, stack: ExitStack) -> list[int]:
+    def meters(self, folder: Path, stack: ExitStack) -> list[int]:
+        """Compiled and started; their ports, the control port last."""
         source, program = Path(__file__).with_name("meters.c"), folder / "meters"
         subprocess.run([shutil.which("gcc") or "gcc", "-O2", "-o", str(program), str(source)], check=True)
         buses = str(-(-self.size.devices // self.size.per_bus))

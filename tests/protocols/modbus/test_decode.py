@@ -2,16 +2,22 @@
 
 import math
 import struct
+from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from protocols.exact import half_even
-from protocols.modbus.decode import indexes, join_words, numbers, values
-from protocols.modbus.registermap import WIDTHS
+from protocols.modbus.decode import availability, indexes, join_words, numbers, values
+from protocols.modbus.registermap import WIDTHS, Register, ScaleFactor
+from protocols.quantities import Kind
+from protocols.records import UInt64
+from tests.plans import small_plan
 from tests.protocols.modbus.points import make_point, make_register, make_request
 
 FORMATS = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q", "float32": "f", "float64": "d"}
@@ -169,3 +175,50 @@ def test_no_rows_decode_to_no_numbers() -> None:
             values(words, point)[0].size,
             indexes(words, point)[0].size,
         )
+
+
+DECODES = {
+    "type": "u48", "word_order": "little", "byte_order": "little", "bits": (0, 3), "sentinels": (7,),
+    "scale_factor": ScaleFactor(address=9),
+}
+DESCRIBES = {
+    "name", "quantity", "function", "address", "addresses", "scale", "scale_by", "offset", "unit", "temperature",
+    "moisture", "modulus", "resolution", "codes", "flags", "page", "note",
+}
+
+
+def test_points_are_of_one_kind_only_where_their_words_mean_the_same() -> None:
+    """Whatever changes a number or its availability makes another kind; what only describes, or scales, does not."""
+    assert set(Register.model_fields) == DECODES.keys() | DESCRIBES
+    plan = small_plan()
+    at = next(place for place, point in enumerate(plan.points) if point.kind is Kind.INSTANT)
+    point = plan.points[at]
+
+    def kinds(**changed: object) -> tuple[int, ...]:
+        other = replace(point, register=point.register.model_copy(update=changed))
+        return replace(plan, points=(point, other)).kinds
+
+    for name, value in DECODES.items():
+        assert (0, 1) == kinds(**{name: value}), name
+    assert (0, 0) == kinds(name="other", address=77, scale=Decimal(3), note="x")
+
+
+def test_counters_of_one_kind_have_one_ratio_and_one_hold() -> None:
+    """Indexes of other steps are never rounded together, nor holes of other lengths judged together."""
+    plan = small_plan()
+    point = next(point for point in plan.points if point.kind is Kind.COUNTER)
+    others = (point, replace(point, ratio=point.ratio * 2), replace(point, hold_ms=point.hold_ms + 1), point)
+
+    assert (0, 1, 2, 0) == replace(plan, points=others).kinds
+
+
+@given(hnp.arrays(np.uint64, st.tuples(st.integers(1, 4), st.integers(0, 6))))
+def test_availability_of_a_block_is_that_of_its_words(words: UInt64) -> None:
+    """Any shape, any type, with a scale factor or without: the mask is that of the numbers."""
+    for kind in ("u16", "s32", "bcd32", "float32", "float64"):
+        for factor in (None, ScaleFactor(address=9)):
+            register = make_register().model_copy(
+                update={"type": kind, "scale_factor": factor, "sentinels": (0, 0xFFFF)}
+            )
+
+            assert numbers(words.ravel(), register)[1].tolist() == availability(words, register).ravel().tolist()

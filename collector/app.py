@@ -17,6 +17,7 @@ from collector.api.observe import Observer
 from collector.api.operation import metrics_router
 from collector.api.routes import api_router
 from collector.books import Books
+from collector.live.hub import Hub
 from collector.metrics import Metrics
 from collector.web.frame import Frame
 from collector.web.pages import ENTRIES, page_router
@@ -25,14 +26,19 @@ from protocols.errors import EmitraceError
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
-def create_app(books: Books, metrics: Metrics | None = None) -> Observer:
-    """The application over these books, behind its gate; what it answers is counted in ``metrics``."""
+def create_app(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) -> Observer:
+    """The application over these books, behind its gate; what it answers is counted in ``metrics``.
+
+    ``hub`` brings live values; without one the live pages show what is committed.
+    """
     metrics = metrics or Metrics(books)
-    return Observer(gated(books, metrics), metrics.answered)
+    return Observer(gated(books, metrics, hub), metrics.answered)
 
 
-def gated(books: Books, metrics: Metrics | None = None) -> Gate:
+def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) -> Gate:
     """The application and its gate, which knows every route."""
+    metrics = metrics or Metrics(books)
+    hub = hub or Hub(books, lambda _topic, _payload: None)
     web = books.config.settings.web
     lifetime = Lifetime(web.session_hours * HOUR_MS, web.idle_minutes * MINUTE_MS)
     authority = Authority(books.database, lifetime, time.monotonic)
@@ -41,7 +47,7 @@ def gated(books: Books, metrics: Metrics | None = None) -> Gate:
         description="Integers above 1e15 are strings. Masses in mg, times in UTC ms.",
     )  # fmt: skip
     frame = Frame(books, ENTRIES)
-    routers = (api_router(books), metrics_router(metrics or Metrics(books)), page_router(books, authority, frame))
+    routers = (api_router(books), metrics_router(metrics), page_router(books, authority, frame, hub))
     for router in routers:
         app.include_router(router)
     _add_errors(app, frame)

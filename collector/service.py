@@ -15,6 +15,7 @@ from collector.books import Books, open_books
 from collector.config import Config
 from collector.ingest.broker import Broker
 from collector.ingest.worker import IngestWorker
+from collector.live.hub import Hub
 from collector.lock import hold_lock
 from collector.log import keep_secret, line, start_logging
 from collector.metrics import Metrics
@@ -41,13 +42,15 @@ def serve(config: Config) -> None:
         log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
         broker = Broker(config, books.public_key)
         metrics = Metrics(books, lambda: broker.connected)
+        hub = Hub(books, broker.publish)
+        broker.on_live = hub.take
         ingest = IngestWorker(books, broker, metrics)
         ledger = LedgerWorker(books, ingest.committed)
         ingest.start()
         ledger.start()
         broker.start()
         try:
-            _serve_pages(books, listener, metrics, lambda: ingest.is_alive() and ledger.is_alive())
+            _serve_pages(books, hub, listener, metrics, lambda: ingest.is_alive() and ledger.is_alive())
         finally:
             notify(STOPPING)
             broker.stop()
@@ -59,10 +62,14 @@ def serve(config: Config) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Tells the service manager that the pages are served, and from then on that loop and workers go on."""
+    """Tells the service manager that the pages are served, and from then on that loop and workers go on.
 
-    def __init__(self, config: uvicorn.Config, all_well: Callable[[], bool]) -> None:
+    At its end the streams of live values end first: they would keep it waiting.
+    """
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, all_well: Callable[[], bool]) -> None:
         super().__init__(config)
+        self._hub = hub
         self._all_well = all_well
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -75,6 +82,11 @@ class _Server(uvicorn.Server):
         if every_s is not None:
             self._watchdog = asyncio.create_task(self._stay_alive(every_s), name="watchdog")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then wait for the answers under way."""
+        self._hub.close()
+        await super().shutdown(sockets)
+
     async def _stay_alive(self, every_s: float) -> None:
         while not self.should_exit:
             if self._all_well():
@@ -84,13 +96,16 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(every_s)
 
 
-def _serve_pages(books: Books, listener: socket.socket, metrics: Metrics, all_well: Callable[[], bool]) -> None:
+def _serve_pages(
+    books: Books, hub: Hub, listener: socket.socket, metrics: Metrics, all_well: Callable[[], bool]
+) -> None:
     """Serve until a signal; uvicorn's own handling of signals ends it gracefully."""
     server = _Server(
         uvicorn.Config(
-            create_app(books, metrics), log_config=None, access_log=False, server_header=False,
+            create_app(books, metrics, hub), log_config=None, access_log=False, server_header=False,
             proxy_headers=books.config.settings.web.https, timeout_graceful_shutdown=DRAIN_S,
         ),
+        hub,
         all_well,
     )  # fmt: skip
     # uvicorn raises a signal it caught once more when it has ended; here the end is its own return.

@@ -10,22 +10,36 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from collector.api.shapes import fate_name
 from collector.clock import now_ms
 from collector.live.hub import Hub, Looker
-from collector.live.point import AgentNow, Shown, Slot, text_of
+from collector.live.point import AgentNow, Shown, Slot, state_of, text_of
 
 HEARTBEAT_S = 15.0
 APART_S = 0.5
 RETRY_MS = 3000
-MEDIA_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """A proxy must neither keep an event nor wait for more of them."""
+
+
+class EventStream(StreamingResponse):
+    """The answer to one looker, who leaves when it ends, however it ends."""
+
+    def __init__(self, hub: Hub, looker: Looker, inside: ExitStack) -> None:
+        super().__init__(events(hub, looker), media_type="text/event-stream", headers=HEADERS)
+        self._inside = inside
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until the service, the session or the reader's patience ends."""
+        with self._inside:
+            await super().__call__(scope, receive, send)
 
 
 async def events(hub: Hub, looker: Looker) -> AsyncGenerator[bytes, None]:
@@ -99,6 +113,8 @@ def readings_json(agent: AgentNow, points: Mapping[int, Shown], at_ms: int) -> l
                 "fate": fate_name(shown.newest.fate),
                 "due_ms": shown.newest.due_ms,
                 "interval_ms": point.interval_ms,
+                "stale_after_ms": shown.stale_after_ms(agent.plan, point),
+                "state": state_of(agent.plan, index, shown.newest.value),
                 "live": shown.live,
                 "last": None if held is None else _slot_json(shown, held, at_ms),
             }

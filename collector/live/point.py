@@ -18,6 +18,9 @@ QUALITY = {Fate.GOOD: "G", Fate.UNCERTAIN: "U"}
 """Letters of the fates that bring a value; every other fate is M, missing."""
 ENDLESS_DIGITS = 15
 """Digits of a value whose decimal does not end (a ratio with a third in it)."""
+STATES = ("running", "starting", "standby", "stopped")
+"""States that a plan gives codes to."""
+LIVE_SPARE_MS, BATCH_SPARE_MS = 5_000, 30_000
 _EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 
 
@@ -65,6 +68,10 @@ class Shown:
     last: Slot | None
     live: bool = False
     behind_ms: int = 0
+
+    def stale_after_ms(self, plan: BoundPlan, point: BoundPoint) -> int:
+        """Older than this a newest slot says that nothing comes any more: three intervals, and a batch's way. [ms]"""
+        return 3 * point.interval_ms + (LIVE_SPARE_MS if self.live else plan.batch_ms + BATCH_SPARE_MS)
 
     def age_ms(self, slot: Slot, now_ms: int) -> int:
         """How long ago a slot was answered or should have been, by our clock; never negative. [ms]"""
@@ -117,6 +124,16 @@ def follow(before: Shown | None, slot: Slot, *, live: bool, behind_ms: int) -> S
         return None
     last = slot if slot.value is not None else before.last if before is not None else None
     return Shown(slot, last, live, behind_ms)
+
+
+def state_of(plan: BoundPlan, index: int, value: Decimal | None) -> str | None:
+    """What the code of a state point means to the source that uses it, one of STATES or unknown; None elsewhere."""
+    point = plan.points[index].id
+    for source in plan.plan.sources:
+        meaning = source.operating
+        if meaning is not None and meaning.point == point and value is not None:
+            return next((state for state in STATES if value in getattr(meaning, state)), "unknown")
+    return None
 
 
 def in_unit(number: Decimal, point: BoundPoint) -> Decimal:

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 
-SHEETS = ("base", "frame", "parts", "chart", "evidence", "print")
+SHEETS = ("base", "frame", "parts", "chart", "evidence", "live", "print")
 """The files of ``static/style`` in the order of the one sheet they are sent as; later rules win."""
 TYPES = {"css": "text/css", "js": "text/javascript"}
 FOR_EVER = "public, max-age=31536000, immutable"

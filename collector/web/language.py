@@ -49,6 +49,10 @@ class Words:
         """The text of a key."""
         return self._texts[key].format(**values)
 
+    def all_of(self, *prefixes: str) -> dict[str, str]:
+        """Every text whose key starts with one of the prefixes, for a script to say."""
+        return {key: text for key, text in self._texts.items() if key.startswith(prefixes)}
+
     def of(self, prefix: str, word: str) -> str:
         """The text of ``prefix.word``, or the word itself where the list has none."""
         return self._texts.get(f"{prefix}.{word}", word)

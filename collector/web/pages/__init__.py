@@ -7,14 +7,26 @@ from fastapi import APIRouter
 from collector.accounts.authority import Authority
 from collector.accounts.register import Register
 from collector.books import Books
+from collector.live.hub import Hub
 from collector.web.frame import Frame
-from collector.web.pages import account, accounts, emissions, hour, inventory, nowhere, overview, sign_in, version
+from collector.web.pages import (
+    account,
+    accounts,
+    emissions,
+    hour,
+    inventory,
+    live,
+    nowhere,
+    overview,
+    sign_in,
+    version,
+)
 
-ENTRIES = (overview.ENTRY, emissions.ENTRY, inventory.ENTRY, accounts.ENTRY)
+ENTRIES = (overview.ENTRY, live.ENTRY, emissions.ENTRY, inventory.ENTRY, accounts.ENTRY)
 """The navigation, in its order."""
 
 
-def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
+def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> APIRouter:
     """Every page."""
     router = APIRouter(include_in_schema=False)
     frame.assets.add_routes(router)
@@ -23,6 +35,7 @@ def page_router(books: Books, authority: Authority, frame: Frame) -> APIRouter:
     account.add_routes(router, authority, register, frame)
     accounts.add_routes(router, register, frame)
     overview.add_routes(router, books, frame)
+    live.add_routes(router, books, frame, hub)
     emissions.add_routes(router, books, frame)
     inventory.add_routes(router, books, frame)
     version.add_routes(router, books, frame)

@@ -26,6 +26,8 @@ class Page:
 PAGES = (
     Page("sign-in", "/login", "/login", stranger=True),
     Page("overview", "/", "/"),
+    Page("live", "/live", "/live"),
+    Page("live-site", "/live/{org}/{facility}", "/live/demo-works/site-1"),
     Page("emissions", "/emissions", "/emissions"),
     Page("emissions-day", "/emissions", "/emissions?from={day}&split=both"),
     Page("account", "/account", "/account"),
@@ -42,6 +44,7 @@ PAGES = (
 
 NO_PAGES = {
     "/metrics": "figures for Prometheus",
+    "/live/{org}/{facility}/events": "the stream that the live page of a site listens to",
     "/static/{digest}/{name}": "styles and scripts of every page",
     "/{path:path}": "whatever leads nowhere",
 }

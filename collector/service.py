@@ -67,10 +67,12 @@ class _Server(uvicorn.Server):
     At its end the streams of live values end first: they would keep it waiting.
     """
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, all_well: Callable[[], bool]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, all_well: Callable[[], bool], end_streams: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._hub = hub
         self._all_well = all_well
+        self._end_streams = end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then be ready."""
@@ -84,7 +86,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then wait for the answers under way."""
-        self._hub.close()
+        self._end_streams()
         await super().shutdown(sockets)
 
     async def _stay_alive(self, every_s: float) -> None:
@@ -105,8 +107,8 @@ def _serve_pages(
             create_app(books, metrics, hub), log_config=None, access_log=False, server_header=False,
             proxy_headers=books.config.settings.web.https, timeout_graceful_shutdown=DRAIN_S,
         ),
-        hub,
         all_well,
+        hub.close,
     )  # fmt: skip
     # uvicorn raises a signal it caught once more when it has ended; here the end is its own return.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -56,7 +56,7 @@ async def test_no_sign_of_life_while_a_worker_is_dead(manager: socket.socket, mo
     """When ingest or ledger has ended the manager waits in vain, and restarts the service."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
     well = True
-    server = _Server(uvicorn.Config("unused"), lambda: well)
+    server = _Server(uvicorn.Config("unused"), lambda: well, lambda: None)
     alive = asyncio.create_task(server._stay_alive(0.01))
     assert b"WATCHDOG=1" == await asyncio.to_thread(manager.recv, 100)
     well = False

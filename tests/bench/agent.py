@@ -106,7 +106,7 @@ class Rig:
             key = Ed25519PrivateKey.generate()
             config = _write(folder, self.size, ports, broker, fingerprint(public_bytes(key)), self.commit_s)
             self._collector(broker, key, public_bytes(load_key(folder / "agent.key")), stack)
-            words = [sys.executable, "-m", "tests.bench.program", str(folder / "maps"), "run", "--config", str(config)]
+            words = [sys.executable, "-m", "agent", "run", "--config", str(config)]
             self.agent = Process("agent", words, folder / "agent.log").start()
             stack.callback(self.agent.stop)
             yield self

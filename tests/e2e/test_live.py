@@ -87,12 +87,13 @@ class Stream:
             self.ended = repr(error)
 
     def live(self) -> dict[str, tuple[float, dict[str, Any]]]:
-        """Point -> when its first live value with a value came, and that reading."""
+        """Point -> how long after the page's first values its first live value came, and that reading. [s]"""
+        first_s = self.events[0][0] if self.events else 0.0
         found: dict[str, tuple[float, dict[str, Any]]] = {}
         for after_s, _, data in list(self.events):
             for reading in data["readings"]:
                 if reading["live"] and reading["value"] is not None:
-                    found.setdefault(reading["point"], (after_s, reading))
+                    found.setdefault(reading["point"], (after_s - first_s, reading))
         return found
 
 

@@ -83,7 +83,7 @@
         one.card.querySelector(".old").hidden = !stale;
       }
     }
-    if (state === "open" && now - heard > SILENT_MS) {
+    if ((state === "open" || state === "waiting") && now - heard > SILENT_MS) {
       tell("lost");
       begin();
     }
@@ -123,7 +123,7 @@
       sessionStorage.setItem("live-reloaded", Date.now());
       location.reload(); // another plan, with other points
     }
-    tell("open");
+    tell(page.querySelector(".reading.live") ? "open" : "waiting"); // connected to the collector is not yet live
     tick();
   }
 

@@ -53,7 +53,7 @@ def _plan(connection: Connection, book: PlanBook, digest: str) -> PinnedPlan:
 
 
 def root_at(connection: Connection, size: int) -> bytes:
-    """Root of the log's first ``size`` leaves; takes about a microsecond for each, and never changes."""
+    """Root of the log's first ``size`` leaves; takes some microseconds for each, and never changes."""
     return root_of(
         connection.scalars(select(leaves.c.leaf_hash).where(leaves.c.position < size).order_by(leaves.c.position))
     )

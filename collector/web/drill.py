@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from collector.hours.calendar import By
-from collector.hours.cells import local_time
 from collector.inventory.matrix import Cell, Matrix, matrix_of
 from collector.inventory.model import Inventory, InventoryRow
 from collector.store.series import SeriesRow, read_series
+from collector.web.period import Period
 from protocols.exact import sum_exact
 from protocols.ghg.gwp import GwpSet, co2e_mg, gwp_set
 
@@ -110,7 +110,5 @@ def _months(connection: Connection, inventory: Inventory, row: InventoryRow, zon
 
 def _explorer(one: SeriesRow, zone: ZoneInfo, weights: GwpSet) -> str:
     """The month day by day in the emissions explorer."""
-    first, last = local_time(one.from_ms, zone), local_time(one.to_ms, zone)
-    ends = {"from": f"{first:%Y-%m-%dT%H:%M}", "to": f"{last:%Y-%m-%dT%H:%M}"}
-    own = {"by": "day", "gwp": weights.name, "source": one.source, "gas": one.gas}
-    return "/emissions?" + urlencode(ends | own)
+    own = {"agent": one.agent, "source": one.source, "gas": one.gas, "gwp": weights.name}
+    return "/emissions?" + urlencode(Period(one.from_ms, one.to_ms, By.DAY, zone).query | own)

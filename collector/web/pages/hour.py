@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,14 +15,14 @@ from collector.api.gate import needs
 from collector.api.shapes import fate_name
 from collector.books import Books
 from collector.hours.assemble import SCALED
-from collector.hours.cells import local_time
+from collector.hours.calendar import By, span_of
 from collector.hours.model import HourRow
 from collector.hours.sums import sum_of
 from collector.inventory.profile import load_profile
 from collector.inventory.uncertainty import parts_of
 from collector.store.explain import ExplainedHour, explain_hour
 from collector.web.frame import Frame, View
-from collector.web.period import FIRST_MS, LAST_MS, read_instant
+from collector.web.period import FIRST_MS, LAST_MS, Period, read_instant
 from protocols.errors import EmitraceError
 from protocols.exact import sum_exact
 from protocols.ghg.gwp import Potential, co2e_mg, gwp_set, species
@@ -92,8 +91,7 @@ def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
         number = name.removeprefix("exception-")
         return view.words.of("fate", name) if number == name else view.words("fate.exception", code=number)
 
-    day = local_time(h.cell[0], h.zone).date()
-    period = {"from": day.isoformat(), "to": (day + timedelta(days=1)).isoformat(), "by": "hour"}
+    day = Period(*span_of(h.cell[0], By.DAY, h.zone), By.HOUR, h.zone)
     own = {"agent": h.facts.agent, "source": h.facts.source, "gas": h.gas}
     return {
         "row": row, "covered": covered, "whole": h.cell[1] - h.cell[0], "stated": stated,
@@ -102,7 +100,7 @@ def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
         "sequences": {one.item: one.sequence for one in h.batches}, "duration": duration,
         "before": address(**own, at_ms=h.cell[0] - 1), "after": address(**own, at_ms=h.cell[1]),
         "nearest": [(at, address(**own, at_ms=at)) for at in (h.earlier, h.later) if at is not None],
-        "day_address": "/emissions?" + urlencode({"site": h.site, **period}),
+        "day_address": "/emissions?" + urlencode({"site": h.site, **day.query, **own, "split": "both"}),
         "missing": _missing(h.slots), "text": lambda text: _text(view, text), "dict": dict,
         "u_mg": parts_of(sum_of(row)).standard if row else 0.0, "inputs": len({one.window.input for one in h.windows}),
         "base_unit": h.base_unit,

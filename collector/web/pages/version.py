@@ -14,19 +14,26 @@ from collector.clock import now_ms
 from collector.store.inventories import read_inventory, seal_inventory
 from collector.store.pinned import read_basis, root_at
 from collector.web.drill import open_drill
+from collector.web.export import exported, provenance_of
 from collector.web.frame import Frame, View
+from collector.web.inventory_tables import basis_of, inventory_tables
 from protocols.errors import EmitraceError
 from protocols.ghg.gwp import gwp_set
 
 MOST_VERSIONS = 2**31
+QUICK_LEAVES = 30_000
+"""The root over so many leaves takes a tenth of a second."""
 
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page and its form."""
     roots: dict[int, bytes] = {}
 
-    def root_of(size: int) -> bytes:
+    def root_of(size: int, *, asked: bool) -> bytes | None:
+        """The log's root at that size, kept once made; of a long log only where it is asked for."""
         if size not in roots:
+            if size > QUICK_LEAVES and not asked:
+                return None
             with books.database.reading() as connection:
                 roots[size] = root_at(connection, size)
         return roots[size]
@@ -42,13 +49,20 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 return view.error(404, words("missing.version", version=version))
             drill = open_drill(connection, stored.inventory, view.site_zone, f"/inventory/{version}", query)
             basis = read_basis(connection, books.plans, stored.inventory.pinned)
+        if "format" in query:
+            tables = inventory_tables(stored.inventory, drill.matrix, view)
+            pinned = stored.inventory.pinned
+            basis_lines = provenance_of(
+                view, pinned.origin, pinned.tree_size, basis_of(stored.inventory, version, stored.digest, view)
+            )
+            return exported(query["format"], tables, query.get("table"), basis_lines, f"inventory-{version}", view)
         asked = query.get("done")
         done = {"built": stored.sealed_ms is None, "sealed": stored.sealed_ms is not None}.get(asked or "", False)
         weights = gwp_set(stored.inventory.pinned.gwp_set)
         used = sorted({row.gwp_record for row in (*stored.inventory.rows, *stored.inventory.cross_checks)})
         return view.render(
             "version.html", 422 if said else 200, v=stored, d=drill, basis=basis, said=said, weights=weights,
-            root=root_of(stored.inventory.pinned.tree_size),
+            root=root_of(stored.inventory.pinned.tree_size, asked=query.get("root") == "1"),
             potentials=[weights.potential(record) for record in used],
             sealing=stored.sealed_ms is None and (sealing or query.get("seal") == "1"),
             done=words(f"done.{asked}", version=version) if done else None,

@@ -82,7 +82,9 @@ def _first_chart(browser: Browser, collector: Collector) -> float:
     """From asking for the overview to its chart being drawn, on a phone. [ms]"""
     with collector.browser() as client:
         cookies = [{"name": c.name, "value": c.value or "", "url": collector.address} for c in client.cookies.jar]
-    context = browser.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=3, is_mobile=True, has_touch=True)
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, device_scale_factor=3, is_mobile=True, has_touch=True
+    )
     context.add_cookies(cookies)  # type: ignore[arg-type]
     tab = context.new_page()
     session = context.new_cdp_session(tab)

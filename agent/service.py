@@ -45,6 +45,8 @@ CLOCK_STEP_MS = 1_000
 """A system clock further than this from the run's time line ends the run; the next begins with a correction."""
 HOUSEKEEPING_S = 3_600.0
 STATUS_FILE_S = 60.0
+FIRST_STATUS_S = 5.0
+"""In the first minute somebody stands beside the meters and wants to see them answer."""
 """How often the status file is written at least; each state change writes it too."""
 
 _log = getLogger(__name__)
@@ -302,7 +304,7 @@ class _Service:
 
     async def _housekeeping(self) -> None:
         """Now and then: the status file, and items whose retention has passed."""
-        waited_s = HOUSEKEEPING_S
+        waited_s, started_s = HOUSEKEEPING_S, 0.0
         while True:
             try:
                 if waited_s >= HOUSEKEEPING_S:
@@ -315,5 +317,6 @@ class _Service:
                 await self._publish_health()
             except sqlite3.Error as error:
                 _log.error(line("housekeeping-failed", error=error))
-            await asyncio.sleep(STATUS_FILE_S)
-            waited_s += STATUS_FILE_S
+            pause_s = STATUS_FILE_S if started_s >= STATUS_FILE_S else FIRST_STATUS_S
+            await asyncio.sleep(pause_s)
+            waited_s, started_s = waited_s + pause_s, started_s + pause_s

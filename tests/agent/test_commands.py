@@ -156,16 +156,17 @@ def test_the_read_plan_is_printed(tmp_path: Path) -> None:
 
 
 async def test_status_and_outbox_are_read_beside_a_running_agent(tmp_path: Path) -> None:
-    """JSON for machines; exit 0 while it runs and 1 when it does not."""
+    """JSON for machines; exit 0 while it runs and 1 when it does not; seconds after the start it shows the meters."""
     meter = await Endpoint().start()
     config = write_agent(tmp_path, meter.port, free_port())
     assert 1 == (await asyncio.to_thread(invoke, "status", "--json", "--config", config.file))[0]
     stop = asyncio.Event()
     task = asyncio.create_task(serve(config, KernelClock(), stop))
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         while True:
             code, said = await asyncio.to_thread(invoke, "status", "--json", "--config", config.file)
-            if code == 0 and json.loads(said).get("sequence", 0) >= 2:
+            seen = json.loads(said)
+            if code == 0 and seen.get("sequence", 0) >= 2 and seen["units"]:
                 break
             await asyncio.sleep(0.1)
     told = json.loads(said)

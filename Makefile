@@ -21,7 +21,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 PACKAGES := agent calibration collector protocols simulators
 ARGS ?=
 ONLY ?=
-WORKERS ?= 3
+WORKERS ?= 2
 
 help:
 	@sed -n 's/^#   \{0,1\}/  /p' Makefile

@@ -165,8 +165,8 @@ async def test_status_and_outbox_are_read_beside_a_running_agent(tmp_path: Path)
     async with asyncio.timeout(40):
         while True:
             code, said = await asyncio.to_thread(invoke, "status", "--json", "--config", config.file)
-            seen = json.loads(said)
-            if code == 0 and seen.get("sequence", 0) >= 2 and seen["units"]:
+            seen = json.loads(said) if code == 0 else {"sequence": None}
+            if (seen["sequence"] or 0) >= 2 and seen["units"]:
                 break
             await asyncio.sleep(0.1)
     told = json.loads(said)

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,6 +76,17 @@ async def run_for(config: Config, seconds: float, machine: KernelClock | None = 
     stop = asyncio.Event()
     task = asyncio.create_task(serve(config, machine or KernelClock(), stop))
     await asyncio.wait([task], timeout=seconds)
+    stop.set()
+    await task
+
+
+async def run_until(config: Config, done: Callable[[], bool]) -> None:
+    """Run the agent until something has come about, then stop it cleanly."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(config, KernelClock(), stop))
+    async with asyncio.timeout(40):
+        while not done():
+            await asyncio.sleep(0.02)
     stop.set()
     await task
 
@@ -194,7 +205,7 @@ async def test_what_was_journalled_before_a_kill_is_in_the_stream(config: Config
     outbox = Outbox(path)
     journalled = [result for entry in outbox.journalled() for result in decode_entry(entry)[0]]
     outbox.close()
-    await run_for(config, 0.3)
+    await run_until(config, lambda: count(path, "items") > 1)  # the plan, and the recovered batch
     recovered = batches(stream_of(config))[0]
     (samples,) = recovered.samples
     good = [samples.first_slot + int(at) for at in np.flatnonzero(samples.fates == Fate.GOOD)]

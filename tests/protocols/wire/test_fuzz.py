@@ -172,13 +172,18 @@ def test_the_worst_messages_cost_little() -> None:
         b"\x81" * 100_000, b"\xa1\x01" * 100_000, b"\x9a\x00\x07\xa0\x00" + b"\x80" * 500_000,
         b"\xd8\x23\x78\x20" + b"(a+)+" * 6 + b"$!",
     ]  # fmt: skip
-    tracemalloc.start()
-    begin = time.monotonic()
-    for message in worst:
+    sealed = [sign(KEY, CONTENT_TYPES[ItemKind.BATCH], zlib.compress(message, 9)) for message in worst]
+    begin = time.process_time()
+    for message in sealed:
         with pytest.raises(WireError):
-            read_item(sign(KEY, CONTENT_TYPES[ItemKind.BATCH], zlib.compress(message, 9)), PUBLIC)
+            read_item(message, PUBLIC)
+    spent_s = time.process_time() - begin
+    tracemalloc.start()
+    for message in sealed:
+        with pytest.raises(WireError):
+            read_item(message, PUBLIC)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert time.monotonic() - begin < 20
+    assert spent_s < 10
     assert peak < 128 * 2**20

@@ -130,7 +130,7 @@ def _own_maps(folder: Path, wanted: Set[str]) -> dict[str, tuple[RegisterMap, st
 
 
 def _map(model: str, text: str, file: str = "") -> RegisterMap:
-    register_map = parse_map(text, file or f"maps/{model}.toml")
+    register_map = parse_map(text, file or f"maps/{model}.toml", claims=bool(file))
     if register_map.model != model:
         seen = f'"{register_map.model}"'
         hint = f'a map\'s file is named after its model: write model = "{model}"' if file else ""

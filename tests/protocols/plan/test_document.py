@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.errors import EmitraceError, InputError, InputErrors
-from protocols.modbus.maps import load_map
+from protocols.modbus.maps import load_map, parse_map
 from protocols.plan.document import (
     MAX_BYTES,
     DocumentError,
@@ -148,6 +148,16 @@ def test_a_document_holds_the_maps_used_and_no_others() -> None:
         open_document(encode_document(TEXT, less))
     with pytest.raises(DocumentError, match="used by no instrument"):
         open_document(encode_document(changed('map = "sim-boiler-plc"', 'map = "sim-stack-flow"'), MAPS))
+
+
+def test_a_signed_document_opens_whatever_its_maps_claim() -> None:
+    """A stricter rule for what a map may claim does not close the evidence made before it."""
+    model = "eastron-sdm630"
+    text = MAPS[model][: MAPS[model].index("[[examples]]")]
+
+    with pytest.raises(InputErrors, match="no example of"):
+        parse_map(text, "map.toml")
+    assert open_document(encode_document(TEXT, MAPS | {model: text})).points
 
 
 def test_a_map_under_a_foreign_name_is_refused() -> None:

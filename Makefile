@@ -4,7 +4,7 @@
 #   make demo ARGS="--for 60"  the same for 60 s, then measured against true and a verified bundle
 #   make demo ARGS=--history   a year of the plant made in minutes, measured against true, then its dashboard
 #   make test                  all tests (uses the real services it finds and says what it left out)
-#   make test ARGS="tests/e2e" part of them (WORKERS=0: one after the other)
+#   make test ARGS="tests/e2e" part of them
 #   make bench                 what a reading costs, beside what was measured of others; writes bench.json
 #   make bench ONLY=agent      part of it: agent, wire, collector, calibration, history, rig, web
 #   make soak | make lint | make clean
@@ -31,7 +31,12 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-dev
 	@rm -f .coverage
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(ARGS)
+ifeq ($(strip $(ARGS)),)  # the agent's tests run on the real clock: nothing runs beside them
+	$(VENV)/bin/python -m pytest --cov --cov-report= tests/agent
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --ignore=tests/agent
+else
+	$(VENV)/bin/python -m pytest --cov --cov-report= $(ARGS)
+endif
 	@if [ -z "$(ARGS)" ]; then $(VENV)/bin/python -m coverage report | sed -n 's/^TOTAL.* /coverage of the five packages, branches included: /p'; \
 	  $(VENV)/bin/python -m coverage report --include='protocols/*,calibration/*' --fail-under=90 >/dev/null \
 	  || { echo "branch coverage of protocols and calibration is under 90 %:"; \

@@ -140,7 +140,8 @@ def assert_every_slot_counted(items: list[Batch]) -> None:
 
 async def test_from_the_bus_to_a_sealed_stream(config: Config) -> None:
     """Plan first, then batches without a gap that recompute alone; start and stop are told, every slot counted."""
-    await run_for(config, 3.3)
+    path = config.state_dir / OUTBOX
+    await run_until(config, lambda: path.exists() and count(path, "items") > 4)  # the plan and four batches
     items = stream_of(config)
     read = batches(items)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from collector.hours.sources import series_of
 from collector.inventory.document import plain
 from collector.store.agents import AgentView
 from collector.store.certificates import StoredCertificate
@@ -33,10 +34,7 @@ def agent(view: AgentView) -> Json:
 def window(agent_id: str, plan: BoundPlan, one: Window) -> Json:
     """A window as the edge stated it; uncertainties in mg, shared ones by cause."""
     source = plan.sources[one.source]
-    causes = next(
-        (s.causes for s in source.counters if (s.input, s.gas) == (one.input, one.gas)),
-        next((c.causes for c in source.cems if c.gas == one.gas), ()),
-    )
+    causes, _ = series_of(source, one)
     shared = dict(zip((cause.name for cause in causes), one.u_shared, strict=False))
     return {
         "agent": agent_id, "plan": plan.digest.hex(), "source": source.id, "input": one.input,

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from calibration.status import Known, State, Timeline, timeline, worst
 from collector.hours.cells import cell_of
 from collector.hours.model import HourRow
-from collector.hours.sources import instruments_behind, points_of
+from collector.hours.sources import instruments_behind, points_of, series_of
 from protocols.exact import half_even, sum_exact
 from protocols.ghg.uncertainty import Parts, across, combine, scaled
 from protocols.plan.bound import BoundPlan, BoundSource, Cause
@@ -105,7 +105,7 @@ def assemble(
             row = rows.get(key)
             if row is None:
                 row = rows[key] = _Open(source)
-            causes, sign = _series_facts(source, window)
+            causes, sign = series_of(source, window)
             row.parts.append(_Part(window, status_of(window), causes, sign))
     return tuple(_close(agent, key, rows[key], rule) for key in sorted(rows))
 
@@ -126,18 +126,6 @@ def _input_statuses(
         return worst(life.at(window.from_ms).state for life in chains[key])
 
     return status
-
-
-def _series_facts(source: BoundSource, window: Window) -> tuple[tuple[Cause, ...], int]:
-    for counter in source.counters:
-        if counter.input == window.input and counter.gas == window.gas:
-            return counter.causes, counter.sign
-    for rate in source.cems:
-        if rate.gas == window.gas:
-            return rate.causes, 1
-    raise ValueError(
-        f"source {source.id}: a window names input {window.input} and gas {window.gas}, which the plan does not have"
-    )
 
 
 def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRule) -> HourRow:

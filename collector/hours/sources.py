@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from protocols.plan.bound import BoundPlan, BoundSource
+from protocols.plan.bound import BoundPlan, BoundSource, Cause
+from protocols.records import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,19 @@ def points_of(source: BoundSource, counter_input: int, gas: int) -> frozenset[in
             optional = (one.temperature, one.pressure, one.moisture)
             points |= {one.flow, one.concentration} | {point for point in optional if point is not None}
     return frozenset(points)
+
+
+def series_of(source: BoundSource, window: Window) -> tuple[tuple[Cause, ...], int]:
+    """Causes of the shared uncertainty of a window, in their order, and its sign; ValueError for a foreign window."""
+    for counter in source.counters:
+        if counter.input == window.input and counter.gas == window.gas:
+            return counter.causes, counter.sign
+    for rate in source.cems:
+        if rate.gas == window.gas:
+            return rate.causes, 1
+    raise ValueError(
+        f"source {source.id}: a window names input {window.input} and gas {window.gas}, which the plan does not have"
+    )
 
 
 def instruments_behind(plan: BoundPlan, points: Iterable[int]) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def _groups(paths: list[Path]) -> Iterator[list[Path]]:
 def _message(path: Path) -> tuple[str, bytes]:
     """(topic, payload) as the sender would have published it; who that is says the item's own key id."""
     if path.stat().st_size > limits.MESSAGE_BYTES:
-        return path.name, path.read_bytes()[:0]
+        return path.name, b""
     data = path.read_bytes()
     try:
         return topics.up(open_sealed(data).kid.hex(), ItemKind(path.suffix[1:])), data

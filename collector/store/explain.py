@@ -15,7 +15,7 @@ from calibration.certificates import Certificate
 from calibration.status import Interval, timeline
 from collector.hours.calendar import Span
 from collector.hours.cells import cell_of, local_time
-from collector.hours.sources import SourceFacts, instruments_behind, points_of, source_facts
+from collector.hours.sources import SourceFacts, instruments_behind, points_of, series_of, source_facts
 from collector.store.certificates import all_certificates
 from collector.store.hours import VersionedHour, row_of, windows_stated
 from collector.store.plans import PlanBook, site_of
@@ -192,11 +192,7 @@ def _is_of(plan: BoundPlan, window: Window, source: str, gas: str) -> bool:
 
 
 def _stated(plan: BoundPlan, item: int, window: Window) -> StatedWindow:
-    bound = plan.sources[window.source]
-    causes = next(
-        (one.causes for one in bound.counters if (one.input, one.gas) == (window.input, window.gas)),
-        next((one.causes for one in bound.cems if one.gas == window.gas), ()),
-    )
+    causes, _ = series_of(plan.sources[window.source], window)
     return StatedWindow(window, item, plan.digest, tuple(cause.name for cause in causes))
 
 

@@ -203,11 +203,13 @@ def test_rubbish_in_any_member_is_a_finding(data: st.DataObject) -> None:
 
 
 def _says_the_same(own: bytes, other: bytes) -> bool:
-    """Equal to the byte but for digits of an uncertainty below the stated 1e-9, which is no contradiction."""
+    """Equal to the byte but for an uncertainty, still in its one form, within the stated 1e-9: no contradiction."""
     if _FLOAT.sub(b"u", own) != _FLOAT.sub(b"u", other):
         return False
     pairs = zip(_FLOAT.findall(own), _FLOAT.findall(other), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=1e-9) for a, b in pairs)
+    return all(
+        repr(float(a)).encode() == a and math.isclose(float(a), float(b), rel_tol=1e-9) for a, b in pairs
+    )
 
 
 def _items(contents: BundleContents) -> list[bytes]:

@@ -19,6 +19,7 @@ from agent.config import Config
 from agent.health import Health, read_status
 from agent.lock import hold_lock
 from agent.log import keep_secret, line
+from agent.notify import READY, STOPPING, give_signs_of_life, tell_manager
 from agent.outbox import DAY_MS, Standing
 from agent.parts import Sealer
 from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
@@ -144,6 +145,7 @@ class _Service:
             tasks = [
                 group.create_task(uplink.run(), name="uplink"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
+                group.create_task(give_signs_of_life(self._writer.answers), name="signs-of-life"),
             ]
             try:
                 yield
@@ -158,6 +160,7 @@ class _Service:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run after run until told to stop; a stepped clock ends a run, a full disk delays one, neither the service."""
+        tell_manager(READY)
         while not stop.is_set():
             try:
                 await self._run_once(stop)
@@ -166,6 +169,7 @@ class _Service:
                 if problem != self._health.note:
                     await self._tell("waiting", problem)
                 await comes_within(stop, DISK_RETRY_S)
+        tell_manager(STOPPING)
         await self._tell("stopped")
 
     async def _run_once(self, stop: asyncio.Event) -> None:
@@ -263,6 +267,7 @@ class _Service:
     async def _tell(self, phase: str, note: str = "") -> None:
         self._health.phase, self._health.note = phase, note
         _log.info(line(phase, note=note) if note else phase)
+        tell_manager(f"STATUS={phase}: {note}" if note else f"STATUS={phase}")
         await self._publish_health()
 
     async def _publish_health(self) -> None:

@@ -58,6 +58,10 @@ class Writer:
                 )
             )
 
+    async def answers(self) -> None:
+        """Wait until the thread has done everything asked of it before."""
+        await self.call(lambda: None)
+
     async def close(self) -> None:
         """Finish what was asked, close the file, end the thread."""
         await self.call(self.outbox.close)

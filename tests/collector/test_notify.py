@@ -2,11 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from select import select
@@ -17,11 +13,7 @@ import uvicorn
 from collector.notify import READY, notify, watchdog_s
 from collector.service import _Server
 from tests.collector.running import Collector, Spawn
-from tests.services import Process, free_port, in_ci
-
-UNIT = Path(__file__).parents[2] / "collector" / "emitrace-collector.service"
-MOST_EXPOSED = 2.0
-"""What `systemd-analyze security` may say; 10 is a service without any protection."""
+from tests.services import Process, free_port
 
 
 @pytest.fixture
@@ -100,22 +92,3 @@ def test_the_watchdog_is_fed_twice_as_often_as_asked(
     monkeypatch.setenv("WATCHDOG_PID", pid or str(os.getpid()))
 
     assert expected == watchdog_s()
-
-
-def test_the_unit_is_right_and_hardened(tmp_path: Path) -> None:
-    """The service manager reads the unit without a word, and rates its exposure as low."""
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        assert not in_ci(), "systemd-analyze is missing (apt-get install systemd); CI leaves nothing out"
-        pytest.skip("no systemd-analyze on this machine")
-    unit = tmp_path / UNIT.name
-    unit.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text()))
-    checked = subprocess.run([program, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False)
-    rated = subprocess.run(
-        [program, "security", "--offline=true", "--no-pager", str(unit)], capture_output=True, text=True, check=False
-    )
-    exposure = re.search(r"exposure level for \S+: ([\d.]+)", rated.stdout)
-
-    assert [] == [said for said in checked.stderr.splitlines() if UNIT.name in said]
-    assert exposure is not None, rated.stderr
-    assert float(exposure[1]) <= MOST_EXPOSED

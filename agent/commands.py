@@ -68,7 +68,8 @@ def check_config(config: ConfigPath = _CONFIG) -> None:
         loaded = load_config(config)
         site, key, broker = _checked(loaded)
         reading = site.reading
-        _print(f"plan        {loaded.plan} version {reading.bound.plan.version}")
+        where = f"pushed by the collector, before {loaded.plan}" if site.pushed else loaded.plan
+        _print(f"plan        {where} version {reading.bound.plan.version}")
         _print(f"digest      {reading.bound.digest.hex()}")
         _print(f"points      {len(reading.bound.points)} in {len(reading.requests)} requests")
         for bus, endpoint in zip(reading.bound.plan.buses, site.endpoints, strict=True):

@@ -19,7 +19,7 @@ from agent.clock import UtcLine
 from agent.gather import Gathering
 from agent.log import line as log_line
 from agent.outbox import Standing
-from agent.parts import Sealer, set_aside
+from agent.parts import REASON_CHARACTERS, Sealer, set_aside
 from agent.results import Result, encode_entry
 from agent.schedule import Agenda
 from agent.site import Reading
@@ -84,6 +84,7 @@ class Pipeline:
         self._events = list(begun.events)
         self._start_ms = begun.start_ms
         self._unsaved: list[Result] = []
+        self._untold: list[Event] = []
         self._behind = PROCESSOR_BEHIND
         self._why_lost = ""
         self._progress = asyncio.Event()
@@ -98,6 +99,16 @@ class Pipeline:
         if result.fate == Fate.GOOD:
             self.last_poll_ms = self._line.now_ms()
         self._progress.set()
+
+    def note(self, event: Event) -> None:
+        """Take an event into the stream: journalled with the next results, stated by the batch that holds its time."""
+        self._events.append(event)
+        self._untold.append(event)
+
+    def refuse_plan(self, digest: bytes, reason: str) -> None:
+        """State that a pushed plan is not followed, and why."""
+        details = (("plan", digest), ("reason", reason[:REASON_CHARACTERS]))
+        self.note(Event(EventKind.PLAN_REFUSED, self._line.now_ms(), "", details))
 
     def newest(self, request: int) -> Result | None:
         """What a request brought last, for whoever watches; None just after a batch edge."""
@@ -141,19 +152,21 @@ class Pipeline:
         sealed_ms = self.standing.tail.span_end_ms
         due = [(self._gathering.due_ms(result), result) for result in self._unsaved]
         fresh = [result for due_ms, result in due if due_ms >= sealed_ms and not self._gathering.is_dropped(due_ms)]
-        self._unsaved = []
-        if not fresh:
+        events = [event for event in self._untold if event in self._events]
+        self._unsaved, self._untold = [], []
+        if not fresh and not events:
             return
+        batch_ms = self._reading.bound.batch_ms
         by_edge: dict[int, list[Result]] = {}
         for result in fresh:
-            edge_ms = next_edge(self._gathering.due_ms(result), self._reading.bound.batch_ms)
-            by_edge.setdefault(edge_ms, []).append(result)
+            by_edge.setdefault(next_edge(self._gathering.due_ms(result), batch_ms), []).append(result)
         entries = [(edge_ms, encode_entry(results, ())) for edge_ms, results in sorted(by_edge.items())]
+        entries += [(next_edge(event.at_ms, batch_ms), encode_entry((), [event])) for event in events]
         try:
             await self._writer.call(self._writer.outbox.journal, entries)
         except sqlite3.Error as error:
             self._behind = DISK_BEHIND
-            self._unsaved = fresh + self._unsaved
+            self._unsaved, self._untold = fresh + self._unsaved, events + self._untold
             _log.error(log_line("journal-failed", error=error, hint="check the disk; readings wait in memory"))
 
     async def _seal_edges(self) -> None:

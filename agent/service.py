@@ -26,16 +26,17 @@ from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
 from agent.poll import poll
 from agent.results import Result
 from agent.schedule import Agenda
-from agent.site import Site, load_site
-from agent.spans import SealedItem
+from agent.site import Site, keep_pushed, load_site, pushed_site
+from agent.spans import SealedItem, next_edge
 from agent.startup import Begun, begin_run, finish_last_run, known_head
-from agent.trust import Trust
+from agent.trust import Refused, Trust
 from agent.uplink import Broker, Uplink
 from agent.waiting import comes_within
 from agent.watched import Polling, Watched
 from agent.writer import Writer
 from protocols.errors import EmitraceError
-from protocols.records import Clock, ClockState
+from protocols.plan.document import document_digest
+from protocols.records import Clock, ClockState, PlanPush
 from protocols.wire.keys import fingerprint, load_key, public_bytes
 
 OUTBOX = "outbox.sqlite"
@@ -129,6 +130,9 @@ class _Service:
         bound = site.reading.bound
         self._health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
         self._uplink: Uplink | None = None
+        self._pipeline: Pipeline | None = None
+        self._following: Site | None = None
+        self._refused_plans: set[bytes] = set()
         self._watched = Watched(site.reading, machine, self._on_watch)
         if writer.damaged is not None:
             _log.error(line("outbox-damaged", moved_to=writer.damaged, hint="a new stream begins; keep the old file"))
@@ -139,7 +143,7 @@ class _Service:
         trust = Trust(self._config.settings.collector.fingerprint, self._config.state_dir / COLLECTOR_KEY)
         uplink = self._uplink = Uplink(
             broker, self._agent_id, self._writer, trust, lambda: self._stream_id, self._health.payload,
-            self._on_connection, lambda: self._machine.read().utc_ms, self._watched,
+            self._on_connection, lambda: self._machine.read().utc_ms, self._watched, self._on_push,
         )
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -174,6 +178,11 @@ class _Service:
 
     async def _run_once(self, stop: asyncio.Event) -> None:
         """What the last run left, then one run; it polls only after its start is safe on the disk."""
+        if self._following is not None:
+            self._site, self._following = self._following, None
+            bound = self._site.reading.bound
+            self._health.plan, self._health.plan_version = bound.digest.hex(), bound.plan.version
+            self._watched.turn_to(self._site.reading)
         standing = await finish_last_run(self._writer, self._key, software())
         self._stands(standing)
         chosen = await self._clock(standing, stop)
@@ -190,7 +199,7 @@ class _Service:
             self._stands(begun.standing)
             await self._poll_until(stop, begun, utc, buses)
         finally:
-            self._watched.polling = None
+            self._watched.polling = self._pipeline = None
             await asyncio.gather(*(bus.close() for bus in buses))
 
     async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> None:
@@ -199,7 +208,7 @@ class _Service:
         agendas = [Agenda(reading.intervals(bus), begun.start_ms) for bus in range(len(buses))]
         settle_s = max(bus.timeout_s for bus in buses) + SETTLE_SPARE_S
         sealer = Sealer(reading.bound, begun.standing.clock, software(), self._key)
-        pipeline = Pipeline(
+        pipeline = self._pipeline = Pipeline(
             reading, begun, agendas, self._writer, sealer, utc, settle_s,
             self._config.settings.journal.commit_s, self._on_item,
         )
@@ -220,15 +229,20 @@ class _Service:
                 group.create_task(poll(bus, agenda, reading.requests, utc, report), name=f"poll {name}")
                 for bus, agenda, name in zip(buses, agendas, names, strict=True)
             ]
-            await self._stop_or_step(stop, utc)
+            await self._end_of_run(stop, utc)
             for poller in pollers:
                 poller.cancel()
             pipeline.stop()
         await self._tell("stopping")
         await pipeline.close()
 
-    async def _stop_or_step(self, stop: asyncio.Event, utc: UtcLine) -> None:
+    async def _end_of_run(self, stop: asyncio.Event, utc: UtcLine) -> None:
+        """Wait until told to stop, the clock steps, or a window ends after which another plan is to be followed."""
         while not await comes_within(stop, CLOCK_LOOK_S):
+            if self._following is not None:
+                edge_ms = next_edge(utc.now_ms(), self._site.reading.bound.window_ms)
+                await comes_within(stop, (edge_ms - utc.now_ms()) / 1000)
+                return
             now = self._machine.read()
             self._health.clock = now.state.name.lower()
             if abs(utc.drift_ms(now)) > CLOCK_STEP_MS:
@@ -280,6 +294,30 @@ class _Service:
             self._health.write(self._config.state_dir)
         if self._uplink is not None:
             self._uplink.wake_status()
+
+    async def _on_push(self, push: PlanPush) -> None:
+        """Take a plan of the collector for the next run, or state in the stream why not; Refused where it is stale."""
+        bound, digest = self._site.reading.bound, document_digest(push.document)
+        awaited = {bound.digest, *(one.reading.bound.digest for one in (self._following,) if one is not None)}
+        if digest in awaited | self._refused_plans:
+            return
+        if push.replaces != bound.digest:
+            raise Refused(f"a plan to follow {push.replaces.hex()[:12]}; the one in force is {bound.digest.hex()[:12]}")
+        try:
+            site = await asyncio.to_thread(pushed_site, self._config, push.document, bound)
+            await asyncio.to_thread(keep_pushed, self._config, push.document)
+        except (EmitraceError, OSError) as error:
+            self._refuse_plan(digest, str(error))
+            return
+        _log.info(line("plan-accepted", plan=digest.hex()[:12], version=site.reading.bound.plan.version))
+        self._following = site
+
+    def _refuse_plan(self, digest: bytes, reason: str) -> None:
+        _log.warning(line("plan-refused", plan=digest.hex()[:12], reason=reason))
+        if self._pipeline is None:  # the collector asks again
+            return
+        self._refused_plans.add(digest)
+        self._pipeline.refuse_plan(digest, reason)
 
     def _on_connection(self, connected: bool) -> None:
         self._health.broker = "connected" if connected else "disconnected"

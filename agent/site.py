@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.config import BusTable, Config
-from protocols.errors import InputErrors
+from protocols.errors import EmitraceError, InputErrors
 from protocols.modbus.planner import plan_reads
 from protocols.plan.bound import BoundPlan
-from protocols.plan.document import make_document, open_document
+from protocols.plan.document import document_digest, make_document, open_document
 from protocols.records import ReadRequest
 from protocols.toml import read_toml
+from protocols.wire import cbor
+from protocols.wire.errors import WireError
+
+PUSHED = "plan-pushed.cbor"
+"""In the state folder: a plan that the collector pushed, and the digest of the files it goes before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +38,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The plan in force by the files: its document as it travels, how it is read, and the endpoint of every bus."""
+    """The plan in force: its document as it travels, how it is read, each bus's endpoint, and whether it was pushed."""
 
     document: bytes
     reading: Reading
     endpoints: tuple[BusTable, ...]
+    pushed: bool = False
 
 
 def open_reading(document: bytes) -> Reading:
@@ -45,27 +53,83 @@ def open_reading(document: bytes) -> Reading:
 
 
 def load_site(config: Config) -> Site:
-    """Read plan and maps and match the buses; InputErrors naming file, line and field."""
-    document = make_document(config.plan)
-    bound = open_document(document, str(config.plan))
+    """The plan in force and its buses; InputErrors naming file, line and field.
+
+    A plan that the collector pushed goes before ``plan.toml`` as long as that file and its maps stay what they were
+    when it came: whoever edits them beside the meters has the last word.
+    """
+    own = make_document(config.plan)
+    pushed = _pushed_over(config, document_digest(own))
+    if pushed is not None:
+        return _site_of(config, pushed, "pushed plan", pushed=True)
+    return _site_of(config, own, str(config.plan), pushed=False)
+
+
+def pushed_site(config: Config, document: bytes, follows: BoundPlan) -> Site:
+    """The site under a plan that the collector pushed.
+
+    Raises
+    ------
+    EmitraceError
+        It does not open, is of another site, or names a bus that ``agent.toml`` does not reach.
+    """
+    site = _site_of(config, document, "pushed plan", pushed=True)
+    plan = site.reading.bound.plan
+    named, ours = ((one.organisation.id, one.facility.id) for one in (plan, follows.plan))
+    if named != ours:
+        hint = "push it to an agent of that site"
+        raise EmitraceError("pushed plan", f"is of {'/'.join(named)}, this agent's is of {'/'.join(ours)}", hint)
+    return site
+
+
+def keep_pushed(config: Config, document: bytes) -> None:
+    """Hold a pushed plan over restarts; it is on the disk when this returns."""
+    data = cbor.encode({1: document_digest(make_document(config.plan)), 2: document})
+    path = config.state_dir / PUSHED
+    draft = path.with_suffix(".draft")
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _pushed_over(config: Config, own: bytes) -> bytes | None:
+    """The pushed plan that goes before the files with this digest; None where there is none."""
+    try:
+        content = cbor.decode((config.state_dir / PUSHED).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, WireError) as error:
+        hint = "delete it to go back to plan.toml; the collector can push the plan again"
+        raise EmitraceError(str(config.state_dir / PUSHED), f"cannot be read: {error}", hint) from error
+    held = content if isinstance(content, dict) else {}
+    document = held.get(2)
+    return document if held.get(1) == own and isinstance(document, bytes) else None
+
+
+def _site_of(config: Config, document: bytes, file: str, *, pushed: bool) -> Site:
+    bound = open_document(document, file)
     ids = [bus.id for bus in bound.plan.buses]
-    _check_buses(config, ids)
-    return Site(document, Reading(bound, plan_reads(bound)), tuple(config.settings.buses[bus] for bus in ids))
+    _check_buses(config, file, ids, spare_allowed=pushed)
+    endpoints = tuple(config.settings.buses[bus] for bus in ids)
+    return Site(document, Reading(bound, plan_reads(bound)), endpoints, pushed)
 
 
-def _check_buses(config: Config, ids: list[str]) -> None:
-    """Every bus of the plan has an endpoint, and every endpoint a bus."""
+def _check_buses(config: Config, file: str, ids: list[str], *, spare_allowed: bool) -> None:
+    """Every bus of the plan has an endpoint, and every endpoint a bus; a pushed plan may do without one."""
     own = config.settings.buses
     source = read_toml(config.file)
+    name = Path(file).name
     errors = [
-        source.error(("buses",), f"no table for bus '{bus}' of {config.plan.name}", f"add [buses.{bus}]")
+        source.error(("buses",), f"no table for bus '{bus}' of {name}", f"add [buses.{bus}]")
         for bus in ids
         if bus not in own
     ]
     errors += [
         source.error(("buses", bus), "the plan has no such bus", f"its buses: {', '.join(ids)}")
         for bus in own
-        if bus not in ids
+        if bus not in ids and not spare_allowed
     ]
     if errors:
         raise InputErrors(errors)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from protocols.records import Ack, Resend, Watch
-from protocols.wire.codec import read_ack, read_resend, read_watch
+from protocols.records import Ack, PlanPush, Resend, Watch
+from protocols.wire.codec import read_ack, read_push, read_resend, read_watch
 from protocols.wire.errors import WireError
 from protocols.wire.keys import PUBLIC_BYTES, fingerprint
+
+Heard = TypeVar("Heard", Ack, Resend, PlanPush, Watch)
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not a failure of ours
@@ -46,37 +50,27 @@ class Trust:
 
     def ack(self, data: bytes, stream_id: bytes) -> Ack:
         """An acknowledgement that holds for this stream; Refused otherwise."""
-        try:
-            ack = read_ack(data, self._collector())
-        except WireError as error:
-            raise Refused(str(error)) from error
-        _check_stream(ack.stream_id, stream_id)
-        return ack
+        return self._heard(read_ack, data, stream_id)
 
     def resend(self, data: bytes, stream_id: bytes) -> Resend:
         """A request that holds for this stream; Refused otherwise."""
-        try:
-            resend = read_resend(data, self._collector())
-        except WireError as error:
-            raise Refused(str(error)) from error
-        _check_stream(resend.stream_id, stream_id)
-        return resend
+        return self._heard(read_resend, data, stream_id)
+
+    def plan_push(self, data: bytes, stream_id: bytes) -> PlanPush:
+        """A plan meant for this stream; Refused otherwise."""
+        return self._heard(read_push, data, stream_id)
 
     def watch(self, data: bytes, stream_id: bytes) -> Watch:
         """A watch that holds for this stream; Refused otherwise."""
-        try:
-            watch = read_watch(data, self._collector())
-        except WireError as error:
-            raise Refused(str(error)) from error
-        _check_stream(watch.stream_id, stream_id)
-        return watch
+        return self._heard(read_watch, data, stream_id)
 
-    def _collector(self) -> bytes:
+    def _heard(self, read: Callable[[bytes, bytes], Heard], data: bytes, own: bytes) -> Heard:
         if self._key is None:
             raise Refused("the collector's key has not been seen yet")
-        return self._key
-
-
-def _check_stream(named: bytes, own: bytes) -> None:
-    if named != own:
-        raise Refused(f"it speaks of stream {named.hex()}, ours is {own.hex()}")
+        try:
+            heard = read(data, self._key)
+        except WireError as error:
+            raise Refused(str(error)) from error
+        if heard.stream_id != own:
+            raise Refused(f"it speaks of stream {heard.stream_id.hex()}, ours is {own.hex()}")
+        return heard

@@ -12,7 +12,7 @@ import json
 import sqlite3
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from logging import getLogger
@@ -26,6 +26,7 @@ from agent.trust import Refused, Trust
 from agent.waiting import is_cancelled
 from agent.watched import Watched
 from agent.writer import Writer
+from protocols.records import PlanPush
 from protocols.wire import topics
 
 RECONNECT_FIRST_S = 1.0
@@ -67,6 +68,8 @@ class Uplink:
         Wall clock, only for the time of acknowledgements. [UTC ms]
     watched : Watched
         What pages want live.
+    on_push : callable
+        Takes a plan that the collector signed for this stream.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Uplink:
         on_connection: Callable[[bool], None],
         now_ms: Callable[[], int],
         watched: Watched,
+        on_push: Callable[[PlanPush], Awaitable[None]],
         outflow: Outflow | None = None,
     ) -> None:
         self._broker = broker
@@ -91,6 +95,7 @@ class Uplink:
         self._on_connection = on_connection
         self._now_ms = now_ms
         self._watched = watched
+        self._on_push = on_push
         self._outflow = outflow or Outflow()
         self._news = asyncio.Event()
         self._status_news = asyncio.Event()
@@ -224,6 +229,7 @@ class Uplink:
             topics.COLLECTOR_KEY: self._on_key,
             topics.ack(self._agent_id): self._on_ack,
             topics.resend(self._agent_id): self._on_resend,
+            topics.plan_push(self._agent_id): self._on_plan,
             topics.watch(self._agent_id): self._on_watch,
         }
         async for message in client.messages:
@@ -260,6 +266,9 @@ class Uplink:
             self._outflow.ask(here)
             _log.info(line("resend-asked", first=first, last=last, here=len(here)))
         self.wake()
+
+    async def _on_plan(self, message: aiomqtt.Message) -> None:
+        await self._on_push(self._trust.plan_push(message.payload, self._stream_id()))
 
     async def _on_watch(self, message: aiomqtt.Message) -> None:
         self._watched.want(self._trust.watch(message.payload, self._stream_id()))

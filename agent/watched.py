@@ -55,6 +55,14 @@ class Watched:
         self._shown: dict[int, int] = {}  # request -> slot shown last
         self._wanted = asyncio.Event()
 
+    def turn_to(self, reading: Reading) -> None:
+        """Another plan is in force: what was wanted of the old one is over."""
+        self._reading = reading
+        self._until_ms.clear()
+        self._choose()
+        self._shown.clear()
+        self._wanted.clear()
+
     async def begins(self) -> None:
         """Wait until somebody watches."""
         await self._wanted.wait()

@@ -28,9 +28,10 @@ from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
 from collector.log import clean
 from collector.operating_commands import backup, doctor, restore
+from collector.plan_commands import plan_app
 from collector.service import serve
 from collector.store import quarantine as refused
-from collector.store.agents import add_agent, parse_public_key, view_agents
+from collector.store.agents import add_agent, named_agent, parse_public_key, view_agents
 from collector.store.certificates import add_certificate, all_certificates
 from collector.store.hours import read_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
@@ -51,7 +52,7 @@ agents_app = typer.Typer(help="Agents that may send.", no_args_is_help=True)
 certificates_app = typer.Typer(help="Certificates of instruments.", no_args_is_help=True)
 inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
 for _group, _name in ((agents_app, "agents"), (user_app, "user"), (certificates_app, "certificates"),
-                      (inventory_app, "inventory")):  # fmt: skip
+                      (inventory_app, "inventory"), (plan_app, "plan")):  # fmt: skip
     app.add_typer(_group, name=_name)
 
 for _command in (backup, restore, doctor):
@@ -99,17 +100,21 @@ def key(config: ConfigPath = CONFIG) -> None:
 def agents_add(
     public_key: Annotated[str, typer.Argument(help="64 hex digits that `emitrace-agent key` prints.")],
     name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
+    replaces: Annotated[str, typer.Option("--replaces", help="Agent whose meters it takes over: id or name.")] = "",
     config: ConfigPath = CONFIG,
 ) -> None:
     """Register an agent by its public key; from then on its items are believed."""
     with told(), _books(config) as books, books.database.writing() as connection:
         known = {view.agent_id: view.name for view in view_agents(connection)}
-        agent = add_agent(connection, parse_public_key(public_key), name, now_ms())
+        before_it = named_agent(connection, replaces) if replaces else None
+        agent = add_agent(connection, parse_public_key(public_key), name, now_ms(), before_it)
         before = known.get(agent.agent_id)
         said = "registered"
         if before is not None:
             said = "was registered already" if before == agent.name else f"was registered already as {before!r}"
         typer.echo(f"agent {agent.agent_id} ({agent.name}) {said}")
+        if before_it is not None:
+            typer.echo(f"it replaces agent {before_it.agent_id} ({before_it.name}), whose figures stay")
 
 
 @agents_app.command(name="list")
@@ -122,7 +127,8 @@ def agents_list(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
             return
         for view in views:
             heads = ", ".join(f"{s.stream_id.hex()[:8]} up to {s.contiguous}" for s in view.streams) or "nothing yet"
-            typer.echo(f"{view.agent_id}  {view.name}  {heads}")
+            took_over = f"  replaces {view.replaces[:12]}" if view.replaces else ""
+            typer.echo(f"{view.agent_id}  {view.name}  {heads}{took_over}")
 
 
 @certificates_app.command(name="add")

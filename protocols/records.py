@@ -331,6 +331,19 @@ class Resend:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanPush:
+    """A plan document that the collector asks an agent to go on with.
+
+    ``replaces`` is the digest of the plan it was made to follow: while another one is in force it is refused, so
+    that an old message sent again changes nothing.
+    """
+
+    stream_id: bytes
+    replaces: bytes
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Points of a plan that a page wants live, for ``for_s`` seconds from when the agent hears of it.
 

@@ -23,6 +23,7 @@ def agent(view: AgentView) -> Json:
     return {
         "agent": view.agent_id, "name": view.name, "last_seen_ms": view.last_seen_ms,
         "status": None if view.status is None else json.loads(view.status), "dropped_items": view.dropped_items,
+        "replaces": view.replaces,
         "streams": [
             {"stream": s.stream_id.hex(), "contiguous": s.contiguous, "ahead": s.ahead, "placed": s.placed,
              "last_to_ms": s.last_to_ms}

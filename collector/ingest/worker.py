@@ -17,16 +17,18 @@ from collector.clock import now_ms
 from collector.ingest.believe import Refused, believe
 from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper, acknowledged_head
+from collector.ingest.pushing import PushKeeper
 from collector.log import line
 from collector.metrics import Metrics
 from collector.store import quarantine
 from collector.store.acks import ack_of, missing_ranges
 from collector.store.agents import Agent, all_agents, find_agent
 from collector.store.placing import Arrival, Outcome, Placer, ReadStored
+from collector.store.pushes import waiting_pushes
 from collector.store.schema import agents, streams
 from protocols.records import Ack, Resend, StreamItem
 from protocols.wire import topics
-from protocols.wire.codec import read_item, seal_ack, seal_resend
+from protocols.wire.codec import read_item, seal_ack, seal_push, seal_resend
 from protocols.wire.errors import Reason
 
 GROUP = 200
@@ -47,6 +49,7 @@ class IngestWorker(threading.Thread):
         self._metrics = metrics
         self._stopping = threading.Event()
         self._gaps = GapKeeper(time.monotonic)
+        self._pushes = PushKeeper(time.monotonic)
         self._heads: dict[str, tuple[bytes, int]] = {}  # agent -> stream, last sequence it says was acknowledged
         self.committed = threading.Event()
 
@@ -63,6 +66,7 @@ class IngestWorker(threading.Thread):
             if group and not self._commit_patiently(group):
                 return
             self._ask_for_missing()
+            self._push_plans()
 
     def _next_group(self) -> list[Message]:
         try:
@@ -140,6 +144,19 @@ class IngestWorker(threading.Thread):
         for agent_id, stream_id, ranges in self._gaps.due():
             log.info(line("resend-asked", agent=agent_id[:12], stream=stream_id.hex()[:8], ranges=ranges))
             self._broker.publish(topics.resend(agent_id), seal_resend(Resend(stream_id, ranges), self._books.key))
+
+    def _push_plans(self) -> None:
+        if not self._broker.connected or not self._pushes.looks():
+            return
+        try:
+            with self._books.database.reading() as connection:
+                waiting = waiting_pushes(connection)
+        except SQLAlchemyError as error:
+            log.error(line("books-away", error=error))
+            return
+        for agent_id, push in self._pushes.due(waiting).items():
+            log.info(line("plan-pushed", agent=agent_id[:12], replaces=push.replaces.hex()[:12]))
+            self._broker.publish(topics.plan_push(agent_id), seal_push(push, self._books.key))
 
 
 def commit_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) -> dict[str, list[Ack]]:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from collector.store.log import append_leaf
 from collector.store.schema import agents, items, streams, tombstones
 from protocols.errors import EmitraceError
 
+LEAST_PREFIX = 8
+"""Digits of an agent's id that may stand for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A registered agent; ``agent_id`` is the SHA-256 of its raw Ed25519 public key, hex."""
+    """A registered agent; ``agent_id`` is the SHA-256 of its raw Ed25519 public key, hex.
+
+    ``replaces`` is the agent whose meters it took over, where there is one.
+    """
 
     agent_id: str
     public_key: bytes
     name: str
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class AgentView:
     status: str | None
     streams: tuple[StreamView, ...]
     dropped_items: int
+    replaces: str | None
 
 
 def parse_public_key(text: str) -> bytes:
@@ -59,30 +68,49 @@ def parse_public_key(text: str) -> bytes:
     return key
 
 
-def add_agent(connection: Connection, public_key: bytes, name: str, at_ms: int) -> Agent:
-    """Register an agent; registering it again only renames it."""
+def add_agent(
+    connection: Connection, public_key: bytes, name: str, at_ms: int, replaces: Agent | None = None
+) -> Agent:
+    """Register an agent; registering it again only renames it, or says whose meters it took over."""
     agent_id = hashlib.sha256(public_key).hexdigest()
-    if connection.scalar(select(agents.c.agent_id).where(agents.c.agent_id == agent_id)) is None:
+    own = agents.c.agent_id == agent_id
+    if connection.scalar(select(agents.c.agent_id).where(own)) is None:
         connection.execute(
             insert(agents).values(agent_id=agent_id, public_key=public_key, name=name or agent_id[:12], added_ms=at_ms)
         )
         append_leaf(connection, "agent-key", agent_id, hashlib.sha256(public_key).digest(), at_ms)
     elif name:
-        connection.execute(update(agents).where(agents.c.agent_id == agent_id).values(name=name))
-    row = connection.execute(select(agents).where(agents.c.agent_id == agent_id)).one()
-    return Agent(row.agent_id, row.public_key, row.name)
+        connection.execute(update(agents).where(own).values(name=name))
+    if replaces is not None:
+        if replaces.agent_id == agent_id:
+            raise EmitraceError("--replaces", f"agent {replaces.name} itself", "Name the agent that it replaces.")
+        connection.execute(update(agents).where(own).values(replaces=replaces.agent_id))
+    return _agent(connection.execute(select(agents).where(own)).one())
 
 
 def find_agent(connection: Connection, agent_id: str) -> Agent | None:
     """The agent of that id, or None."""
     row = connection.execute(select(agents).where(agents.c.agent_id == agent_id)).first()
-    return None if row is None else Agent(row.agent_id, row.public_key, row.name)
+    return None if row is None else _agent(row)
+
+
+def named_agent(connection: Connection, word: str) -> Agent:
+    """The one agent whose name this is, or whose id begins so; EmitraceError where it is none or several."""
+    known = all_agents(connection)
+    found = [one for one in known if one.name == word] or [
+        one for one in known if len(word) >= LEAST_PREFIX and one.agent_id.startswith(word.lower())
+    ]
+    if len(found) == 1:
+        return found[0]
+    seen = f"{len(found)} agents are called so" if found else "no agent is called so"
+    hint = "Give the id, or its first digits, as `emitrace-collector agents list` prints it."
+    raise EmitraceError(f"agent {word!r}", seen, hint)
 
 
 def all_agents(connection: Connection) -> tuple[Agent, ...]:
     """Every registered agent, by name."""
     rows = connection.execute(select(agents).order_by(agents.c.name, agents.c.agent_id))
-    return tuple(Agent(row.agent_id, row.public_key, row.name) for row in rows)
+    return tuple(_agent(row) for row in rows)
 
 
 def view_agents(connection: Connection) -> tuple[AgentView, ...]:
@@ -104,7 +132,11 @@ def view_agents(connection: Connection) -> tuple[AgentView, ...]:
     return tuple(
         AgentView(
             row.agent_id, row.name, row.last_seen_ms, row.status, tuple(views.get(row.agent_id, ())),
-            dropped.get(row.agent_id, 0),
+            dropped.get(row.agent_id, 0), row.replaces,
         )
         for row in connection.execute(select(agents).order_by(agents.c.name, agents.c.agent_id))
     )  # fmt: skip
+
+
+def _agent(row: Row[Any]) -> Agent:
+    return Agent(row.agent_id, row.public_key, row.name, row.replaces)

@@ -25,6 +25,7 @@ from collector.store.acks import ack_of
 from collector.store.admission import check_batch
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook, site_of
+from collector.store.pushes import settle_by_events, settle_by_plan
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, uncompared, windows
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
@@ -203,6 +204,7 @@ class Placer:
                 self._read_plan(agent_id, key, item, at_ms)
             elif isinstance(item, Batch):
                 self._read_batch(agent_id, key, item)
+                settle_by_events(self.connection, agent_id, item, at_ms)
         except WireError as error:
             topic = f"{_kind(item)} {item.sequence} of stream {item.stream_id.hex()}"
             quarantine.keep(self.connection, topic, agent_id, error.reason.value, str(error), data, at_ms)
@@ -212,6 +214,7 @@ class Placer:
     def _read_plan(self, agent_id: str, key: int, item: PlanItem, at_ms: int) -> None:
         digest = document_digest(item.document)
         plan = self.book.open(item.document)
+        settle_by_plan(self.connection, agent_id, digest, at_ms)
         known = select(plans.c.item).where(plans.c.agent_id == agent_id, plans.c.digest == digest)
         if self.connection.scalar(known) is not None:
             return

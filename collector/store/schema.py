@@ -25,7 +25,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -45,6 +45,7 @@ agents = Table(
     Column("added_ms", BigInteger, nullable=False),
     Column("last_seen_ms", BigInteger),
     Column("status", Text),
+    Column("replaces", String(64), ForeignKey("agents.agent_id")),  # the agent whose meters it took over
 )  # fmt: skip
 
 streams = Table(
@@ -119,6 +120,21 @@ plans = Table(
     Column("site", String(129), nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("plans_site", "site"),
+)  # fmt: skip
+
+pushes = Table(  # plans the central team wants agents to go on with
+    "pushes", metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("agent_id", String(64), ForeignKey("agents.agent_id"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("replaces", LargeBinary, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("pushed_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, in force, refused, overtaken
+    Column("settled_ms", BigInteger),
+    Column("detail", Text, nullable=False),
+    Index("pushes_state", "state", "agent_id"),
 )  # fmt: skip
 
 plan_hours = Table(  # which plans' windows an hour cell was made from

@@ -11,9 +11,9 @@ import zlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocols.records import Ack, ItemKind, Live, Resend, StreamItem, Watch
+from protocols.records import Ack, ItemKind, Live, PlanPush, Resend, StreamItem, Watch
 from protocols.wire import cbor, limits
-from protocols.wire.control import ack_map, read_ack_map, read_resend_map, resend_map
+from protocols.wire.control import ack_map, push_map, read_ack_map, read_push_map, read_resend_map, resend_map
 from protocols.wire.cose import Sealed, open_sealed, sign, verify
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import item_map, kind_of, read_item_map
@@ -23,6 +23,7 @@ _TYPE = "application/vnd.emitrace.{}+cbor;v=1"
 CONTENT_TYPES = {kind: _TYPE.format(kind.value) for kind in ItemKind}
 ACK_TYPE = _TYPE.format("ack")
 RESEND_TYPE = _TYPE.format("resend")
+PUSH_TYPE = _TYPE.format("plan-push")
 WATCH_TYPE = _TYPE.format("watch")
 _KINDS = {content_type: kind for kind, content_type in CONTENT_TYPES.items()}
 
@@ -82,6 +83,16 @@ def seal_resend(resend: Resend, key: Ed25519PrivateKey) -> bytes:
 def read_resend(data: bytes, public_key: bytes) -> Resend:
     """The resend request that the collector's key signed."""
     return read_resend_map(cbor.decode(_open(data, public_key, RESEND_TYPE)))
+
+
+def seal_push(push: PlanPush, key: Ed25519PrivateKey) -> bytes:
+    """A signed plan for an agent to go on with."""
+    return _seal(PUSH_TYPE, _encode(push_map(push), "push"), key)
+
+
+def read_push(data: bytes, public_key: bytes) -> PlanPush:
+    """The plan that the collector's key signed."""
+    return read_push_map(cbor.decode(_open(data, public_key, PUSH_TYPE)))
 
 
 def seal_watch(watch: Watch, key: Ed25519PrivateKey) -> bytes:

@@ -1,16 +1,17 @@
-"""The back path: acknowledgements and resend requests as maps, and strictly back."""
+"""The back path: acknowledgements, resend requests and pushed plans as maps, and strictly back."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from protocols.records import Ack, Resend
+from protocols.records import Ack, PlanPush, Resend
 from protocols.wire import limits
 from protocols.wire.fields import array, blob, record, uint
 from protocols.wire.items import STREAM, VERSION, VERSION_NOW, check_version, digest, stream_id
 
 COMMITTED, BEYOND, CHECKPOINT, CONSISTENCY = range(3, 7)
 RANGES = 3
+REPLACES, PUSHED = range(3, 5)
 _PROOF = 64
 
 
@@ -50,6 +51,22 @@ def read_resend_map(value: object) -> Resend:
     check_version(value, "resend")
     fields = record(value, "resend", range(VERSION, RANGES + 1))
     return Resend(stream_id(fields[STREAM], "resend.stream_id"), _read_ranges(fields[RANGES], 0, "resend.ranges"))
+
+
+def push_map(push: PlanPush) -> dict[int, Any]:
+    """The map of a pushed plan."""
+    return {VERSION: VERSION_NOW, STREAM: push.stream_id, REPLACES: push.replaces, PUSHED: push.document}
+
+
+def read_push_map(value: object) -> PlanPush:
+    """The pushed plan in a decoded map; its document is not opened here."""
+    check_version(value, "push")
+    fields = record(value, "push", range(VERSION, PUSHED + 1))
+    return PlanPush(
+        stream_id(fields[STREAM], "push.stream_id"),
+        digest(fields[REPLACES], "push.replaces"),
+        blob(fields[PUSHED], "push.document", limits.DOCUMENT_BYTES),
+    )
 
 
 def _read_ranges(value: object, least: int, where: str) -> tuple[tuple[int, int], ...]:

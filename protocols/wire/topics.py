@@ -51,6 +51,11 @@ def resend(agent_id: str) -> str:
     return f"{ROOT}/{_checked(agent_id)}/down/resend"
 
 
+def plan_push(agent_id: str) -> str:
+    """Where the collector sends a plan for an agent to go on with."""
+    return f"{ROOT}/{_checked(agent_id)}/down/plan"
+
+
 def watch(agent_id: str) -> str:
     """Where the collector says which points pages want live."""
     return f"{ROOT}/{_checked(agent_id)}/down/watch"

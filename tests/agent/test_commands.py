@@ -26,7 +26,10 @@ WEB = {"fastapi", "starlette", "uvicorn", "jinja2", "sqlalchemy"}
 
 
 def invoke(*arguments: str | Path) -> tuple[int, str]:
+    root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if root.handlers != handlers:  # `run` logs to a stream that ends with it
+        root.handlers[:] = handlers
     return result.exit_code, result.output
 
 

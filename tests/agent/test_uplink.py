@@ -21,7 +21,7 @@ from agent.writer import Writer
 from protocols.records import Ack, Clock, ClockState, FoldState, ItemKind, Resend
 from protocols.wire import topics
 from protocols.wire.codec import seal_ack, seal_resend
-from tests.agent.rig import Collector, unwatched
+from tests.agent.rig import Collector, no_push, unwatched
 from tests.services import Mosquitto
 
 pytestmark = pytest.mark.mosquitto
@@ -112,7 +112,7 @@ async def rig(mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFix
     uplink = Uplink(
         Broker(mosquitto.host, mosquitto.port, mosquitto.username, mosquitto.password), AGENT, writer,
         Trust(collector.fingerprint, tmp_path / "collector.pub"), lambda: STREAM,
-        lambda: json.dumps({"phase": "running"}).encode(), connected.append, lambda: 1, unwatched(),
+        lambda: json.dumps({"phase": "running"}).encode(), connected.append, lambda: 1, unwatched(), no_push,
         Outflow(window=4, again_first_s=0.5),
     )
     async with aiomqtt.Client(
@@ -256,7 +256,7 @@ async def test_a_wrong_password_is_tried_again_without_haste(
     uplink = Uplink(
         Broker(mosquitto.host, mosquitto.port, mosquitto.username, "not-the-password"), AGENT, writer,
         Trust("0" * 64, tmp_path / "collector.pub"), lambda: STREAM, lambda: b"{}", connected.append, lambda: 1,
-        unwatched(),
+        unwatched(), no_push,
     )
     task = asyncio.create_task(uplink.run())
     await until(lambda: len(connected) >= 2, "two tries")

@@ -27,7 +27,7 @@ from agent.trust import Trust
 from agent.uplink import Broker, Uplink
 from agent.writer import Writer
 from protocols.records import Ack
-from tests.agent.rig import Collector, unwatched, write_agent
+from tests.agent.rig import Collector, no_push, unwatched, write_agent
 from tests.agent.test_uplink import AGENT as AGENT_ID
 from tests.agent.test_uplink import STREAM, Peer, put, until
 from tests.services import LOOPBACK, Mosquitto, Process, accepts, find_program, free_port, wait_until
@@ -55,7 +55,7 @@ async def session(broker: Broker, folder: Path) -> AsyncIterator[Session]:
     writer = await Writer.open(folder / "outbox.sqlite", 0)
     uplink = Uplink(
         broker, AGENT_ID, writer, Trust(collector.fingerprint, folder / "collector.pub"), lambda: STREAM,
-        lambda: b'{"phase": "running"}', connected.append, lambda: 1, unwatched(), Outflow(again_first_s=0.5),
+        lambda: b'{"phase": "running"}', connected.append, lambda: 1, unwatched(), no_push, Outflow(again_first_s=0.5),
     )
     task = asyncio.create_task(uplink.run())
     try:

@@ -22,6 +22,7 @@ from protocols.records import (
     Live,
     LiveReading,
     PlanItem,
+    PlanPush,
     PointState,
     ReadRequest,
     Resend,
@@ -42,6 +43,7 @@ BEGIN = 1_790_000_000_000
 PLAN = PlanItem(STREAM, 0, bytes(32), b"a plan document")
 TOMBSTONE = Tombstone(STREAM, 9, b"p" * 32, 3, 5, b"l" * 32, BEGIN, BEGIN + 60_000, "disk full")
 ACK = Ack(STREAM, 41, ((43, 43), (50, 60)))
+PUSH = PlanPush(STREAM, bytes(range(32)), b"a plan document")
 RESEND = Resend(STREAM, ((42, 42), (44, 49)))
 WATCH = Watch(STREAM, b"d" * 32, BEGIN, 60, (0, 3, 700))
 LIVE = Live(

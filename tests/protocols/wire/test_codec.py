@@ -19,12 +19,14 @@ from protocols.wire.codec import (
     item_digest,
     read_ack,
     read_item,
+    read_push,
     read_resend,
     seal_ack,
     seal_item,
+    seal_push,
     seal_resend,
 )
-from protocols.wire.control import ack_map, resend_map
+from protocols.wire.control import ack_map, push_map, resend_map
 from protocols.wire.cose import open_sealed, sign
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import item_map, kind_of
@@ -34,6 +36,7 @@ from tests.protocols.wire.examples import (
     OTHER_KEY,
     PLAN,
     PUBLIC,
+    PUSH,
     RESEND,
     TOMBSTONE,
     batches,
@@ -89,6 +92,7 @@ def test_the_envelope_and_the_back_path_conform_to_the_schema() -> None:
     conforms("ack", cbor.encode(ack_map(ACK)))
     conforms("ack", cbor.encode(ack_map(Ack(bytes(16), -1))))
     conforms("resend", cbor.encode(resend_map(RESEND)))
+    conforms("plan-push", cbor.encode(push_map(PUSH)))
     conforms("leaf", cbor.encode(["item", "an id", bytes(32)]))
     conforms("plan-document", cbor.encode({1: 1, 2: "text", 3: {"model": "text"}}))
 
@@ -108,9 +112,10 @@ def test_the_schema_refuses_a_batch_without_any_of_its_fields(key: int) -> None:
 
 
 def test_the_back_path_comes_back_equal() -> None:
-    """Acknowledgements and resend requests are read as sent."""
+    """Acknowledgements, resend requests and pushed plans are read as sent."""
     assert read_ack(seal_ack(ACK, KEY), PUBLIC) == ACK
     assert read_resend(seal_resend(RESEND, KEY), PUBLIC) == RESEND
+    assert read_push(seal_push(PUSH, KEY), PUBLIC) == PUSH
 
 
 @pytest.mark.parametrize("ranges", [((5, 4),), ((1, 2), (3, 4)), ((7, 9), (1, 2)), ((1, 5), (4, 6))])

@@ -19,28 +19,31 @@ from protocols.wire import cbor
 from protocols.wire.codec import (
     ACK_TYPE,
     CONTENT_TYPES,
+    PUSH_TYPE,
     RESEND_TYPE,
     WATCH_TYPE,
     read_ack,
     read_item,
     read_live,
+    read_push,
     read_resend,
     read_watch,
     seal_item,
 )
-from protocols.wire.control import ack_map, resend_map
+from protocols.wire.control import ack_map, push_map, resend_map
 from protocols.wire.cose import open_sealed, sign
 from protocols.wire.errors import WireError
 from protocols.wire.items import item_map
 from protocols.wire.live import live_map, watch_map
 from protocols.wire.topics import parse_live, parse_up
-from tests.protocols.wire.examples import ACK, KEY, LIVE, PLAN, PUBLIC, RESEND, TOMBSTONE, WATCH, minute
+from tests.protocols.wire.examples import ACK, KEY, LIVE, PLAN, PUBLIC, PUSH, RESEND, TOMBSTONE, WATCH, minute
 
 READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]] = {
     "batch": (CONTENT_TYPES[ItemKind.BATCH], read_item, item_map(minute(times=3))),
     "plan": (CONTENT_TYPES[ItemKind.PLAN], read_item, item_map(PLAN)),
     "tombstone": (CONTENT_TYPES[ItemKind.TOMBSTONE], read_item, item_map(TOMBSTONE)),
     "ack": (ACK_TYPE, read_ack, ack_map(ACK)),
+    "push": (PUSH_TYPE, read_push, push_map(PUSH)),
     "resend": (RESEND_TYPE, read_resend, resend_map(RESEND)),
     "watch": (WATCH_TYPE, read_watch, watch_map(WATCH)),
 }

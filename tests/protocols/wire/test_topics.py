@@ -22,6 +22,7 @@ def test_names() -> None:
     assert f"emitrace/v1/{AGENT}/up/batch" == topics.up(AGENT, ItemKind.BATCH)
     assert f"emitrace/v1/{AGENT}/down/ack" == topics.ack(AGENT)
     assert f"emitrace/v1/{AGENT}/down/resend" == topics.resend(AGENT)
+    assert f"emitrace/v1/{AGENT}/down/plan" == topics.plan_push(AGENT)
     assert f"emitrace/v1/{AGENT}/down/watch" == topics.watch(AGENT)
     assert f"emitrace/v1/{AGENT}/live" == topics.live(AGENT)
     assert f"emitrace/v1/{AGENT}/status" == topics.status(AGENT)

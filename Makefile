@@ -1,4 +1,4 @@
-# Emitrace: the seven commands. Each makes its own .venv first; nothing outside this folder is touched.
+# Emitrace: the eight commands. Each makes its own .venv first; nothing outside this folder is touched.
 #
 #   make demo                  the whole chain on loopback, until Ctrl-C
 #   make demo ARGS="--for 60"  the same for 60 s, then measured against true and a verified bundle
@@ -7,11 +7,12 @@
 #   make test ARGS="tests/e2e" part of them
 #   make bench                 what a reading costs, beside what was measured of others; writes bench.json
 #   make bench ONLY=agent      part of it: agent, wire, collector, calibration, history, rig, web
+#   make wheelhouse            what a Raspberry Pi needs, for installing without internet, into dist/wheelhouse
 #   make soak | make lint | make clean
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak bench lint clean
+.PHONY: help demo test soak bench wheelhouse lint clean
 
 VENV := .venv
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -22,6 +23,9 @@ PACKAGES := agent calibration collector protocols simulators
 ARGS ?=
 ONLY ?=
 WORKERS ?= 2
+INTO ?= dist/wheelhouse
+MACHINE ?= aarch64
+FOR_PYTHON ?= 3.11
 
 help:
 	@sed -n 's/^#   \{0,1\}/  /p' Makefile
@@ -47,6 +51,14 @@ soak: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@$(VENV)/bin/python -m tests.bench $(ONLY)
+
+wheelhouse: $(VENV)/.made
+	@rm -rf $(INTO)
+	@$(PIP) wheel --no-deps --wheel-dir $(INTO) .
+	@$(PIP) download --dest $(INTO) --only-binary=:all: --implementation cp --python-version $(FOR_PYTHON) \
+	  --platform manylinux2014_$(MACHINE) --platform manylinux_2_28_$(MACHINE)  \
+	  "$$(ls $(INTO)/emitrace-*.whl)[agent,field]"
+	@echo "$(INTO): $$(ls $(INTO) | wc -l) wheels for $(MACHINE), Python $(FOR_PYTHON); docs/technician.md says how to install from them"
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check $(PACKAGES) tests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 import venv
@@ -30,9 +31,9 @@ class Environment:
         self.folder = folder
         self.bin = folder / ("Scripts" if sys.platform == "win32" else "bin")
 
-    def install(self, what: str) -> None:
+    def install(self, *what: str) -> None:
         """Install a requirement into it."""
-        done = run(self.bin / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", what)
+        done = run(self.bin / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *what)
 
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -149,6 +150,20 @@ def test_agent_install_says_what_the_collector_needs(edge: Environment) -> None:
 
     assert done.returncode == 3, done.stdout + done.stderr
     assert "emitrace[collector]" in done.stderr
+
+
+@pytest.mark.soak
+def test_a_machine_without_internet_is_installed_from_a_wheelhouse(tmp_path: Path) -> None:
+    """`make wheelhouse` holds all that the edge needs: pip installs it with no index at all, and it runs."""
+    wheels = tmp_path / "wheels"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    chosen = (f"INTO={wheels}", f"MACHINE={platform.machine()}", f"FOR_PYTHON={python}")
+    made = run("make", "wheelhouse", *chosen, cwd=ROOT)
+    assert made.returncode == 0, made.stdout + made.stderr
+    environment = Environment(tmp_path / "venv")
+    environment.install("--no-index", "--find-links", str(wheels), "emitrace[agent,field]")
+
+    assert environment.program("emitrace-agent", "--help").returncode == 0
 
 
 def test_every_command_is_installed(base: Environment) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from protocols.records import ClockState, fate_of
+from protocols.records import ClockState, fate_of, fate_text
 
 FILE = "status.json"
 
@@ -47,8 +47,7 @@ class Health:
     def count(self, bus: str, unit: int, code: int) -> None:
         """One more slot of a request to a unit of a bus met a fate; an exception counts under its number."""
         name = fate_of(code).name.lower()
-        full = f"{name} {code >> 8}" if code >> 8 else name
-        for group, key, fate in ((self.buses, bus, name), (self.units, f"{bus}/{unit}", full)):
+        for group, key, fate in ((self.buses, bus, name), (self.units, f"{bus}/{unit}", fate_text(code))):
             fates = group.setdefault(key, {})
             fates[fate] = fates.get(fate, 0) + 1
 

@@ -25,7 +25,8 @@ Float64: TypeAlias = NDArray[np.float64]
 class Fate(IntEnum):
     """What became of one slot (a point at a due time). Every slot has exactly one.
 
-    A Modbus exception code n travels in the high byte: ``EXCEPTION | n << 8``.
+    The high byte holds a detail: ``EXCEPTION | n << 8`` for Modbus exception code n, a ``Doubt`` with UNCERTAIN,
+    an ``Absence`` with NOT_AVAILABLE, a ``Phase`` with IN_CALIBRATION.
     """
 
     GOOD = 0
@@ -48,9 +49,66 @@ class Fate(IntEnum):
         return self in (Fate.GOOD, Fate.UNCERTAIN, Fate.NOT_AVAILABLE, Fate.IN_CALIBRATION)
 
 
+class Doubt(IntEnum):
+    """Why a slot is uncertain; 0 is a counter's index that does not fit the ones before it."""
+
+    MISFIT = 0
+    RANGE = 1
+    STEP = 2
+    FROZEN = 3
+
+
+class Absence(IntEnum):
+    """Why an answered slot has no value; 0 is the device's own "not available"."""
+
+    NO_VALUE = 0
+    FAULT = 1
+    STATUS_UNKNOWN = 2
+
+
+class Phase(IntEnum):
+    """What an analyzer's status register says that it is doing."""
+
+    MEASURE = 0
+    ZERO = 1
+    SPAN = 2
+    MAINTENANCE = 3
+    FAULT = 4
+    UNKNOWN = 5
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the analyzer sees something else than the process: its values are a check, never an emission."""
+        return self in (Phase.ZERO, Phase.SPAN, Phase.MAINTENANCE)
+
+
+_DETAILS: dict[Fate, type[IntEnum]] = {
+    Fate.UNCERTAIN: Doubt,
+    Fate.NOT_AVAILABLE: Absence,
+    Fate.IN_CALIBRATION: Phase,
+}
+
+
 def fate_of(code: int) -> Fate:
-    """The fate in a fate code; the detail (an exception number) is ``code >> 8``."""
+    """The fate in a fate code; the detail (an exception number, a reason) is ``code >> 8``."""
     return Fate(code & 0xFF)
+
+
+def fate_code(fate: Fate, detail: int) -> int:
+    """A fate and its detail as one code."""
+    return int(fate) | detail << 8
+
+
+def fate_text(code: int) -> str:
+    """A fate code in words, such as ``exception 2`` or ``uncertain frozen``."""
+    fate, detail = fate_of(code), code >> 8
+    name = fate.name.lower()
+    if not detail:
+        return name
+    known = _DETAILS.get(fate)
+    if known is None or detail not in known._value2member_map_:
+        return f"{name} {detail}"
+    return f"{name} {known(detail).name.lower()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +224,25 @@ class CounterState:
 
 @dataclass(frozen=True, slots=True)
 class HeldSample:
-    """A sample of an instant that still holds, or is stamped after the span's end: (time, words)."""
+    """A sample of an instant that still holds, or is stamped after the span's end: (time, words, fate code)."""
 
     at_ms: int
     words: int
+    fate: int = int(Fate.GOOD)
+
+
+@dataclass(frozen=True, slots=True)
+class InstantState:
+    """What an instant with a status register or plausibility rules carries from one sample to the next.
+
+    ``last_ms`` is the time of its newest answered sample. ``run`` counts the equal values up to it, 0 where it is
+    no measured value. ``phase`` is what the analyzer was doing then, and since ``since_ms``.
+    """
+
+    last_ms: int
+    run: int
+    phase: Phase
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +252,7 @@ class PointState:
     last_words: int = 0
     counter: CounterState | None = None
     held: tuple[HeldSample, ...] = ()
+    instant: InstantState | None = None
 
 
 @dataclass(frozen=True, slots=True)

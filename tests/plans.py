@@ -286,10 +286,10 @@ def small_document(window_s: int = 5, plan: str = PLAN) -> bytes:
     return encode_document(plan.replace("WINDOW", str(window_s)), {"test-rig": MAP})
 
 
-def small_plan(window_s: int = 5, plan: str = PLAN) -> BoundPlan:
+def small_plan(window_s: int = 5, plan: str = PLAN, rig: str = MAP) -> BoundPlan:
     """The small plan, bound; its map is not in the package's library."""
     text = plan.replace("WINDOW", str(window_s))
-    maps = {"test-rig": parse_map(MAP, "test-rig.toml")}
+    maps = {"test-rig": parse_map(rig, "test-rig.toml")}
     return bind(parse_plan(text, "plan.toml"), maps, document_digest(small_document(window_s, plan)))
 
 

@@ -11,20 +11,25 @@ from protocols.errors import InputErrors
 from protocols.exact import half_even
 from protocols.ghg.cems import needed_inputs
 from protocols.ghg.factors import coefficient
+from protocols.modbus.planner import plan_reads
 from protocols.modbus.registermap import Register, RegisterMap, scale_of, step_of
 from protocols.plan.bound import (
     BoundOperating,
     BoundPlan,
     BoundPoint,
     BoundSource,
+    BoundStatus,
     Cause,
     CemsSeries,
     CounterSeries,
 )
 from protocols.plan.check import plan_errors
-from protocols.plan.model import FactorRecord, Instrument, Method, Operating, Plan, Point, Source
+from protocols.plan.check_instants import apart_problems
+from protocols.plan.limits import bound_plausible, stated_or_rated_growth
+from protocols.plan.model import FactorRecord, Instrument, Method, Operating, Plan, Point, Source, Status
 from protocols.plan.ratios import max_rate, reference_of, unit_ratio
 from protocols.quantities import Kind, Moisture
+from protocols.records import Phase
 from protocols.toml import Document
 
 SQRT3 = 1.7320508075688772
@@ -54,16 +59,18 @@ def bind(plan: Plan, maps: Mapping[str, RegisterMap], digest: bytes, document: D
     InputErrors
         The plan breaks a rule of ``protocols.plan.check``.
     """
-    errors = plan_errors(plan, maps, document or Document("plan", "", {}, {}))
+    text = document or Document("plan", "", {}, {})
+    errors = plan_errors(plan, maps, text)
     if errors:
         raise InputErrors(errors)
     instruments = {instrument.id: position for position, instrument in enumerate(plan.instruments)}
     scans = {scan.id: position for position, scan in enumerate(plan.scan_classes)}
+    positions = {point.id: position for position, point in enumerate(plan.points)}
     points = tuple(
-        _point(plan, point, instruments[point.instrument], scans[point.scan_class], maps) for point in plan.points
+        _point(plan, point, instruments[point.instrument], scans[point.scan_class], maps, positions)
+        for point in plan.points
     )
-    positions = {point.id: position for position, point in enumerate(points)}
-    return BoundPlan(
+    bound = BoundPlan(
         plan=plan,
         digest=digest,
         window_ms=plan.windows.window_s * 1000,
@@ -73,16 +80,26 @@ def bind(plan: Plan, maps: Mapping[str, RegisterMap], digest: bytes, document: D
         sources=tuple(_source(plan, source, points, positions) for source in plan.sources),
         quirks=tuple(maps[instrument.map].quirks for instrument in plan.instruments),
     )
+    if any(point.status is not None for point in points):
+        apart = [problem.in_file(text) for problem in apart_problems(bound, plan_reads(bound))]
+        if apart:
+            raise InputErrors(apart)
+    return bound
 
 
 def _point(
-    plan: Plan, point: Point, instrument_at: int, scan_class: int, maps: Mapping[str, RegisterMap]
+    plan: Plan,
+    point: Point,
+    instrument_at: int,
+    scan_class: int,
+    maps: Mapping[str, RegisterMap],
+    positions: Mapping[str, int],
 ) -> BoundPoint:
     instrument = plan.instruments[instrument_at]
     register = maps[instrument.map].register_named(point.register_name)
     units = unit_ratio(instrument, register)
     interval_ms = plan.scan_classes[scan_class].interval_ms
-    growth = max_rate(point, register.quantity)
+    growth = stated_or_rated_growth(instrument, register.quantity, max_rate(point, register.quantity))
     accuracy = instrument.accuracy
     return BoundPoint(
         id=point.id,
@@ -102,7 +119,24 @@ def _point(
         mpe_absolute=_limit_of_span(instrument, register, units),
         repeatability_percent=float(accuracy.repeatability_percent),
         offset=Fraction(register.offset) * units,
+        status=_status(point.status, units, positions),
+        plausible=bound_plausible(instrument, register, point),
     )
+
+
+def _status(status: Status | None, units: Fraction, positions: Mapping[str, int]) -> BoundStatus | None:
+    if status is None:
+        return None
+    meant = {
+        Phase.MEASURE: status.measure,
+        Phase.ZERO: status.zero,
+        Phase.SPAN: status.span,
+        Phase.MAINTENANCE: status.maintenance,
+        Phase.FAULT: status.fault,
+    }
+    gases = (None if gas is None else float(Fraction(gas) * units) for gas in (status.zero_gas, status.span_gas))
+    phases = tuple((code, phase) for phase, codes in meant.items() for code in codes)
+    return BoundStatus(positions[status.point], phases, *gases)
 
 
 def _nearest(modulus: Decimal | None, units: Fraction) -> int | None:

@@ -11,6 +11,30 @@ from fractions import Fraction
 from protocols.modbus.registermap import Quirks, Register
 from protocols.plan.model import Method, Plan, Role
 from protocols.quantities import Kind, Quantity, Reference
+from protocols.records import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStatus:
+    """What an analyzer is doing: phase of each code of its status point, and the check gases.
+
+    ``phases`` are (code, phase) pairs. ``zero_gas`` and ``span_gas`` are what it should read. [base unit]
+    """
+
+    point: int
+    phases: tuple[tuple[int, Phase], ...]
+    zero_gas: float | None
+    span_gas: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPlausible:
+    """What an instant can be believed to show. [base unit]"""
+
+    low: float
+    high: float
+    max_step: float | None
+    frozen_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +56,8 @@ class BoundPoint:
         Limits of error: relative part [%], absolute part [base unit], repeatability [% of reading].
     offset : Fraction
         Added to an instant's value; 0 for a counter. [base unit]
+    status, plausible : BoundStatus, BoundPlausible or None
+        Rules for an instant's values; None where the plan states none.
     """
 
     id: str
@@ -51,6 +77,13 @@ class BoundPoint:
     mpe_absolute: float
     repeatability_percent: float
     offset: Fraction = Fraction(0)
+    status: BoundStatus | None = None
+    plausible: BoundPlausible | None = None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its samples are judged one after the other, so that the fold carries a state for it."""
+        return self.status is not None or self.plausible is not None
 
 
 @dataclass(frozen=True, slots=True)

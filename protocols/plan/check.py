@@ -12,7 +12,9 @@ from typing import TypeAlias
 from protocols.errors import InputError
 from protocols.exact import LIMIT
 from protocols.modbus.registermap import Register, RegisterMap
+from protocols.plan.check_instants import instant_problems
 from protocols.plan.check_sources import source_problems
+from protocols.plan.limits import stated_or_rated_growth
 from protocols.plan.model import Instrument, Plan, Point
 from protocols.plan.problem import Problem, unknown
 from protocols.plan.ratios import max_rate, may_be_secondary, unit_ratio
@@ -43,6 +45,7 @@ def plan_errors(plan: Plan, maps: Maps | None, document: Document) -> list[Input
             problems += _register_problems(plan, registers)
             problems += _twice_read_problems(plan, registers)
             problems += _limit_problems(plan, registers)
+        problems += instant_problems(plan, registers)
         problems += source_problems(plan, registers)
     return [problem.in_file(document) for problem in problems]
 
@@ -135,7 +138,7 @@ def _register_problems(plan: Plan, registers: Mapping[str, Register]) -> Iterato
         if register is None or point.instrument not in positions:
             continue
         instrument = plan.instruments[positions[point.instrument]]
-        yield from _rate_problems(("points", position), point, register)
+        yield from _rate_problems(("points", position), point, instrument, register)
         if instrument.registers == "secondary" and not may_be_secondary(register.quantity):
             hint = "only electrical quantities have a secondary side; say primary"
             path: TomlPath = ("instruments", positions[point.instrument], "registers")
@@ -178,7 +181,7 @@ def _rollover(instrument: Instrument, register: Register) -> int:
     return int(unit_ratio(instrument, register) * int(register.modulus or 0))
 
 
-def _rate_problems(path: TomlPath, point: Point, register: Register) -> Iterator[Problem]:
+def _rate_problems(path: TomlPath, point: Point, instrument: Instrument, register: Register) -> Iterator[Problem]:
     """A counter's greatest plausible growth."""
     quantity = register.quantity
     units: Sequence[str] = [f"{unit}/h" for unit in quantity.definition.units]
@@ -189,6 +192,8 @@ def _rate_problems(path: TomlPath, point: Point, register: Register) -> Iterator
             yield Problem((*path, key), f"{key} on {quantity.value}", hint)
         return
     if point.max_rate is None:
+        if stated_or_rated_growth(instrument, quantity, None) is not None:
+            return
         hint = f"state max_rate and max_rate_unit ({' or '.join(units)}): the most it can grow in an hour"
         yield Problem((*path, "max_rate"), f"counter {quantity.value} without max_rate", hint)
         return

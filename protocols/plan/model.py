@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 PositiveDecimal = Annotated[Decimal, Field(gt=0, max_digits=40)]
 NonNegativeDecimal = Annotated[Decimal, Field(ge=0, max_digits=40)]
+PlainDecimal = Annotated[Decimal, Field(max_digits=40)]
 Code = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -90,6 +91,19 @@ class Accuracy(Model):
     source: str = ""
 
 
+class Rating(Model):
+    """What an electricity meter can be asked to measure, at its own terminals: beyond it a reading is doubtful.
+
+    ``voltage_v`` is between line and neutral, ``margin_percent`` what each of voltage, current and power may go
+    beyond. ``ct_ratio`` and ``pt_ratio`` of the instrument turn the limits into primary values.
+    """
+
+    voltage_v: PositiveDecimal
+    current_a: PositiveDecimal
+    phases: Literal[1, 3] = 3
+    margin_percent: NonNegativeDecimal = Decimal(20)
+
+
 class Instrument(Model):
     """A meter or analyzer with its place on a bus.
 
@@ -108,13 +122,44 @@ class Instrument(Model):
     ct_ratio: PositiveDecimal = Decimal(1)
     pt_ratio: PositiveDecimal = Decimal(1)
     accuracy: Accuracy
+    rating: Rating | None = None
+
+
+class Status(Model):
+    """What an analyzer is doing, by the codes of its status register, and what it should read on each gas.
+
+    ``zero_gas`` and ``span_gas`` are the certified values of the check gases, in the unit of the point's register.
+    """
+
+    point: Identifier
+    measure: tuple[Code, ...]
+    zero: tuple[Code, ...] = ()
+    span: tuple[Code, ...] = ()
+    maintenance: tuple[Code, ...] = ()
+    fault: tuple[Code, ...] = ()
+    zero_gas: PlainDecimal | None = None
+    span_gas: PlainDecimal | None = None
+
+
+class Plausible(Model):
+    """What an instant can be believed to show, in its register's unit; beyond it a value is uncertain.
+
+    ``max_step`` bounds the change between two readings no further apart than ``hold_ms``; ``frozen_after`` is how
+    many equal readings in a row are no longer believed.
+    """
+
+    low: PlainDecimal | None = None
+    high: PlainDecimal | None = None
+    max_step: PositiveDecimal | None = None
+    frozen_after: Annotated[int, Field(ge=2, le=1_000_000, strict=True)] | None = None
 
 
 class Point(Model):
     """One register of one instrument, read in a scan class.
 
     ``max_rate`` bounds a counter's plausible growth [base unit of the quantity per hour, e.g. kWh/h is
-    stated in ``max_rate_unit``]; required for counters. ``hold_ms`` defaults to two scan intervals.
+    stated in ``max_rate_unit``]; required for counters whose instrument has no ``rating``. ``hold_ms`` defaults to
+    two scan intervals.
     """
 
     id: Identifier
@@ -124,6 +169,8 @@ class Point(Model):
     max_rate: PositiveDecimal | None = None
     max_rate_unit: str = ""
     hold_ms: Annotated[int, Field(ge=100, le=86_400_000, strict=True)] | None = None
+    status: Status | None = None
+    plausible: Plausible | None = None
 
 
 class Method(Enum):

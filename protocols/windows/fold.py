@@ -18,6 +18,7 @@ from protocols.ghg.combustion import combustion_mass_mg
 from protocols.ghg.energy import electricity_mass_mg
 from protocols.ghg.uncertainty import quadrature, quadrature_of_two, resolution
 from protocols.modbus.decode import Mask, availability, indexes
+from protocols.modbus.registermap import Register
 from protocols.plan.bound import BoundPlan, BoundPoint, BoundSource, CounterSeries
 from protocols.plan.model import Method
 from protocols.quantities import Kind
@@ -38,6 +39,7 @@ from protocols.records import (
     WindowFlag,
 )
 from protocols.windows.counters import Amounts, CounterFold, Reset, close_counter, fold_alike, fold_counter
+from protocols.windows.instants import judge
 from protocols.windows.rates import Held, carry, fold_rates, hold, window_edges
 from protocols.windows.series import Answers, span_answers
 
@@ -50,13 +52,12 @@ HOLD_ENDERS = frozenset(
     {
         EventKind.AGENT_START,
         EventKind.AGENT_STOP,
-        EventKind.CALIBRATION_CHECK,
         EventKind.OPERATING_STOP,
         EventKind.METER_SWAP,
     }
 )
-"""Events no held value crosses."""
-DERIVED = frozenset({EventKind.COUNTER_RESET})
+"""Events no held value crosses; a check ends the holds of its own analyzer, by its status."""
+DERIVED = frozenset({EventKind.COUNTER_RESET, EventKind.CALIBRATION_CHECK})
 """Events the fold itself finds; they are compared, never given."""
 
 
@@ -89,7 +90,9 @@ def migrate(state: FoldState, old: BoundPlan, new: BoundPlan) -> FoldState:
 def _identity(bound: BoundPlan, point: BoundPoint) -> tuple[object, ...]:
     """What must not change for a point's state to stay meaningful."""
     instrument = bound.plan.instruments[point.instrument]
-    return (instrument.id, instrument.serial, point.register, point.ratio)
+    status = point.status
+    judged = (point.plausible, None if status is None else (bound.points[status.point].id, status.phases))
+    return (instrument.id, instrument.serial, point.register, point.ratio, judged)
 
 
 def fold(
@@ -130,6 +133,7 @@ def fold(
                 _fold_counters(bound, state, one, columns, closing, yields)
             else:
                 _fold_instants(bound, state, one, columns, rate_points, enders, to_ms, yields)
+                _fold_judged(bound, state, one, columns, rate_points, enders, to_ms, yields)
     slots: list[SlotCount] = []
     derived: list[Event] = []
     points: list[PointState] = []
@@ -138,6 +142,7 @@ def fold(
         points.append(own.state)
         slots.extend(SlotCount(position, code, count) for code, count in own.fates)
         derived.extend(_reset_event(point, reset) for reset in own.resets)
+        derived.extend(own.checks)
     edges = window_edges(from_ms, to_ms, bound.window_ms)
     held = {position: own.held for position, own in yields.items() if own.held is not None}
     counted = _all_counter_windows(bound, yields)
@@ -155,6 +160,7 @@ class _Yield:
     fates: Sequence[tuple[int, int]]
     amounts: tuple[Amounts, ...] = ()
     resets: tuple[Reset, ...] = ()
+    checks: tuple[Event, ...] = ()
     held: Held | None = None
 
 
@@ -220,6 +226,9 @@ def _fold_instants(
     yields: dict[int, _Yield],
 ) -> None:
     """Points of one kind and request that are no counters: what is available, and what is held."""
+    columns = [column for column in columns if not bound.points[answers.points[column]].is_judged]
+    if not columns:
+        return
     positions = [answers.points[column] for column in columns]
     words = np.ascontiguousarray(answers.words[:, columns].T)
     available = availability(words, bound.points[positions[0]].register)
@@ -231,10 +240,49 @@ def _fold_instants(
         tail: tuple[HeldSample, ...] = ()
         if position in rate_points:
             point, mask = bound.points[position], available[place]
-            held = hold(point, state.points[position].held, answers.at_ms[mask], words[place][mask], enders)
+            fates = np.zeros(int(np.count_nonzero(mask)), dtype=np.int64)
+            held = hold(point, state.points[position].held, answers.at_ms[mask], words[place][mask], fates, enders)
             tail = carry(held, to_ms, enders)
-        fates = _fates(answers.fates, {Fate.NOT_AVAILABLE: absent[place]}) if absent[place] else usual
-        yields[position] = _Yield(PointState(lasts[place], None, tail), fates, held=held)
+        counts = _fates(answers.fates, {Fate.NOT_AVAILABLE: absent[place]}) if absent[place] else usual
+        yields[position] = _Yield(PointState(lasts[place], None, tail), counts, held=held)
+
+
+def _fold_judged(
+    bound: BoundPlan,
+    state: FoldState,
+    answers: Answers,
+    columns: list[int],
+    rate_points: frozenset[int],
+    enders: Int64,
+    to_ms: int,
+    yields: dict[int, _Yield],
+) -> None:
+    """Instants with a status register or plausibility rules, one by one."""
+    for column in columns:
+        position = answers.points[column]
+        point, before = bound.points[position], state.points[position]
+        if not point.is_judged:
+            continue
+        words = np.ascontiguousarray(answers.words[:, column])
+        status_words: UInt64 | None = None
+        status_register: Register | None = None
+        if point.status is not None:
+            status_register = bound.points[point.status.point].register
+            if point.status.point in answers.points:
+                status_words = np.ascontiguousarray(answers.words[:, answers.points.index(point.status.point)])
+        judged = judge(point, before.instant, before.last_words, answers.at_ms, words, status_words, status_register)
+        held: Held | None = None
+        tail: tuple[HeldSample, ...] = ()
+        if position in rate_points:
+            kept = judged.fates != int(Fate.NOT_AVAILABLE)  # no value of its own ends no hold; a status does
+            held = hold(point, before.held, answers.at_ms[kept], words[kept], judged.fates[kept], enders)
+            tail = carry(held, to_ms, enders)
+        codes, numbers = np.unique(judged.fates, return_counts=True)
+        moved = dict(zip(codes.tolist(), numbers.tolist(), strict=True))
+        moved.pop(int(Fate.GOOD), None)
+        (last,) = _last_words(words[np.newaxis], [before])
+        carried = PointState(last, None, tail, judged.state)
+        yields[position] = _Yield(carried, _fates(answers.fates, moved), checks=judged.checks, held=held)
 
 
 def _last_words(words: UInt64, befores: Sequence[PointState]) -> list[int]:
@@ -343,7 +391,7 @@ def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges:
                     int(masses.operating_ms[at]),
                     measured,
                     int(masses.stopped_ms[at]),
-                    0,
+                    WindowFlag.UNCERTAIN if masses.doubtful[at] else 0,
                     independent,
                     _float32s(masses.u_shared[at].tolist()),
                     end,

@@ -20,6 +20,7 @@ from protocols.ghg.cems import mass_rate_kg_per_h, sensitivities
 from protocols.modbus.decode import numbers, values
 from protocols.plan.bound import BoundOperating, BoundPoint, BoundSource, CemsSeries
 from protocols.records import Float64, HeldSample, Int64, UInt64
+from protocols.windows.instants import doubtful, usable
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -33,12 +34,16 @@ SQRT12 = 3.4641016151377544
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """Available samples of one instant over a span, the ones carried in first, with the end of each hold."""
+    """Samples of one instant over a span, the ones carried in first, with the end of each hold.
+
+    A sample whose fate is not usable ends the hold of the one before, and holds nothing itself.
+    """
 
     point: BoundPoint
     at_ms: Int64
     ends_ms: Int64
     words: UInt64
+    fates: Int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +58,21 @@ class Masses:
     stopped_ms: Int64
     u_independent: Float64
     u_shared: Float64  # shape (windows, causes)
+    doubtful: Mask
 
 
-def hold(point: BoundPoint, carried: tuple[HeldSample, ...], at_ms: Int64, words: UInt64, events_ms: Int64) -> Held:
+def hold(
+    point: BoundPoint,
+    carried: tuple[HeldSample, ...],
+    at_ms: Int64,
+    words: UInt64,
+    fates: Int64,
+    events_ms: Int64,
+) -> Held:
     """Join carried and new samples and end each hold: next sample, next event, or ``hold_ms``."""
     times = np.concatenate((np.array([s.at_ms for s in carried], dtype=np.int64), at_ms))
     joined = np.concatenate((np.array([s.words for s in carried], dtype=np.uint64), words))
+    codes = np.concatenate((np.array([s.fate for s in carried], dtype=np.int64), fates))
     ends = times + point.hold_ms
     if times.size > 1:
         ends[:-1] = np.minimum(ends[:-1], times[1:])
@@ -66,7 +80,7 @@ def hold(point: BoundPoint, carried: tuple[HeldSample, ...], at_ms: Int64, words
         following = np.searchsorted(events_ms, times, side="right")
         has = following < events_ms.size
         ends[has] = np.minimum(ends[has], events_ms[following[has]])
-    return Held(point, times, ends, joined)
+    return Held(point, times, ends, joined, codes)
 
 
 def carry(held: Held, to_ms: int, events_ms: Int64) -> tuple[HeldSample, ...]:
@@ -74,7 +88,8 @@ def carry(held: Held, to_ms: int, events_ms: Int64) -> tuple[HeldSample, ...]:
     keep = (held.ends_ms > to_ms) | (held.at_ms >= to_ms)
     if events_ms.size:
         keep &= held.at_ms >= int(events_ms[-1])
-    return tuple(HeldSample(int(at), int(word)) for at, word in zip(held.at_ms[keep], held.words[keep], strict=True))
+    columns = (column[keep].tolist() for column in (held.at_ms, held.words, held.fates))
+    return tuple(HeldSample(at, word, fate) for at, word, fate in zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +134,16 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
     stretches = _stretches([*inputs, state], edges)
     operating, stopped = _operating(source.operating, state, stretches)
     active = [_active(h, stretches.start_ms) for h in inputs]
-    valid = operating.copy()
+    valid, doubted = operating.copy(), np.zeros(operating.size, dtype=np.bool_)
     for index in active:
         valid &= index >= 0
     columns: dict[int, Float64] = {}
     for h, index, position in zip(inputs, active, (p for p in points if p is not None), strict=True):
         decoded, available = values(h.words, h.point) if h.words.size else (np.zeros(0), np.zeros(0, np.bool_))
+        available = available & usable(h.fates)
         valid &= np.where(index >= 0, available[index] if decoded.size else False, False)
+        if decoded.size:
+            doubted |= (index >= 0) & doubtful(h.fates)[index]
         columns[position] = np.where(valid, decoded[index] if decoded.size else 0.0, 0.0)
     state_of_gas = (
         columns[series.flow],
@@ -155,6 +173,7 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
         sum_by_group(np.where(stopped, lengths, 0), stretches.group),
         np.sqrt(independent + turnover),
         shared,
+        sum_by_group(np.where(valid & doubted, lengths, 0), stretches.group) > 0,
     )
 
 

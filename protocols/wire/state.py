@@ -1,4 +1,8 @@
-"""The opening state of a batch on the wire, in columns over the plan's points."""
+"""The opening state of a batch on the wire, in columns over the plan's points.
+
+What only some plans need (fates of held samples, judged instants) is left out where there is none of it, so that
+every state has one form.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from protocols.records import CounterState, FoldState, HeldSample, PointState, UInt64
+from protocols.records import CounterState, FoldState, HeldSample, InstantState, Phase, PointState, UInt64
 from protocols.wire import limits
 from protocols.wire.columns import (
     list_deltas,
@@ -21,9 +25,12 @@ from protocols.wire.columns import (
 )
 from protocols.wire.fields import array, record, refuse, uint
 
-AT, POINTS, LAST_WORDS, COUNTERS, HELD, CANDIDATES = range(1, 7)
+AT, POINTS, LAST_WORDS, COUNTERS, HELD, CANDIDATES, INSTANTS, HELD_FATES = range(1, 9)
 C_POINTS, C_LAST_MS, C_INDEX, C_EMITTED_MS, C_PENDING, C_GAP = range(1, 7)
 H_POINTS, H_AT_MS, H_WORDS = range(1, 4)
+I_POINTS, I_LAST_MS, I_RUN, I_PHASE, I_SINCE_MS = range(1, 6)
+FATES = 2**16
+RUNS = 2**48
 
 
 def last_words(state: FoldState) -> UInt64:
@@ -38,7 +45,9 @@ def state_map(state: FoldState) -> dict[int, Any]:
     held = [(i, sample) for i, point in enumerate(state.points) for sample in point.held]
     held_points = [i for i, _ in held]
     held_words = np.array([sample.words for _, sample in held], dtype=np.uint64)
-    return {
+    fates = [sample.fate for _, sample in held]
+    instants = [(i, point.instant) for i, point in enumerate(state.points) if point.instant is not None]
+    fields: dict[int, Any] = {
         AT: state.at_ms,
         POINTS: len(state.points),
         LAST_WORDS: pack_unsigned(words),
@@ -59,19 +68,36 @@ def state_map(state: FoldState) -> dict[int, Any]:
         ],
         CANDIDATES: [[i, list(map(list, c.candidates))] for i, (_, c) in enumerate(counters) if c.candidates],
     }
+    if instants:
+        fields[INSTANTS] = [
+            len(instants),
+            pack_deltas([i for i, _ in instants], -1),
+            pack_signed([state.at_ms - one.last_ms for _, one in instants]),
+            pack_unsigned([one.run for _, one in instants]),
+            pack_unsigned([int(one.phase) for _, one in instants]),
+            pack_signed([state.at_ms - one.since_ms for _, one in instants]),
+        ]
+    if any(fates):
+        fields[HELD_FATES] = pack_unsigned(fates)
+    return fields
 
 
 def read_state(value: object, where: str) -> FoldState:
     """The state in a map, every index and time in range."""
-    fields = record(value, where, range(AT, CANDIDATES + 1))
+    extra = {INSTANTS, HELD_FATES} & value.keys() if type(value) is dict else set()
+    fields = record(value, where, {*range(AT, CANDIDATES + 1), *extra})
     at_ms = uint(fields[AT], f"{where}.at_ms", limits.TIME_MS)
     count = uint(fields[POINTS], f"{where}.points", limits.POINTS + 1)
     words = unpack_unsigned(fields[LAST_WORDS], count, f"{where}.last_words")
     counters = _read_counters(fields, at_ms, count, where)
-    held = _read_held(fields[HELD], at_ms, words, f"{where}.held")
+    held = _read_held(fields[HELD], fields.get(HELD_FATES), at_ms, words, f"{where}.held")
+    instants = _read_instants(fields[INSTANTS], at_ms, count, f"{where}.instants") if INSTANTS in extra else {}
     return FoldState(
         at_ms,
-        tuple(PointState(word, counters.get(i), tuple(held.get(i, ()))) for i, word in enumerate(words.tolist())),
+        tuple(
+            PointState(word, counters.get(i), tuple(held.get(i, ())), instants.get(i))
+            for i, word in enumerate(words.tolist())
+        ),
     )
 
 
@@ -111,7 +137,9 @@ def _read_candidate(value: object, where: str) -> tuple[int, int]:
     return uint(at_ms, f"{where}.at_ms", limits.TIME_MS), uint(index, f"{where}.index", limits.AMOUNT + 1)
 
 
-def _read_held(value: object, at_ms: int, words: UInt64, where: str) -> dict[int, list[HeldSample]]:
+def _read_held(
+    value: object, fate_column: object, at_ms: int, words: UInt64, where: str
+) -> dict[int, list[HeldSample]]:
     parts = array(value, where, 4, 4)
     n = uint(parts[0], f"{where}.count", limits.STATE_ITEMS + 1)
     index = list_deltas(parts[H_POINTS], n, f"{where}.point", below=max(words.size, 1))
@@ -120,10 +148,28 @@ def _read_held(value: object, at_ms: int, words: UInt64, where: str) -> dict[int
     times = _times(parts[H_AT_MS], n, at_ms, f"{where}.at_ms")
     steps = unpack_signed(parts[H_WORDS], n, f"{where}.words", 2**63 + 1).view(np.uint64)
     values = ((words[index] + steps) if n else steps).tolist()
+    fates = [0] * n
+    if fate_column is not None:
+        fates = list_unsigned(fate_column, n, f"{where}.fate", FATES)
+        if not any(fates):
+            refuse(f"{where}.fate", "a column where every sample is good")
     held: dict[int, list[HeldSample]] = {}
     for i, point in enumerate(index):
-        held.setdefault(point, []).append(HeldSample(times[i], values[i]))
+        held.setdefault(point, []).append(HeldSample(times[i], values[i], fates[i]))
     return held
+
+
+def _read_instants(value: object, at_ms: int, points: int, where: str) -> dict[int, InstantState]:
+    parts = array(value, where, 6, 6)
+    n = uint(parts[0], f"{where}.count", points + 1, 1)
+    index = list_deltas(parts[I_POINTS], n, f"{where}.point", -1, below=max(points, 1))
+    if any(b <= a for a, b in pairwise(index)):
+        refuse(f"{where}.point", "points that do not ascend")
+    last = _times(parts[I_LAST_MS], n, at_ms, f"{where}.last_ms")
+    runs = list_unsigned(parts[I_RUN], n, f"{where}.run", RUNS)
+    phases = list_unsigned(parts[I_PHASE], n, f"{where}.phase", len(Phase))
+    since = _times(parts[I_SINCE_MS], n, at_ms, f"{where}.since_ms")
+    return {point: InstantState(last[i], runs[i], Phase(phases[i]), since[i]) for i, point in enumerate(index)}
 
 
 def _times(data: object, count: int, at_ms: int, where: str) -> list[int]:

@@ -19,8 +19,10 @@ from protocols.records import (
     Fate,
     FoldState,
     HeldSample,
+    InstantState,
     Live,
     LiveReading,
+    Phase,
     PlanItem,
     PlanPush,
     PointState,
@@ -141,9 +143,11 @@ def _states(draw: st.DrawFn, points: int, bits: list[int]) -> FoldState:
         CounterState, _time, st.integers(0, 2**62), _time, _amount, st.booleans(),
         st.lists(st.tuples(_time, st.integers(0, 2**62)), max_size=2).map(tuple),
     )  # fmt: skip
-    held = st.lists(st.builds(HeldSample, _time, st.integers(0, 2**64 - 1)), max_size=3).map(tuple)
+    held = st.lists(st.builds(HeldSample, _time, st.integers(0, 2**64 - 1), _fates), max_size=3).map(tuple)
+    instant = st.builds(InstantState, _time, st.integers(0, 2**40), st.sampled_from(Phase), _time)
     carried = [
-        draw(st.builds(PointState, st.integers(0, 2 ** bits[p] - 1), st.none() | counter, held)) for p in range(points)
+        draw(st.builds(PointState, st.integers(0, 2 ** bits[p] - 1), st.none() | counter, held, st.none() | instant))
+        for p in range(points)
     ]
     return FoldState(draw(_time), tuple(carried))
 

@@ -17,9 +17,10 @@ from protocols.modbus.registermap import Register, RegisterMap
 from protocols.quantities import Kind
 from simulators import draws
 from simulators.boiler import SUB
+from simulators.checks import Doing, doing
 from simulators.encode import encode
 from simulators.plant import Plant
-from simulators.scenario import Instrument, ScenarioError, load_register_map
+from simulators.scenario import CheckCycle, Instrument, ScenarioError, load_register_map
 
 BIAS_DIGITS = 12
 
@@ -98,6 +99,9 @@ def _build_device(plant: Plant, instrument: Instrument) -> Device:
     channels = []
     for register in register_map.registers:
         where = f"scenario {plant.scenario.name}: instrument {instrument.id}, register {register.name}"
+        if instrument.checks is not None and register.name == instrument.checks.status:
+            channels.append(_status(plant, instrument.checks, register))
+            continue
         if register.name in instrument.constants:
             channels.append(_constant(register, instrument.constants[register.name]))
             continue
@@ -108,12 +112,25 @@ def _build_device(plant: Plant, instrument: Instrument) -> Device:
             known = ", ".join(sorted([*plant.instants, *plant.counters]))
             raise ScenarioError(f"{where}: no signal {signal!r}. Signals: {known}")
         channels.append(_channel(plant, instrument, register, signal))
+    if instrument.checks is not None:
+        seeing = {instrument.checks.status, *instrument.checks.span_gas}
+        absent = sorted(seeing - {register.name for register in register_map.registers})
+        if absent:
+            seen = f"instrument {instrument.id}, checks: no register {absent[0]!r} in {instrument.map}"
+            raise ScenarioError(f"scenario {plant.scenario.name}: {seen}. Name one of its registers")
     return Device(instrument, register_map, tuple(channels))
 
 
 def _constant(register: Register, value: int) -> Channel:
     words = encode(Decimal(value), register)
     return Channel(register, f"constant {value}", Fraction(0), lambda at_ms: words)  # noqa: ARG005
+
+
+def _status(plant: Plant, cycle: CheckCycle, register: Register) -> Channel:
+    def words(at_ms: int) -> tuple[int, ...]:
+        return encode(Decimal(int(doing(cycle, plant.since_start(at_ms)))), register)
+
+    return Channel(register, "check cycle", Fraction(0), words)
 
 
 def _channel(plant: Plant, instrument: Instrument, register: Register, signal: str) -> Channel:
@@ -152,8 +169,16 @@ def counter_indication(
 def instant_indication(
     plant: Plant, instrument: Instrument, register: Register, signal: str, bias: Fraction, at_ms: int
 ) -> Decimal:
-    """What an instrument shows for an instant: truth with bias and noise, rounded to the resolution."""
+    """What an instrument shows for an instant: truth with bias and noise, rounded to the resolution.
+
+    Truth is the process, or the check gas that the instrument sees instead of it.
+    """
     base = plant.instant(signal, at_ms)
+    cycle = instrument.checks
+    if cycle is not None and register.name in cycle.span_gas:
+        span = float(cycle.span_gas[register.name]) * float(register.quantity.definition.units[register.unit])
+        gases = {Doing.MEASURING: base, Doing.ZERO: 0.0, Doing.SPAN: span}
+        base = gases[doing(cycle, plant.since_start(at_ms))]
     repeatability = float(instrument.repeatability_percent) / 100.0
     quantum = at_ms // plant.scenario.noise_ms
     noise = draws.normal(plant.seed, "noise", instrument.id, register.name, quantum) if repeatability else 0.0

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.errors import InputErrors
 from protocols.modbus.maps import load_map
@@ -116,6 +116,26 @@ class LoadTable(Table):
     frequency_hz: WaveTable
 
 
+class CheckCycle(Table):
+    """An analyzer that looks at zero gas and then at span gas in the last seconds of every cycle. [s]
+
+    ``status`` is the register that says so (codes as in ``simulators.checks``); ``span_gas`` is, per register that
+    sees the gases, what the span gas truly is, in the register's unit.
+    """
+
+    every_s: Annotated[int, Field(gt=0)]
+    zero_s: Annotated[int, Field(gt=0)]
+    span_s: Annotated[int, Field(gt=0)]
+    status: str
+    span_gas: Annotated[dict[str, Decimal], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _leaves_time_to_measure(self) -> CheckCycle:
+        if self.zero_s + self.span_s >= self.every_s:
+            raise ValueError(f"zero_s + span_s = {self.zero_s + self.span_s} leave no time of every_s = {self.every_s}")
+        return self
+
+
 class Instrument(Table):
     """An instrument of the plant with its class.
 
@@ -134,6 +154,7 @@ class Instrument(Table):
     tighter: dict[str, Decimal] = Field(default_factory=dict)
     initial: dict[str, Decimal] = Field(default_factory=dict)
     constants: dict[str, int] = Field(default_factory=dict)
+    checks: CheckCycle | None = None
 
 
 class SourceTable(Table):

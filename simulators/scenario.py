@@ -141,7 +141,8 @@ class Instrument(Table):
 
     ``of`` fills the ``{of}`` of its signals; ``initial`` is where counters stand at the start, in the
     register's unit. Limits of error: half-width = percent_of_reading x reading; ``tighter`` gives lower
-    percentages for single quantities, as a meter's frequency is better than its energy.
+    percentages for single quantities, as a meter's frequency is better than its energy. ``identity`` says
+    whether it answers functions 17 and 43/14.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Instrument(Table):
     initial: dict[str, Decimal] = Field(default_factory=dict)
     constants: dict[str, int] = Field(default_factory=dict)
     checks: CheckCycle | None = None
+    identity: bool = True
 
 
 class SourceTable(Table):

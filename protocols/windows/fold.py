@@ -96,7 +96,14 @@ def _identity(bound: BoundPlan, point: BoundPoint) -> tuple[object, ...]:
 
 
 def fold(
-    bound: BoundPlan, state: FoldState, samples: Sequence[Samples], events: Sequence[Event], from_ms: int, to_ms: int
+    bound: BoundPlan,
+    state: FoldState,
+    samples: Sequence[Samples],
+    events: Sequence[Event],
+    from_ms: int,
+    to_ms: int,
+    *,
+    between_samples: bool = True,
 ) -> Folded:
     """Fold the samples and events of [from, to) into windows, slots and the next state.
 
@@ -111,6 +118,8 @@ def fold(
         Stated events; derived ones are ignored.
     from_ms, to_ms : int
         The span. [UTC ms]
+    between_samples : bool
+        False folds as agents did before the uncertainty of a rate held what it may do between two samples.
 
     Returns
     -------
@@ -148,7 +157,10 @@ def fold(
     counted = _all_counter_windows(bound, yields)
     windows: list[Window] = []
     for index, source in enumerate(bound.sources):
-        windows.extend(counted[index] if source.counters else _rate_windows(index, source, held, edges))
+        if source.counters:
+            windows.extend(counted[index])
+        else:
+            windows.extend(_rate_windows(index, source, held, edges, between_samples))
     return Folded(tuple(windows), FoldState(to_ms, tuple(points)), tuple(slots), tuple(derived))
 
 
@@ -369,11 +381,13 @@ def _counter_windows(
     ]  # fmt: skip
 
 
-def _rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges: Int64) -> list[Window]:
+def _rate_windows(
+    index: int, source: BoundSource, held: dict[int, Held], edges: Int64, between_samples: bool
+) -> list[Window]:
     """Windows of a CEMS source, gas by gas; a window whose state is wholly unknown is absent, not zero."""
     windows: list[Window] = []
     for series in source.cems:
-        masses = fold_rates(source, series, held, edges)
+        masses = fold_rates(source, series, held, edges, between_samples=between_samples)
         known = masses.operating_ms + masses.stopped_ms > 0
         for at in np.flatnonzero(known):
             mass, measured = int(masses.mass_mg[at]), int(masses.measured_ms[at])

@@ -108,7 +108,9 @@ def window_edges(from_ms: int, to_ms: int, window_ms: int) -> Int64:
     return np.concatenate((np.array([from_ms], dtype=np.int64), inner, np.array([to_ms], dtype=np.int64)))
 
 
-def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], edges: Int64) -> Masses:
+def fold_rates(
+    source: BoundSource, series: CemsSeries, held: dict[int, Held], edges: Int64, *, between_samples: bool = True
+) -> Masses:
     """Masses of one gas of a CEMS source over the windows between ``edges``.
 
     Parameters
@@ -120,6 +122,8 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
         By position of the point, for every input and the state signal.
     edges : ndarray of int64, shape (windows + 1,)
         Ascending window edges. [UTC ms]
+    between_samples : bool
+        Whether the independent part holds what a rate may do between two samples.
 
     Returns
     -------
@@ -132,7 +136,8 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
         raise ValueError(f"source {source.id}: a rate-based source needs an operating state")
     state = held[source.operating.point]
     stretches = _stretches([*inputs, state], edges)
-    operating, stopped = _operating(source.operating, state, stretches)
+    signal = _active(state, stretches.start_ms)
+    operating, stopped = _operating(source.operating, state, signal)
     active = [_active(h, stretches.start_ms) for h in inputs]
     valid, doubted = operating.copy(), np.zeros(operating.size, dtype=np.bool_)
     for index in active:
@@ -163,7 +168,12 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
     measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
     slopes = sensitivities(*state_of_gas)
     shared, independent = _uncertainty(series, held, points, columns, slopes, active, valid, stretches)
-    turnover = _turnover(state, operating, stopped, stretches, mass, measured_ms)
+    if between_samples:
+        replaced = [(h.at_ms, index) for h, index in zip([*inputs, state], [*active, signal], strict=True)]
+        known = np.where(valid, rate, 0.0), valid | stopped
+        independent = independent + _between_samples(*known, replaced, stretches)
+    else:
+        independent = independent + _turnover(state, operating, stopped, stretches, mass, measured_ms)
     return Masses(
         edges[:-1],
         edges[1:],
@@ -171,7 +181,7 @@ def fold_rates(source: BoundSource, series: CemsSeries, held: dict[int, Held], e
         sum_by_group(np.where(operating, lengths, 0), stretches.group),
         measured_ms,
         sum_by_group(np.where(stopped, lengths, 0), stretches.group),
-        np.sqrt(independent + turnover),
+        np.sqrt(independent),
         shared,
         sum_by_group(np.where(valid & doubted, lengths, 0), stretches.group) > 0,
     )
@@ -202,9 +212,8 @@ def _codes(held: Held) -> Int64:
     return np.where(available, np.where(available, number, 0.0).astype(np.int64), -1)
 
 
-def _operating(meaning: BoundOperating, state: Held, stretches: _Stretches) -> tuple[Mask, Mask]:
+def _operating(meaning: BoundOperating, state: Held, index: Int64) -> tuple[Mask, Mask]:
     """Which stretches are operating time and which are stopped by evidence; the rest is unknown."""
-    index = _active(state, stretches.start_ms)
     codes = _codes(state)
     code = np.where(index >= 0, codes[index], -1) if codes.size else np.full(index.size, -1, dtype=np.int64)
     known = index >= 0
@@ -276,12 +285,45 @@ def _squares(draws: Int64, index: Int64, stretches: _Stretches) -> Float64:
     return np.array([math.fsum(squares[low:high]) for low, high in pairwise(bounds)], dtype=np.float64)
 
 
+def _between_samples(rate: Float64, known: Mask, samples: list[tuple[Int64, Int64]], stretches: _Stretches) -> Float64:
+    """Square of the part from what a rate does while the samples behind it stand, per window. [mg^2]
+
+    ``rate`` is zero where the source is stopped by evidence, so that starts and stops are changes like any other.
+    ``samples`` are, of each input and of the state signal, the times and which of them stands in each stretch.
+
+    A rate that stood for L and is then seen to have changed by d was off by an amount anywhere between 0 and d x L,
+    taken as rectangular: d x L / 2 with u = |d| x L / sqrt(12) (JCGM 100:2008, 4.3.7). The holds are not corrected
+    for the first, as the rule of holding is what a window states, so its sum over the window, in which ups and
+    downs cancel, joins u in quadrature (F.2.4.5). A change is told by the sample that shows it, so it counts in the
+    window of that sample, for the time that the replaced sample stood.
+    """
+    places = np.flatnonzero(known)
+    group = np.searchsorted(stretches.group, places, side="right")
+    told = group[1:] == group[:-1]
+    after, before = places[1:][told], places[:-1][told]
+    ends = stretches.start_ms[before] + stretches.length_ms[before]
+    stood = np.zeros(after.size, dtype=np.int64)
+    for at_ms, index in samples:
+        replaced = (index[after] != index[before]) & (index[before] >= 0)
+        if at_ms.size:
+            stood = np.where(replaced, np.maximum(stood, ends - at_ms[index[before]]), stood)
+    off = to_int64(np.asarray((rate[after] - rate[before]) * stood * UG_PER_MS, dtype=np.float64))
+    bounds = np.searchsorted(after, stretches.group).astype(np.int64)
+    trend = sum_by_group(off, bounds) / 2000.0
+    mg = off / 1000.0
+    squares = (mg * mg / 12.0).tolist()
+    ranges = pairwise([*bounds.tolist(), len(squares)])
+    scatter = np.array([math.fsum(squares[low:high]) for low, high in ranges], dtype=np.float64)
+    return np.asarray(trend * trend + scatter, dtype=np.float64)
+
+
 def _turnover(
     state: Held, operating: Mask, stopped: Mask, stretches: _Stretches, mass_mg: Int64, measured_ms: Int64
 ) -> Float64:
     """Square of the part from not knowing when inside a scan the state changed, per window. [mg^2]
 
-    A start or stop shows at the next sample only: the instant is uniform over one scan interval, so
+    How agents reckoned before ``_between_samples``, which has it too; kept to read their batches again. A start or
+    stop shows at the next sample only: the instant is uniform over one scan interval, so
     u = rate x interval / sqrt(12) for each change seen inside a window.
     """
     flips = np.zeros(operating.size, dtype=np.int64)

@@ -27,10 +27,9 @@ class SourceFacts:
 def points_of(source: BoundSource, counter_input: int, gas: int) -> frozenset[int]:
     """Positions of the points behind one input and gas of a source."""
     points = {one.point for one in source.counters if (one.input, one.gas) == (counter_input, gas)}
-    for one in source.cems:
+    for one in source.rates:
         if one.gas == gas:
-            optional = (one.temperature, one.pressure, one.moisture)
-            points |= {one.flow, one.concentration} | {point for point in optional if point is not None}
+            points |= set(one.inputs.values())
     return frozenset(points)
 
 
@@ -39,7 +38,7 @@ def series_of(source: BoundSource, window: Window) -> tuple[tuple[Cause, ...], i
     for counter in source.counters:
         if counter.input == window.input and counter.gas == window.gas:
             return counter.causes, counter.sign
-    for rate in source.cems:
+    for rate in source.rates:
         if rate.gas == window.gas:
             return rate.causes, 1
     raise ValueError(
@@ -54,7 +53,7 @@ def instruments_behind(plan: BoundPlan, points: Iterable[int]) -> tuple[str, ...
 
 
 def _all_points(source: BoundSource) -> frozenset[int]:
-    series = {(one.input, one.gas) for one in source.counters} | {(0, one.gas) for one in source.cems}
+    series = {(one.input, one.gas) for one in source.counters} | {(0, one.gas) for one in source.rates}
     return frozenset().union(*(points_of(source, counter_input, gas) for counter_input, gas in series))
 
 

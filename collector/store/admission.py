@@ -30,7 +30,7 @@ def _check_series(plan: BoundPlan, batch: Batch) -> None:
         (position, one.input, one.gas): len(one.causes)
         for position, source in enumerate(plan.sources) for one in source.counters
     } | {
-        (position, 0, one.gas): len(one.causes) for position, source in enumerate(plan.sources) for one in source.cems
+        (position, 0, one.gas): len(one.causes) for position, source in enumerate(plan.sources) for one in source.rates
     }  # fmt: skip
     for window in batch.windows:
         if series.get((window.source, window.input, window.gas)) != len(window.u_shared):

@@ -1,4 +1,4 @@
-"""Purchased electricity: mass of CO2 from metered energy, location-based."""
+"""Purchased electricity and heat: mass of a gas from metered energy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from protocols.ghg.combustion import rounded_product
 from protocols.records import Float64, Int64
 
 
-def electricity_mass_mg(energy_mwh: Int64, coefficient_mg_per_mwh: float | Float64) -> Int64:
-    """Mass of one gas behind metered electrical energy, window by window.
+def energy_mass_mg(energy_mwh: Int64, coefficient_mg_per_mwh: float | Float64) -> Int64:
+    """Mass of one gas behind metered energy, electrical or heat, window by window.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def electricity_mass_mg(energy_mwh: Int64, coefficient_mg_per_mwh: float | Float
         Differences of an energy counter; import and export are counters of their own, and the sign of an
         export is applied to the mass. Magnitude below 2**62. [mWh, milliwatt hours]
     coefficient_mg_per_mwh : float or ndarray of float64, shape (windows,)
-        ``protocols.ghg.factors.coefficient`` of the grid factor, rounded once to float64. [mg/mWh = kg/kWh]
+        ``protocols.ghg.factors.coefficient`` of the factor, rounded once to float64. [mg/mWh = kg/kWh]
 
     Returns
     -------

@@ -208,7 +208,7 @@ def _words(dimensions: dict[str, int]) -> str:
 
 
 def _check_basis(chain: Sequence[FactorRecord], units: Sequence[Unit], start: Unit) -> None:
-    """Heat of a fuel has one calorific basis along the chain; electrical energy has none."""
+    """Heat of a fuel has one calorific basis along the chain; electrical energy and heat as such have none."""
     heats = [record for record, unit in zip(chain, units, strict=True) if _touches_energy(unit)]
     if start.has("energy"):
         for record in heats:

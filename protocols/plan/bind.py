@@ -11,6 +11,7 @@ from protocols.errors import InputErrors
 from protocols.exact import half_even
 from protocols.ghg.cems import needed_inputs
 from protocols.ghg.factors import coefficient
+from protocols.ghg.steam import SteamRule
 from protocols.modbus.planner import plan_reads
 from protocols.modbus.registermap import Register, RegisterMap, scale_of, step_of
 from protocols.plan.bound import (
@@ -22,13 +23,15 @@ from protocols.plan.bound import (
     Cause,
     CemsSeries,
     CounterSeries,
+    RateSeries,
+    SteamSeries,
 )
 from protocols.plan.check import plan_errors
 from protocols.plan.check_instants import apart_problems
 from protocols.plan.limits import bound_plausible, stated_or_rated_growth
-from protocols.plan.model import FactorRecord, Instrument, Method, Operating, Plan, Point, Source, Status
+from protocols.plan.model import FactorRecord, Instrument, Method, Operating, Plan, Point, Source, Status, Steam
 from protocols.plan.ratios import max_rate, reference_of, unit_ratio
-from protocols.quantities import Kind, Moisture
+from protocols.quantities import NO_REFERENCE, Kind, Moisture, Quantity
 from protocols.records import Phase
 from protocols.toml import Document
 
@@ -164,15 +167,20 @@ def _limit_of_span(instrument: Instrument, register: Register, units: Fraction) 
 
 
 def _source(plan: Plan, source: Source, points: Sequence[BoundPoint], positions: Mapping[str, int]) -> BoundSource:
-    is_cems = source.method is Method.CEMS
+    series: Iterable[RateSeries] = ()
+    if source.method is Method.CEMS:
+        series = _cems(plan, source, points, positions)
+    elif source.method is Method.STEAM:
+        series = _steam(plan, source, points, positions)
+    rates = tuple(series)
     return BoundSource(
         id=source.id,
         method=source.method,
         role=source.role,
         category=source.category,
         gases=source.gases,
-        counters=() if is_cems else tuple(_counters(plan, source, points, positions)),
-        cems=tuple(_cems(plan, source, points, positions)) if is_cems else (),
+        counters=() if rates else tuple(_counters(plan, source, points, positions)),
+        rates=rates,
         operating=_operating(source.operating, positions),
     )
 
@@ -221,8 +229,6 @@ def _cems(
         needed = needed_inputs(reference, is_dry)
         names = {"temperature": inputs.temperature, "pressure": inputs.pressure, "moisture": inputs.moisture}
         at = {key: positions[name] for key, name in names.items() if key in needed and name is not None}
-        used = [flow, *at.values(), concentration]
-        owners = dict.fromkeys(plan.instruments[points[position].instrument].id for position in used)
         yield CemsSeries(
             gas=gas_at,
             flow=flow,
@@ -232,7 +238,40 @@ def _cems(
             concentration=concentration,
             flow_reference=reference,
             fraction_is_dry=is_dry,
-            causes=tuple(Cause(f"instrument:{owner}", 0.0) for owner in owners),
+            causes=_instrument_causes(plan, points, [flow, *at.values(), concentration]),
+        )
+
+
+def _instrument_causes(plan: Plan, points: Sequence[BoundPoint], used: Sequence[int]) -> tuple[Cause, ...]:
+    """The instruments behind the inputs of a rate, in order of first use; their part follows from the readings."""
+    owners = dict.fromkeys(plan.instruments[points[position].instrument].id for position in used)
+    return tuple(Cause(f"instrument:{owner}", 0.0) for owner in owners)
+
+
+def _steam(
+    plan: Plan, source: Source, points: Sequence[BoundPoint], positions: Mapping[str, int]
+) -> Iterable[SteamSeries]:
+    """One series per gas of purchased steam or hot water."""
+    records = {factor.id: factor for factor in plan.factors}
+    inputs, steam = source.inputs, source.steam or Steam()
+    flow, pressure = positions[inputs.flow or ""], positions[inputs.pressure or ""]
+    temperature = None if inputs.temperature is None else positions[inputs.temperature]
+    used = [position for position in (flow, temperature, pressure) if position is not None]
+    for gas_at, gas in enumerate(source.gases):
+        chain = [records[factor] for factor in source.factors[gas]]
+        yield SteamSeries(
+            gas=gas_at,
+            flow=flow,
+            temperature=temperature,
+            pressure=pressure,
+            rule=SteamRule(
+                # mg/mWh is kg/kWh
+                kg_per_kwh=float(coefficient(chain, gas, Quantity.THERMAL_ENERGY, NO_REFERENCE)),
+                reference_enthalpy=float(steam.reference_enthalpy),
+                dryness=None if steam.dryness is None else float(steam.dryness),
+                flow_is_volume=points[flow].quantity is not Quantity.MASS_FLOW,
+            ),
+            causes=(*_instrument_causes(plan, points, used), *_factor_causes(chain)),
         )
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeAlias
 
+from protocols.ghg.steam import SteamRule
 from protocols.modbus.registermap import Quirks, Register
 from protocols.plan.model import Method, Plan, Role
 from protocols.quantities import Kind, Quantity, Reference
@@ -132,6 +134,42 @@ class CemsSeries:
     fraction_is_dry: bool
     causes: tuple[Cause, ...]
 
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Position of the point behind each input that the states make necessary, in the order of the causes."""
+        named = {
+            "flow": self.flow,
+            "temperature": self.temperature,
+            "pressure": self.pressure,
+            "moisture": self.moisture,
+            "concentration": self.concentration,
+        }
+        return {name: point for name, point in named.items() if point is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class SteamSeries:
+    """One gas behind purchased steam or hot water. Positions of points; no temperature for saturated steam.
+
+    ``causes`` names the instruments as in ``CemsSeries``, then the factors that are not exact.
+    """
+
+    gas: int
+    flow: int
+    temperature: int | None
+    pressure: int
+    rule: SteamRule
+    causes: tuple[Cause, ...]
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Position of the point behind each input, in the order of the causes."""
+        named = {"flow": self.flow, "temperature": self.temperature, "pressure": self.pressure}
+        return {name: point for name, point in named.items() if point is not None}
+
+
+RateSeries: TypeAlias = CemsSeries | SteamSeries
+
 
 @dataclass(frozen=True, slots=True)
 class BoundOperating:
@@ -144,7 +182,10 @@ class BoundOperating:
 
 @dataclass(frozen=True, slots=True)
 class BoundSource:
-    """One source with its series; exactly one of ``counters`` and ``cems`` is not empty."""
+    """One source with its series; exactly one of ``counters`` and ``rates`` is not empty.
+
+    ``operating`` is None where counters count by themselves, and where a flow tells for itself whether there is one.
+    """
 
     id: str
     method: Method
@@ -152,7 +193,7 @@ class BoundSource:
     category: int
     gases: tuple[str, ...]
     counters: tuple[CounterSeries, ...]
-    cems: tuple[CemsSeries, ...]
+    rates: tuple[RateSeries, ...]
     operating: BoundOperating | None
 
 

@@ -45,10 +45,11 @@ def cems_shape_problems(path: TomlPath, source: Source) -> Iterator[Problem]:
         hint = "a rate needs to know when the plant runs: name the point of the operating state and its codes"
         yield Problem((*path, "operating"), "no operating state", hint)
     else:
-        yield from _code_problems((*path, "operating"), source.operating)
+        yield from code_problems((*path, "operating"), source.operating)
 
 
-def _code_problems(path: TomlPath, operating: Operating) -> Iterator[Problem]:
+def code_problems(path: TomlPath, operating: Operating) -> Iterator[Problem]:
+    """A code means one state, and running and stopped have one."""
     owner: dict[int, str] = {}
     for state in STATES:
         for index, code in enumerate(getattr(operating, state)):

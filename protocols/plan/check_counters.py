@@ -18,6 +18,7 @@ from protocols.toml_lines import TomlPath
 COUNTED = {
     Method.COMBUSTION: (Quantity.GAS_VOLUME, Quantity.MASS),
     Method.ELECTRICITY: (Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_ENERGY_EXPORT),
+    Method.HEAT: (Quantity.THERMAL_ENERGY,),
 }
 """What the inputs of a counter method may count."""
 

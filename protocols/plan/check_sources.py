@@ -1,6 +1,7 @@
 """The rules of sources and factors: names, roles, kinds and limits of error.
 
-What a method asks of its inputs is in ``check_counters`` and ``check_cems``. Rules that depend on what a point
+What a method asks of its inputs is in ``check_counters``, ``check_cems`` and ``check_steam``.
+Rules that depend on what a point
 measures need the register behind it; without registers they are left out.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from protocols.ghg.factors import FactorError, factor_value, parse_unit
 from protocols.plan.check_cems import CONCENTRATIONS, cems_input_problems, cems_shape_problems
 from protocols.plan.check_counters import COUNTED_GASES, counter_input_problems, counter_shape_problems
+from protocols.plan.check_steam import steam_input_problems, steam_shape_problems
 from protocols.plan.inputs import Registers, inputs_of
 from protocols.plan.model import Method, Plan, Role, Source
 from protocols.plan.problem import Problem, unknown
@@ -18,11 +20,16 @@ from protocols.quantities import Kind
 from protocols.toml_lines import TomlPath
 
 KINDS = {
-    "stationary-combustion": (Method.COMBUSTION, 1),
-    "purchased-electricity": (Method.ELECTRICITY, 2),
-    "stack": (Method.CEMS, 1),
+    "stationary-combustion": ((Method.COMBUSTION,), 1),
+    "purchased-electricity": ((Method.ELECTRICITY,), 2),
+    "purchased-heat": ((Method.HEAT, Method.STEAM), 2),
+    "stack": ((Method.CEMS,), 1),
 }
-"""Method and ISO 14064-1 category of each kind of source."""
+"""Methods and ISO 14064-1 category of each kind of source."""
+
+
+SHAPES = {Method.CEMS: cems_shape_problems, Method.STEAM: steam_shape_problems}
+"""What a method asks of a source's tables; counter methods ask alike."""
 
 
 def source_problems(plan: Plan, registers: Registers | None) -> Iterator[Problem]:
@@ -35,12 +42,17 @@ def source_problems(plan: Plan, registers: Registers | None) -> Iterator[Problem
         yield from broken
         yield from _role_problems(path, source, plan)
         yield from _kind_problems(path, source)
-        is_cems = source.method is Method.CEMS
-        yield from cems_shape_problems(path, source) if is_cems else counter_shape_problems(path, source)
+        yield from SHAPES.get(source.method, counter_shape_problems)(path, source)
+        if source.steam is not None and source.method is not Method.STEAM:
+            hint = "only method steam reckons with it; remove it"
+            yield Problem((*path, "steam"), f"steam with method {source.method.value}", hint)
         if registers is None:
             continue
-        if is_cems:
+        if source.method is Method.CEMS:
             yield from cems_input_problems(path, source, registers)
+        elif source.method is Method.STEAM:
+            if not broken and not broken_factors:
+                yield from steam_input_problems(path, source, plan, registers)
         elif not broken and not broken_factors:
             yield from counter_input_problems(path, source, plan, registers)
     yield from _double_counting(plan)
@@ -113,20 +125,21 @@ def _role_problems(path: TomlPath, source: Source, plan: Plan) -> Iterator[Probl
 
 
 def _kind_problems(path: TomlPath, source: Source) -> Iterator[Problem]:
-    method, category = KINDS[source.kind]
-    if source.method is not method:
+    methods, category = KINDS[source.kind]
+    if source.method not in methods:
         seen = f'"{source.method.value}" for {source.kind}'
-        yield Problem((*path, "method"), seen, f'{source.kind} is quantified by method "{method.value}"')
+        known = " or ".join(f'"{method.value}"' for method in methods)
+        yield Problem((*path, "method"), seen, f"{source.kind} is quantified by method {known}")
     if source.category != category:
         seen = f"{source.category} for {source.kind}"
         yield Problem((*path, "category"), seen, f"{source.kind} is ISO 14064-1 category {category}")
-    known = tuple(CONCENTRATIONS) if source.method is Method.CEMS else COUNTED_GASES
+    gases = tuple(CONCENTRATIONS) if source.method is Method.CEMS else COUNTED_GASES
     for index, gas in enumerate(source.gases):
         where: TomlPath = (*path, "gases", index)
         if gas in source.gases[:index]:
             yield Problem(where, f'a second "{gas}"', "name each gas once")
-        elif gas not in known:
-            yield unknown(where, "gas", gas, known, f" for method {source.method.value}")
+        elif gas not in gases:
+            yield unknown(where, "gas", gas, gases, f" for method {source.method.value}")
 
 
 def _span_problems(plan: Plan, registers: Registers) -> Iterator[Problem]:

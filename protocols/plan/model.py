@@ -179,6 +179,8 @@ class Method(Enum):
     COMBUSTION = "combustion"
     ELECTRICITY = "electricity"
     CEMS = "cems"
+    HEAT = "heat"
+    STEAM = "steam"
 
 
 class Role(Enum):
@@ -200,7 +202,7 @@ class Operating(Model):
 
 
 class Inputs(Model):
-    """Points a source is computed from. Counter methods use ``add`` and ``subtract``; CEMS the named rest."""
+    """Points a source is computed from. Counter methods use ``add`` and ``subtract``; rates the named rest."""
 
     add: tuple[Identifier, ...] = ()
     subtract: tuple[Identifier, ...] = ()
@@ -209,6 +211,17 @@ class Inputs(Model):
     pressure: Identifier | None = None
     moisture: Identifier | None = None
     concentration: dict[str, Identifier] = Field(default_factory=dict)
+
+
+class Steam(Model):
+    """How purchased steam is reckoned.
+
+    ``dryness`` is that of saturated steam, whose temperature follows from its pressure. ``reference_enthalpy`` is
+    that of the water heat is counted from, 83.74 kJ/kg being water of 20 degC. [1, kJ/kg]
+    """
+
+    dryness: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    reference_enthalpy: NonNegativeDecimal = Decimal("83.74")
 
 
 class Source(Model):
@@ -220,7 +233,7 @@ class Source(Model):
 
     id: Identifier
     name: Text
-    kind: Literal["stationary-combustion", "purchased-electricity", "stack"]
+    kind: Literal["stationary-combustion", "purchased-electricity", "purchased-heat", "stack"]
     category: Annotated[int, Field(ge=1, le=6, strict=True)]
     method: Method
     role: Role = Role.PRIMARY
@@ -228,6 +241,7 @@ class Source(Model):
     gases: Annotated[tuple[str, ...], Field(min_length=1)]
     inputs: Inputs
     operating: Operating | None = None
+    steam: Steam | None = None
     factors: dict[str, tuple[Identifier, ...]] = Field(default_factory=dict)
 
 

@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 import numpy as np
 
 from protocols.ghg.combustion import combustion_mass_mg
-from protocols.ghg.energy import electricity_mass_mg
+from protocols.ghg.energy import energy_mass_mg
 from protocols.ghg.uncertainty import quadrature, quadrature_of_two, resolution
 from protocols.modbus.decode import Mask, availability, indexes
 from protocols.modbus.registermap import Register
@@ -178,11 +178,11 @@ class _Yield:
 
 def _rate_points(bound: BoundPlan) -> frozenset[int]:
     """Positions of the points whose held values some source is computed from; nothing else is carried."""
-    points: set[int | None] = {source.operating.point for source in bound.sources if source.operating is not None}
+    points = {source.operating.point for source in bound.sources if source.operating is not None}
     for source in bound.sources:
-        for one in source.cems:
-            points |= {one.flow, one.temperature, one.pressure, one.moisture, one.concentration}
-    return frozenset(point for point in points if point is not None)
+        for one in source.rates:
+            points |= set(one.inputs.values())
+    return frozenset(points)
 
 
 def _fold_counters(
@@ -335,7 +335,7 @@ def _all_counter_windows(bound: BoundPlan, yields: dict[int, _Yield]) -> list[li
     windows: list[list[Window]] = [[] for _ in bound.sources]
     by_mass: dict[Callable[[Int64, Float64], Int64], list[_Series]] = {}
     for index, source in enumerate(bound.sources):
-        mass_mg = electricity_mass_mg if source.method is Method.ELECTRICITY else combustion_mass_mg
+        mass_mg = combustion_mass_mg if source.method is Method.COMBUSTION else energy_mass_mg
         by_mass.setdefault(mass_mg, []).extend((index, one, yields[one.point].amounts) for one in source.counters)
     for rule, series in by_mass.items():
         masses = iter(_masses(rule, series))
@@ -384,9 +384,9 @@ def _counter_windows(
 def _rate_windows(
     index: int, source: BoundSource, held: dict[int, Held], edges: Int64, between_samples: bool
 ) -> list[Window]:
-    """Windows of a CEMS source, gas by gas; a window whose state is wholly unknown is absent, not zero."""
+    """Windows of a rate-based source, gas by gas; a window whose state is wholly unknown is absent, not zero."""
     windows: list[Window] = []
-    for series in source.cems:
+    for series in source.rates:
         masses = fold_rates(source, series, held, edges, between_samples=between_samples)
         known = masses.operating_ms + masses.stopped_ms > 0
         for at in np.flatnonzero(known):

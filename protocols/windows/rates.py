@@ -1,4 +1,4 @@
-"""Held values to masses per window, for a source whose emission is a rate (CEMS).
+"""Held values to masses per window, for a source whose emission is a rate (a stack, purchased steam).
 
 A sample holds until the next one, the next event, or its hold time, whichever is first; a value is never
 extended backwards. Between two breakpoints every input is constant, so a window's mass is a sum of
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from protocols.exact import half_even, sum_by_group, to_int64
 from protocols.ghg.cems import mass_rate_kg_per_h, sensitivities
+from protocols.ghg.steam import steam_rate_kg_per_h
 from protocols.modbus.decode import numbers, values
-from protocols.plan.bound import BoundOperating, BoundPoint, BoundSource, CemsSeries
+from protocols.plan.bound import BoundOperating, BoundPoint, BoundSource, CemsSeries, RateSeries, SteamSeries
 from protocols.records import Float64, HeldSample, Int64, UInt64
 from protocols.windows.instants import doubtful, usable
 
@@ -109,17 +110,18 @@ def window_edges(from_ms: int, to_ms: int, window_ms: int) -> Int64:
 
 
 def fold_rates(
-    source: BoundSource, series: CemsSeries, held: dict[int, Held], edges: Int64, *, between_samples: bool = True
+    source: BoundSource, series: RateSeries, held: dict[int, Held], edges: Int64, *, between_samples: bool = True
 ) -> Masses:
-    """Masses of one gas of a CEMS source over the windows between ``edges``.
+    """Masses of one gas of a rate-based source over the windows between ``edges``.
 
     Parameters
     ----------
     source : BoundSource
         Carries the operating state's meaning.
-    series : CemsSeries
+    series : RateSeries
     held : dict of int to Held
-        By position of the point, for every input and the state signal.
+        By position of the point, for every input and, where there is one, the state signal. Without one a source
+        operates while its flow is known.
     edges : ndarray of int64, shape (windows + 1,)
         Ascending window edges. [UTC ms]
     between_samples : bool
@@ -130,49 +132,44 @@ def fold_rates(
     Masses
         All windows, those without any known operating state included (times 0).
     """
-    points = [series.flow, series.temperature, series.pressure, series.moisture, series.concentration]
-    inputs = [held[p] for p in points if p is not None]
-    if source.operating is None:
-        raise ValueError(f"source {source.id}: a rate-based source needs an operating state")
-    state = held[source.operating.point]
-    stretches = _stretches([*inputs, state], edges)
-    signal = _active(state, stretches.start_ms)
-    operating, stopped = _operating(source.operating, state, signal)
-    active = [_active(h, stretches.start_ms) for h in inputs]
+    inputs = {name: held[position] for name, position in series.inputs.items()}
+    if source.operating is None and isinstance(series, CemsSeries):
+        raise ValueError(f"source {source.id}: a stack needs an operating state")
+    state = None if source.operating is None else held[source.operating.point]
+    stretches = _stretches([*inputs.values(), *([] if state is None else [state])], edges)
+    active = {name: _active(h, stretches.start_ms) for name, h in inputs.items()}
+    if source.operating is None or state is None:
+        signal = np.full(stretches.start_ms.size, -1, dtype=np.int64)
+        operating, stopped = active["flow"] >= 0, np.zeros(stretches.start_ms.size, dtype=np.bool_)
+    else:
+        signal = _active(state, stretches.start_ms)
+        operating, stopped = _operating(source.operating, state, signal)
     valid, doubted = operating.copy(), np.zeros(operating.size, dtype=np.bool_)
-    for index in active:
+    for index in active.values():
         valid &= index >= 0
-    columns: dict[int, Float64] = {}
-    for h, index, position in zip(inputs, active, (p for p in points if p is not None), strict=True):
+    columns: dict[str, Float64] = {}
+    for name, h in inputs.items():
+        index = active[name]
         decoded, available = values(h.words, h.point) if h.words.size else (np.zeros(0), np.zeros(0, np.bool_))
         available = available & usable(h.fates)
         valid &= np.where(index >= 0, available[index] if decoded.size else False, False)
         if decoded.size:
             doubted |= (index >= 0) & doubtful(h.fates)[index]
-        columns[position] = np.where(valid, decoded[index] if decoded.size else 0.0, 0.0)
-    state_of_gas = (
-        columns[series.flow],
-        source.gases[series.gas],
-        columns[series.concentration],
-        None if series.temperature is None else columns[series.temperature],
-        None if series.pressure is None else columns[series.pressure],
-        None if series.moisture is None else columns[series.moisture],
-        series.flow_reference,
-        series.fraction_is_dry,
-    )
-    rate = mass_rate_kg_per_h(*state_of_gas)
+        columns[name] = np.where(valid, decoded[index] if decoded.size else 0.0, 0.0)
+    rate, slopes = _rate(source, series, columns)
     valid &= np.abs(rate) <= MOST_KG_PER_H  # NaN (no gas can be in such a state) or garbled: operating, not measured
     lengths = stretches.length_ms
     ug = to_int64(np.asarray(np.where(valid, rate, 0.0) * lengths * UG_PER_MS, dtype=np.float64))
     mass = np.array([half_even(int(v), 1000) for v in sum_by_group(ug, stretches.group)], dtype=np.int64)
     measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
-    slopes = sensitivities(*state_of_gas)
-    shared, independent = _uncertainty(series, held, points, columns, slopes, active, valid, stretches)
+    shared, independent = _uncertainty(series, inputs, columns, slopes, active, valid, stretches)
+    shared = _with_factors(series, shared, mass)
     if between_samples:
-        replaced = [(h.at_ms, index) for h, index in zip([*inputs, state], [*active, signal], strict=True)]
+        replaced = [(h.at_ms, active[name]) for name, h in inputs.items()]
+        replaced += [] if state is None else [(state.at_ms, signal)]
         known = np.where(valid, rate, 0.0), valid | stopped
         independent = independent + _between_samples(*known, replaced, stretches)
-    else:
+    elif state is not None:
         independent = independent + _turnover(state, operating, stopped, stretches, mass, measured_ms)
     return Masses(
         edges[:-1],
@@ -222,13 +219,30 @@ def _operating(meaning: BoundOperating, state: Held, index: Int64) -> tuple[Mask
     return operating, stopped
 
 
+def _rate(source: BoundSource, series: RateSeries, columns: dict[str, Float64]) -> tuple[Float64, dict[str, Float64]]:
+    """Mass rate [kg/h] of a series from its inputs [base units], and its slope with each of them."""
+    if isinstance(series, SteamSeries):
+        flow, temperature, pressure = columns["flow"], columns.get("temperature"), columns["pressure"]
+        return steam_rate_kg_per_h(flow, temperature, pressure, series.rule)
+    state_of_gas = (
+        columns["flow"],
+        source.gases[series.gas],
+        columns["concentration"],
+        columns.get("temperature"),
+        columns.get("pressure"),
+        columns.get("moisture"),
+        series.flow_reference,
+        series.fraction_is_dry,
+    )
+    return mass_rate_kg_per_h(*state_of_gas), sensitivities(*state_of_gas)
+
+
 def _uncertainty(
-    series: CemsSeries,
-    held: dict[int, Held],
-    points: list[int | None],
-    columns: dict[int, Float64],
+    series: RateSeries,
+    inputs: dict[str, Held],
+    columns: dict[str, Float64],
     slopes: dict[str, Float64],
-    active: list[Int64],
+    active: dict[str, Int64],
     valid: Mask,
     stretches: _Stretches,
 ) -> tuple[Float64, Float64]:
@@ -238,40 +252,39 @@ def _uncertainty(
     stretches and, conservatively, over the inputs of one instrument. Independent: repeatability, one draw
     per sample, so linear within a sample and in quadrature between samples.
     """
-    names = ("flow", "temperature", "pressure", "moisture", "concentration")
     windows = stretches.group.size
     shared = np.zeros((windows, len(series.causes)), dtype=np.float64)
     independent = np.zeros(windows, dtype=np.float64)
-    used = [(n, p) for n, p in zip(names, points, strict=True) if p is not None]
-    for (name, position), index in zip(used, active, strict=True):
-        point = held[position].point
+    owners = _owners(inputs)
+    for name, one in inputs.items():
         slope = np.abs(slopes[name])
-        level = np.abs(columns[position])
-        limit = level * (point.mpe_percent_of_reading / 100.0) + point.mpe_absolute
+        level = np.abs(columns[name])
+        limit = level * (one.point.mpe_percent_of_reading / 100.0) + one.point.mpe_absolute
         ug = _amount(slope * limit / SQRT3, valid, stretches)
-        cause = _cause_of(series, held, points, position)
+        cause = owners.index(one.point.instrument)
         shared[:, cause] = shared[:, cause] + sum_by_group(ug, stretches.group) / 1000.0
-        draws = _amount(slope * level * (point.repeatability_percent / 100.0), valid, stretches)
-        independent = independent + _squares(draws, index, stretches)
+        draws = _amount(slope * level * (one.point.repeatability_percent / 100.0), valid, stretches)
+        independent = independent + _squares(draws, active[name], stretches)
     return shared, independent
+
+
+def _owners(inputs: dict[str, Held]) -> list[int]:
+    """The instruments behind the inputs, in order of first use: the first causes of a series."""
+    return list(dict.fromkeys(one.point.instrument for one in inputs.values()))
+
+
+def _with_factors(series: RateSeries, shared: Float64, mass_mg: Int64) -> Float64:
+    """The shared parts with those of the factors, each relative to the mass."""
+    for place, cause in enumerate(series.causes):
+        if cause.relative:
+            shared[:, place] = np.abs(mass_mg) * cause.relative
+    return shared
 
 
 def _amount(rate: Float64, valid: Mask, stretches: _Stretches) -> Int64:
     """A rate [kg/h], at most the greatest that is believed, over each stretch. [ug]"""
     bounded = np.minimum(np.where(valid, rate, 0.0), MOST_KG_PER_H)
     return to_int64(np.asarray(bounded * stretches.length_ms * UG_PER_MS, dtype=np.float64))
-
-
-def _cause_of(series: CemsSeries, held: dict[int, Held], points: list[int | None], position: int) -> int:
-    """Which cause an input belongs to: instruments in order of first use."""
-    order: list[int] = []
-    for p in points:
-        if p is not None and held[p].point.instrument not in order:
-            order.append(held[p].point.instrument)
-    cause = order.index(held[position].point.instrument)
-    if len(order) != len(series.causes):
-        raise ValueError(f"{len(series.causes)} causes named, {len(order)} instruments used")
-    return cause
 
 
 def _squares(draws: Int64, index: Int64, stretches: _Stretches) -> Float64:

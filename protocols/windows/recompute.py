@@ -35,7 +35,7 @@ def recompute(bound: BoundPlan, batch: Batch) -> tuple[list[str], FoldState | No
     except (ValueError, ArithmeticError) as problem:
         return [f"does not fold: {problem}"], None
     differences = _window_differences(batch, folded)
-    has_rates = any(source.cems for source in bound.sources)
+    has_rates = any(source.rates for source in bound.sources)
     if differences and has_rates and not _window_differences(batch, refold(bound, batch, between_samples=False)):
         differences = []
     if folded.slots != batch.slots:

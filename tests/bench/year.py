@@ -32,7 +32,7 @@ from collector.store.log import append_leaves
 from collector.store.plans import note_plans_used
 from collector.store.schema import comparisons, items, slots, streams, uncompared, windows
 from collector.web import overview
-from protocols.plan.bound import BoundPlan, BoundSource, CemsSeries, CounterSeries
+from protocols.plan.bound import BoundPlan, BoundSource, CounterSeries, RateSeries
 from protocols.plan.document import make_document, open_document
 from protocols.records import Fate, ItemKind, PlanItem
 from protocols.wire import topics
@@ -135,7 +135,7 @@ def _hours(agent_id: str, plan: BoundPlan, cell: tuple[int, int]) -> Iterator[Ho
         for place, gas in enumerate(source.gases):
             mass = round(shape * 50_000_000 / (1 + number) / 100**place)
             status = "overdue" if number == 1 and int(day) % 7 == 0 else "in-interval"
-            scaled = int(cell[0] // HOUR_MS) % 11 == 0 and bool(source.cems)
+            scaled = int(cell[0] // HOUR_MS) % 11 == 0 and bool(source.rates)
             measured = long_ms - 300_000 if scaled else long_ms
             yield HourRow(
                 agent_id, source.id, gas, *cell, mass, mass // 12 if scaled else 0, mass // 1000, long_ms, measured, 0,
@@ -175,8 +175,8 @@ def _add_windows(connection: Connection, agent_id: str, plan: BoundPlan, end_ms:
             )  # fmt: skip
 
 
-def _series(source: BoundSource) -> tuple[CounterSeries | CemsSeries, ...]:
-    return (*source.counters, *source.cems)
+def _series(source: BoundSource) -> tuple[CounterSeries | RateSeries, ...]:
+    return (*source.counters, *source.rates)
 
 
 def main(folder: Path) -> None:

@@ -51,7 +51,7 @@ max_rate_unit = "kWh/h"
 
 def window(source: int, minute: int, mass: int, operating: int = 60_000, measured: int = 60_000, **more: int) -> Window:
     """A minute's window of the small plan."""
-    series = PLAN.sources[source].counters or PLAN.sources[source].cems
+    series = PLAN.sources[source].counters or PLAN.sources[source].rates
     from_ms = START_MS + minute * MINUTE_MS
     return Window(
         source, 0, 0, from_ms, from_ms + MINUTE_MS, more.get("activity", 0), mass, operating, measured,

@@ -20,7 +20,7 @@ import numpy as np
 
 from protocols.ghg.cems import mass_rate_kg_per_h, sensitivities
 from protocols.ghg.combustion import combustion_mass_mg
-from protocols.ghg.energy import electricity_mass_mg
+from protocols.ghg.energy import energy_mass_mg
 from protocols.quantities import Moisture, Reference, Temperature
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -42,7 +42,7 @@ def computed(case: Case) -> Case:
     if case["method"] != "cems":
         amounts = np.array(case["amounts"], dtype=np.int64)
         coefficient = float.fromhex(case["coefficient"])
-        mass = combustion_mass_mg if case["method"] == "combustion" else electricity_mass_mg
+        mass = combustion_mass_mg if case["method"] == "combustion" else energy_mass_mg
         return {"mass_mg": mass(amounts, coefficient).tolist()}
     column = {name: np.array([float.fromhex(v) for v in values]) for name, values in case["inputs"].items()}
     arguments: dict[str, Any] = {

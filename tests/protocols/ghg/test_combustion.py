@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocols.exact import ExactnessError, half_even
 from protocols.ghg.combustion import combustion_mass_mg
-from protocols.ghg.energy import electricity_mass_mg
+from protocols.ghg.energy import energy_mass_mg
 
 
 def test_a_mass_is_rounded_once_half_to_even() -> None:
@@ -32,7 +32,7 @@ def test_a_huge_amount_is_computed_exactly(amount: int, coefficient: float) -> N
     """Beyond 2**53 the product is an exact fraction of the same coefficient."""
     exact = amount * Fraction(coefficient)
 
-    assert [half_even(exact.numerator, exact.denominator)] == electricity_mass_mg(
+    assert [half_even(exact.numerator, exact.denominator)] == energy_mass_mg(
         np.array([amount]), coefficient
     ).tolist()
 

@@ -10,7 +10,7 @@ import pytest
 
 from protocols.ghg.cems import density_kg_per_m3, mass_rate_kg_per_h
 from protocols.ghg.combustion import combustion_mass_mg
-from protocols.ghg.energy import electricity_mass_mg
+from protocols.ghg.energy import energy_mass_mg
 from protocols.ghg.factors import coefficient
 from protocols.ghg.gwp import co2e_mg
 from protocols.ghg.uncertainty import Parts, across, product
@@ -67,7 +67,7 @@ def test_p19_purchased_electricity() -> None:
     grid = factor("grid-2023", given["factor_tco2_per_mwh"], "tCO2/MWh")
 
     exact = coefficient([grid], "CO2", Quantity.ACTIVE_ENERGY_IMPORT, NO_REFERENCE)
-    mass = electricity_mass_mg(np.array([given["energy_mwh"] * 10**9]), float(exact))
+    mass = energy_mass_mg(np.array([given["energy_mwh"] * 10**9]), float(exact))
 
     assert pytest.approx(given["expected_t"], abs=given["tolerance_t"]) == mass[0] / 1e9
 

@@ -7,7 +7,7 @@ from protocols.errors import InputErrors
 from protocols.modbus.maps import load_map
 from protocols.modbus.registermap import Quirks
 from protocols.plan.bind import bind
-from protocols.plan.bound import BoundPlan, BoundPoint, Cause
+from protocols.plan.bound import BoundPlan, BoundPoint, Cause, CemsSeries
 from protocols.plan.load import parse_plan
 from protocols.quantities import Kind, Moisture, Reference, Temperature
 from tests.protocols.plan.site import DIGEST, TEXT, bound_site, changed
@@ -124,24 +124,13 @@ def test_causes_are_the_instrument_and_every_inexact_factor(bound: BoundPlan) ->
 
 def test_a_cems_gas_takes_only_the_conversions_it_needs(bound: BoundPlan) -> None:
     """The wet fraction under a wet flow leaves the moisture out, and one instrument is one cause."""
-    co2, ch4 = bound.sources[2].cems
+    co2, ch4 = bound.sources[2].rates
 
-    assert (5, 6, 7, 8, 9, True) == (
-        co2.flow,
-        co2.temperature,
-        co2.pressure,
-        co2.moisture,
-        co2.concentration,
-        co2.fraction_is_dry,
-    )
-    assert (5, 6, 7, None, 10, False) == (
-        ch4.flow,
-        ch4.temperature,
-        ch4.pressure,
-        ch4.moisture,
-        ch4.concentration,
-        ch4.fraction_is_dry,
-    )
+    assert isinstance(co2, CemsSeries)
+    assert isinstance(ch4, CemsSeries)
+    assert {"flow": 5, "temperature": 6, "pressure": 7, "moisture": 8, "concentration": 9} == co2.inputs
+    assert {"flow": 5, "temperature": 6, "pressure": 7, "concentration": 10} == ch4.inputs
+    assert (True, False) == (co2.fraction_is_dry, ch4.fraction_is_dry)
     assert (
         tuple(Cause(f"instrument:{name}", 0.0) for name in ("flow-1", "stack-1", "co2-1")) == co2.causes == ch4.causes
     )

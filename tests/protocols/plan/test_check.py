@@ -53,7 +53,7 @@ def test_moisture_is_asked_for_only_where_states_differ() -> None:
     )
     dry_flow = ('moisture = "wet"', 'moisture = "dry"')
 
-    assert bound_site(sim_stack_flow=dry_flow).sources[2].cems[1].moisture is not None
+    assert "moisture" in bound_site(sim_stack_flow=dry_flow).sources[2].rates[1].inputs
     with pytest.raises(InputErrors, match=r"plan.toml:196: sources\[2\].inputs.moisture: moisture is not used"):
         bound_site(dry_only, sim_stack_flow=dry_flow)
 

@@ -18,9 +18,13 @@ TABLES: dict[str, type[BaseModel]] = {
     "scan_classes": model.ScanClass,
     "instruments": model.Instrument,
     "accuracy": model.Accuracy,
+    "rating": model.Rating,
+    "status": model.Status,
+    "plausible": model.Plausible,
     "points": model.Point,
     "sources": model.Source,
     "inputs": model.Inputs,
+    "steam": model.Steam,
     "operating": model.Operating,
     "factors": model.FactorRecord,
 }

@@ -16,6 +16,7 @@ from collector.web.chart.svg import (
     opened,
     picture,
     quality_keys,
+    runs,
     share,
     swatch,
     textures,
@@ -55,6 +56,11 @@ def draw_heat(
         y = TOP + CELL * place
         if place % few == 0:
             content.append(element("text", label, x=-8, y=y + CELL - 5, class_="tick", text_anchor="end"))
+        # Neighbours without data are dotted as one: a printer takes its time over every textured piece.
+        content += [
+            veil(name, State.NONE, start / len(columns), y, (end - start) / len(columns), CELL - 1)
+            for unknown, start, end in runs([square is not None and square.value is None for square in line]) if unknown
+        ]
         for n, square in enumerate(line):
             if square is not None:
                 content.append(_cell(name, square, n / len(columns), y, 1 / len(columns), scale.place, unit, words))
@@ -83,14 +89,14 @@ def _cell(
     words: Words,
 ) -> Markup:  # fmt: skip
     bucket = square.bucket
+    box = {"x": share(x), "y": y, "width": share(width), "height": CELL - 1}
     if square.value is None:
         said = words("chart.none", time=bucket.label)
-        return opened(bucket, veil(name, State.NONE, x, y, width, CELL - 1, said))
+        return opened(bucket, element("rect", element("title", said), **box, class_="clear"))
     said = f"{bucket.label}: {unit.text(square.value)} {unit.name}"
     if bucket.state is not State.WHOLE:
         said = words("chart.part", said=said)
     look = f"h{_step(place(square.value))}"
-    box = {"x": share(x), "y": y, "width": share(width), "height": CELL - 1}
     over = veil(name, State.PART, x, y, width, CELL - 1, said) if bucket.state is not State.WHOLE else Markup("")
     return opened(bucket, element("rect", element("title", said), **box, class_=look), over)
 

@@ -151,6 +151,16 @@ def test_a_heat_map_names_its_classes_and_leaves_out_what_is_no_time() -> None:
     ]
 
 
+def test_a_heat_map_dots_neighbours_without_data_as_one() -> None:
+    """One textured piece for a run of them, which a printer draws at once; each still says its time and opens it."""
+    cells = [Square(bucket, value) for bucket, value in zip(days(1.0, 0.0, 0.0), (ONE, None, None), strict=True)]
+    root = parsed(draw_heat("c", "t", ["1", "2", "3"], [("01", cells), ("02", [None, *cells[1:]])], KG, EN))
+
+    assert ["66.667%"] * 2 == [one.get("width") for one in of(root, "rect", "none")]
+    assert 4 == len(of(root, "rect", "clear"))
+    assert 2 == list(titles(root)).count(EN("chart.none", time="2026-01-03"))
+
+
 def test_a_strip_shows_how_much_is_known() -> None:
     """Whole, part and none look different and say their share; 99.95 % is whole only for the eye, not in the table."""
     chart = draw_strip("c", "t", [("grid", days(1.0, 0.25, 0.0, None))], EN)

@@ -23,6 +23,7 @@ PACKAGES := agent calibration collector protocols simulators
 ARGS ?=
 ONLY ?=
 WORKERS ?= 2
+WAITERS ?= 4
 INTO ?= dist/wheelhouse
 MACHINE ?= aarch64
 FOR_PYTHON ?= 3.11
@@ -35,8 +36,8 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-dev
 	@rm -f .coverage
-ifeq ($(strip $(ARGS)),)  # the agent's tests run on the real clock: nothing runs beside them
-	$(VENV)/bin/python -m pytest --cov --cov-report= tests/agent
+ifeq ($(strip $(ARGS)),)  # the agent's tests wait on the real clock: several wait at a time, but nothing works beside them
+	$(VENV)/bin/python -m pytest -n $(WAITERS) --dist loadfile --cov --cov-report= tests/agent
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --ignore=tests/agent
 else
 	$(VENV)/bin/python -m pytest --cov --cov-report= $(ARGS)

@@ -6,12 +6,12 @@ A service that is not installed is left out, and the run says so; with CI=true n
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.services import Mosquitto, Process, find_program, free_port, in_ci
+from tests.services import Mosquitto, Spawn, find_program, free_port, in_ci, spawning
 
 SERVICES = {
     "mosquitto": "apt-get install mosquitto",
@@ -69,18 +69,10 @@ def port() -> int:
 
 
 @pytest.fixture
-def spawn(tmp_path: Path) -> Iterator[Callable[[str, Sequence[str]], Process]]:
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
     """Start a program by name and command; whatever still lives at the end is killed by its PID."""
-    started: list[Process] = []
-
-    def start(name: str, command: Sequence[str]) -> Process:
-        process = Process(name, command, tmp_path / f"{name}.log").start()
-        started.append(process)
-        return process
-
-    yield start
-    for process in reversed(started):
-        process.kill()
+    with spawning(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

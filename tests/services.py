@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,6 +103,27 @@ class Process:
     def text(self, last: int = 4000) -> str:
         """The end of what it printed."""
         return self.output.read_text(errors="replace")[-last:] if self.output.exists() else ""
+
+
+Spawn = Callable[[str, Sequence[str]], Process]
+"""Starts a program by name and command."""
+
+
+@contextmanager
+def spawning(folder: Path) -> Iterator[Spawn]:
+    """Programs that write to a folder; at the end whatever still lives is killed by its PID."""
+    started: list[Process] = []
+
+    def start(name: str, command: Sequence[str]) -> Process:
+        process = Process(name, command, folder / f"{name}.log").start()
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in reversed(started):
+            process.kill()
 
 
 @dataclass

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Request, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Request, StorageState, ViewportSize, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from tests.browser.pages import Page
+from tests.browser.pages import LANGUAGES, PAGES, Page
 from tests.browser.site import fill
 from tests.collector.running import PASSWORD, Collector
-from tests.services import Process, find_program
+from tests.services import find_program, spawning
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -23,8 +23,8 @@ FLAGS = (
 )  # fmt: skip
 """What Chromium needs to run as root in a container, and to look nothing up by itself."""
 
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
+PHONE = ViewportSize(width=390, height=844)
+DESKTOP = ViewportSize(width=1280, height=900)
 LOOK = Path(__file__).parent / "look"
 
 
@@ -47,7 +47,7 @@ class Visits:
     _contexts: list[BrowserContext] = field(default_factory=list)
 
     def open(
-        self, page: Page, language: str = "en", size: Mapping[str, int] = DESKTOP, scheme: str = "light",
+        self, page: Page, language: str = "en", size: ViewportSize = DESKTOP, scheme: str = "light",
         said: Sequence[int] = (200,),
     ) -> Tab:  # fmt: skip
         """The page, loaded; a stranger's page without a session, every other signed in."""
@@ -57,9 +57,9 @@ class Visits:
         assert answer.status in said, f"{page.name}: {answer.status}, {tab.locator('main').inner_text()[:500]}"
         return tab
 
-    def tab(self, size: Mapping[str, int] = DESKTOP, scheme: str = "light", *, signed_in: bool = True) -> Tab:
+    def tab(self, size: ViewportSize = DESKTOP, scheme: str = "light", *, signed_in: bool = True) -> Tab:
         """An empty tab."""
-        options: dict[str, Any] = {"viewport": dict(size), "color_scheme": scheme, "locale": "en-GB"}
+        options: dict[str, Any] = {"viewport": size, "color_scheme": scheme, "locale": "en-GB"}
         if signed_in:
             options["storage_state"] = self.state
         context = self.browser.new_context(**options)
@@ -90,18 +90,8 @@ def look(tab: Tab, name: str, *arguments: object) -> Any:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A collector that serves two days of a plant."""
     folder = tmp_path_factory.mktemp("site")
-    started: list[Process] = []
-
-    def spawn(name: str, command: Sequence[str]) -> Process:
-        process = Process(name, command, folder / f"{name}.log").start()
-        started.append(process)
-        return process
-
-    try:
+    with spawning(folder) as spawn:
         yield Site(*fill(folder, spawn))
-    finally:
-        for process in reversed(started):
-            process.kill()
 
 
 @pytest.fixture(scope="package")
@@ -139,3 +129,38 @@ def visits(browser: Browser, site: Site, state: StorageState) -> Iterator[Visits
     made.close()
 
     assert [] == made.faults
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page in a language, loaded once for all tests that only look at it."""
+
+    page: Page
+    language: str
+    tab: Tab
+    visits: Visits
+
+
+@pytest.fixture(
+    scope="package",
+    params=[(page, language) for page in PAGES for language in LANGUAGES],
+    ids=lambda one: f"{one[0].name}-{one[1]}",
+)
+def loaded(request: pytest.FixtureRequest, browser: Browser, site: Site, state: StorageState) -> Iterator[Shown]:
+    """Every page in every language, one after the other."""
+    made = Visits(browser, site, state)
+    page, language = request.param
+    try:
+        yield Shown(page, language, made.open(page, language), made)
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def shown(loaded: Shown) -> Iterator[Shown]:
+    """A page as a desktop shows it by day, whatever the test before looked at."""
+    loaded.tab.set_viewport_size(DESKTOP)
+    loaded.tab.emulate_media(media="screen", color_scheme="light")
+    yield loaded
+
+    assert [] == loaded.visits.faults

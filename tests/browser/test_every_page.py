@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from fastapi.routing import APIRoute
+from playwright.sync_api import ViewportSize
 from pypdf import PdfReader
 
 from collector.app import gated
@@ -15,19 +17,18 @@ from collector.books import open_books
 from collector.config import Config, Settings
 from collector.web.language import messages
 from protocols.quantities import DEFINITIONS
-from tests.browser.conftest import DESKTOP, PHONE, Visits, look
+from tests.browser.conftest import DESKTOP, PHONE, Shown, Visits, look
 from tests.browser.pages import LANGUAGES, NO_PAGES, PAGES, Page
 
 pytestmark = pytest.mark.chromium
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 HAN = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 RAW_WORD = re.compile(r"[a-z]{3,}([-. _][a-z]{2,})*")
 UNITS = {unit for definition in DEFINITIONS.values() for unit in definition.units}
 """Signs of units are the same in every language."""
-A4_TEXT = {"width": 688, "height": 1000}
+A4_TEXT = ViewportSize(width=688, height=1000)
 """A4 without the margins of the style sheet, at 96 px per inch."""
 FINGER_PX = 40
 PARTS = 8
@@ -44,11 +45,9 @@ def test_no_page_is_left_out(tmp_path: Path) -> None:
     assert found == {page.route for page in PAGES} | set(NO_PAGES)
 
 
-@each_language
-@each_page
-def test_page_speaks_one_language(visits: Visits, page: Page, language: str) -> None:
+def test_page_speaks_one_language(shown: Shown) -> None:
     """All a reader meets is in the language asked for; the switch and quotations (``und``) are marked as such."""
-    texts = look(visits.open(page, language), "texts")
+    texts, language = look(shown.tab, "texts"), shown.language
     own = [text for text, marked, in_code in texts if marked == language and not in_code]
     other = next(name for name in LANGUAGES if name != language)
     foreign = set(messages()[other].values()) - set(messages()[language].values())
@@ -62,16 +61,14 @@ def test_page_speaks_one_language(visits: Visits, page: Page, language: str) -> 
         assert [] == [text for text in own if RAW_WORD.fullmatch(text) and text not in UNITS]
 
 
-@each_page
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@each_language
-def test_page_fits_its_window(visits: Visits, page: Page, size: dict[str, int], language: str) -> None:
+def test_page_fits_its_window(shown: Shown, size: ViewportSize) -> None:
     """Nothing sticks out sideways, and on a phone a thumb hits every control."""
-    tab = visits.open(page, language, size)
+    shown.tab.set_viewport_size(size)
 
-    assert [] == look(tab, "overflow")
+    assert [] == look(shown.tab, "overflow")
     if size is PHONE:
-        assert [] == look(tab, "targets", FINGER_PX)
+        assert [] == look(shown.tab, "targets", FINGER_PX)
 
 
 @each_page
@@ -106,11 +103,10 @@ def test_skip_link_leads_into_the_content(visits: Visits, page: Page) -> None:
     assert tab.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
-@each_page
-@each_language
-def test_page_prints_whole(visits: Visits, page: Page, language: str) -> None:
+def test_page_prints_whole(shown: Shown) -> None:
     """On A4 nothing is cut off at the side, and the first and the last row of every table stand in the PDF."""
-    tab = visits.open(page, language, A4_TEXT)
+    tab = shown.tab
+    tab.set_viewport_size(A4_TEXT)
     tab.emulate_media(media="print")
     cut, lines = look(tab, "cut"), look(tab, "edges")
     printed = _dense("".join(part.extract_text() for part in PdfReader(io.BytesIO(tab.pdf(format="A4"))).pages))
@@ -119,17 +115,17 @@ def test_page_prints_whole(visits: Visits, page: Page, language: str) -> None:
     assert [] == [line for line in lines if not re.search(_pattern(line), printed)]
 
 
-@each_page
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out(visits: Visits, page: Page, scheme: str) -> None:
+def test_every_text_stands_out(shown: Shown, scheme: Literal["light", "dark"]) -> None:
     """Contrast is at least 4.5 (3 for large text) in both colour schemes."""
-    assert [] == look(visits.open(page, scheme=scheme), "contrast")
+    shown.tab.emulate_media(color_scheme=scheme)
+
+    assert [] == look(shown.tab, "contrast")
 
 
-@each_page
-def test_a_screen_reader_finds_its_way(visits: Visits, page: Page) -> None:
+def test_a_screen_reader_finds_its_way(shown: Shown) -> None:
     """One main heading, landmarks, levels without a jump, labelled controls, tables with headers."""
-    assert [] == look(visits.open(page), "structure")
+    assert [] == look(shown.tab, "structure")
 
 
 def _dense(text: str) -> str:

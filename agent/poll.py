@@ -9,7 +9,6 @@ from agent.bus import Bus
 from agent.clock import UtcLine
 from agent.results import Result
 from agent.schedule import Agenda, Turn
-from agent.waiting import is_cancelled
 from protocols.records import Fate, ReadRequest
 
 
@@ -21,7 +20,7 @@ async def poll(
     A request is not repeated within the millisecond of its last answer, so that a request's stamps grow.
     """
     last_ms = dict.fromkeys(range(len(requests)), -1)
-    while not is_cancelled():
+    while True:
         skipped, turn = agenda.take(line.now_ms())
         for late in skipped:
             report(Result(late.request, late.slot, Fate.BUS_BUSY))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +22,12 @@ from agent.results import Result, decode_entry, encode_entry
 from agent.site import Reading, Site, open_reading
 from agent.spans import NO_PREVIOUS, Tail, gap_edges, next_edge, seal_plan
 from agent.writer import Writer
-from protocols.records import Clock, Event, EventKind, Fate, ReadRequest
+from protocols.records import Clock, Event, EventKind, Fate
 from protocols.windows.fold import initial_state, migrate
 from protocols.wire.errors import WireError
 
+JOURNAL_SPAN_MS = 86_400_000
+"""A journal is sealed with every batch: nothing in it is this far from the last one."""
 GAP_SPAN_MS = 3_600_000
 """An absence is sealed in spans of this length, so that no batch grows without bound."""
 
@@ -58,8 +60,8 @@ async def finish_last_run(writer: Writer, key: Ed25519PrivateKey, software: str)
     if not entries:
         return standing
     reading = open_reading(await writer.call(outbox.document, standing.tail.plan))
-    gathering, events, unread = _restore(reading, entries)
     tail = standing.tail
+    gathering, events, unread = _restore(reading, entries, tail.span_end_ms)
     stamps = [event.at_ms for event in events]
     last_ms = gathering.last_stamp_ms()
     to_ms = 1 + max([tail.span_end_ms, *stamps, *([] if last_ms is None else [last_ms])])
@@ -161,7 +163,9 @@ async def _seal_absence(
     return tail
 
 
-def _restore(reading: Reading, entries: list[bytes]) -> tuple[Gathering, list[Event], list[tuple[str, bytes]]]:
+def _restore(
+    reading: Reading, entries: list[bytes], from_ms: int
+) -> tuple[Gathering, list[Event], list[tuple[str, bytes]]]:
     """Results and events of the journal, and the entries that say nothing, each with the reason."""
     gathering = Gathering(reading.requests, reading.bound.intervals_ms)
     events: list[Event] = []
@@ -170,7 +174,7 @@ def _restore(reading: Reading, entries: list[bytes]) -> tuple[Gathering, list[Ev
         try:
             results, stated = decode_entry(entry)
             for result in results:
-                _check(result, reading.requests)
+                _check(result, reading, from_ms)
         except (ValueError, TypeError, WireError) as error:
             unread.append((told(error), entry))
             continue
@@ -180,10 +184,14 @@ def _restore(reading: Reading, entries: list[bytes]) -> tuple[Gathering, list[Ev
     return gathering, events, unread
 
 
-def _check(result: Result, requests: Sequence[ReadRequest]) -> None:
-    """ValueError where a result is not of this read plan."""
+def _check(result: Result, reading: Reading, from_ms: int) -> None:
+    """ValueError where a result is not of this read plan, or of a time that no journal spans."""
+    requests = reading.requests
     if not 0 <= result.request < len(requests):
         raise ValueError(f"request {result.request} of a read plan of {len(requests)}")
+    due_ms = result.slot * reading.bound.intervals_ms[requests[result.request].scan_class]
+    if not from_ms - JOURNAL_SPAN_MS <= due_ms <= from_ms + JOURNAL_SPAN_MS:
+        raise ValueError(f"slot {result.slot} of request {result.request}, days away from the last sealed batch")
     count = requests[result.request].count if result.fate == Fate.GOOD else 0
     if len(result.registers) != 2 * count:
         raise ValueError(f"{len(result.registers)} bytes for {count} registers of request {result.request}")

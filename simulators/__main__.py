@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-NEEDED = {"typer", "pymodbus", "amqtt", "pwdlib"}
+NEEDED = {"typer", "amqtt", "pwdlib"}
 """Top-level modules that come with the extra ``simulators``."""
 
 _missing: ModuleNotFoundError | None = None

@@ -78,13 +78,22 @@ def encode(value: Decimal, register: Register, stated: int | None = None) -> tup
         else:
             number = _EXACT.multiply(number, Decimal(stated))
         scaling = (_scaling_word(stated - register.scale_factor.add, register),)
-    data = _bytes(number, register)
+    return (*_arranged(_bytes(number, register), register), *scaling)
+
+
+def pattern(bits: int, register: Register) -> tuple[int, ...]:
+    """The words of a whole-width bit pattern, in the order of the map; without those of a scale factor."""
+    return _arranged(bits.to_bytes(2 * register.width, "big"), register)
+
+
+def _arranged(data: bytes, register: Register) -> tuple[int, ...]:
+    """Bytes, most significant first, as the register's words."""
     pairs = [data[i : i + 2] for i in range(0, len(data), 2)]
     if register.byte_order == "little":
         pairs = [pair[::-1] for pair in pairs]
     if register.word_order == "little":
         pairs.reverse()
-    return (*(int.from_bytes(pair, "big") for pair in pairs), *scaling)
+    return tuple(int.from_bytes(pair, "big") for pair in pairs)
 
 
 def _scaling_word(number: int, register: Register) -> int:

@@ -17,22 +17,26 @@ from protocols.modbus.registermap import Register, RegisterMap
 from protocols.quantities import Kind
 from simulators import draws
 from simulators.boiler import SUB
-from simulators.checks import Doing, doing
+from simulators.checks import CheckCycle, Doing, doing
 from simulators.encode import encode
 from simulators.plant import Plant
-from simulators.scenario import CheckCycle, Instrument, ScenarioError, load_register_map
+from simulators.scenario import Instrument, ScenarioError, load_register_map
 
 BIAS_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One register of one instrument and what it shows. ``words`` is a function of UTC ms."""
+    """One register of one instrument and what it shows, in its unit, as a function of UTC ms."""
 
     register: Register
     signal: str
     bias: Fraction
-    words: Callable[[int], tuple[int, ...]]
+    shown: Callable[[int], Decimal]
+
+    def words(self, at_ms: int) -> tuple[int, ...]:
+        """The register's words."""
+        return encode(self.shown(at_ms), self.register)
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -42,31 +46,43 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An instrument behind a unit id."""
+    """An instrument behind a unit id; ``readable`` are the addresses that answer, by function."""
 
     instrument: Instrument
     map: RegisterMap
     channels: tuple[Channel, ...]
+    readable: dict[int, frozenset[int]]
 
-    def read(self, function: int, address: int, count: int, at_ms: int) -> list[int] | None:
+    def read(
+        self, function: int, address: int, count: int, at_ms: int, words_of: WordsOf = Channel.words
+    ) -> list[int] | None:
         """Words at ``address``, all of one instant; None where an address belongs to nothing.
 
         Addresses between two registers that are no further apart than the map's ``max_gap`` read 0, as on
-        the hardware the map allows to be read across.
+        the hardware the map allows to be read across. ``words_of`` is where a fault gets in between.
         """
-        channels = [c for c in self.channels if c.register.function == function]
-        known = sorted({place for channel in channels for place in channel.places})
-        words: dict[int, int] = {}
-        for before, after in pairwise(known):
-            if after - before - 1 <= self.map.quirks.max_gap:
-                words.update(dict.fromkeys(range(before + 1, after), 0))
-        for channel in channels:
-            if any(address <= place < address + count for place in channel.places):
-                words.update(zip(channel.places, channel.words(at_ms), strict=True))
         wanted = range(address, address + count)
-        if any(a not in words for a in wanted):
+        if not self.readable.get(function, frozenset()).issuperset(wanted):
             return None
+        words = dict.fromkeys(wanted, 0)
+        for channel in self.channels:
+            if channel.register.function == function and any(place in words for place in channel.places):
+                words.update(zip(channel.places, words_of(channel, at_ms), strict=True))
         return [words[a] for a in wanted]
+
+
+WordsOf = Callable[[Channel, int], tuple[int, ...]]
+
+
+def readable(register_map: RegisterMap, function: int) -> frozenset[int]:
+    """Addresses of a function that answer: those of registers, and the gaps that may be read across."""
+    known = sorted({place for r in register_map.registers if r.function == function for place in r.places})
+    gaps = [
+        range(before + 1, after)
+        for before, after in pairwise(known)
+        if after - before - 1 <= register_map.quirks.max_gap
+    ]
+    return frozenset([*known, *(address for gap in gaps for address in gap)])
 
 
 def relative_bias(seed: int, instrument: Instrument, quantity: str) -> Fraction:
@@ -84,7 +100,7 @@ def build_devices(plant: Plant) -> tuple[Device, ...]:
     ScenarioError
         A register has no signal, a signal does not exist, or two instruments share a unit id.
     """
-    devices = tuple(_build_device(plant, instrument) for instrument in plant.scenario.instruments)
+    devices = tuple(build_device(plant, instrument) for instrument in plant.scenario.instruments)
     units = [d.instrument.unit for d in devices]
     for unit in units:
         if units.count(unit) > 1:
@@ -93,7 +109,14 @@ def build_devices(plant: Plant) -> tuple[Device, ...]:
     return devices
 
 
-def _build_device(plant: Plant, instrument: Instrument) -> Device:
+def build_device(plant: Plant, instrument: Instrument) -> Device:
+    """One instrument at the plant.
+
+    Raises
+    ------
+    ScenarioError
+        A register has no signal, or a signal does not exist.
+    """
     register_map = load_register_map(instrument.map)
     wiring = plant.scenario.signals.get(instrument.map, {})
     channels = []
@@ -118,39 +141,35 @@ def _build_device(plant: Plant, instrument: Instrument) -> Device:
         if absent:
             seen = f"instrument {instrument.id}, checks: no register {absent[0]!r} in {instrument.map}"
             raise ScenarioError(f"scenario {plant.scenario.name}: {seen}. Name one of its registers")
-    return Device(instrument, register_map, tuple(channels))
+    return Device(instrument, register_map, tuple(channels), {f: readable(register_map, f) for f in (3, 4)})
 
 
 def _constant(register: Register, value: int) -> Channel:
-    words = encode(Decimal(value), register)
-    return Channel(register, f"constant {value}", Fraction(0), lambda at_ms: words)  # noqa: ARG005
+    return Channel(register, f"constant {value}", Fraction(0), lambda at_ms: Decimal(value))  # noqa: ARG005
 
 
 def _status(plant: Plant, cycle: CheckCycle, register: Register) -> Channel:
-    def words(at_ms: int) -> tuple[int, ...]:
-        return encode(Decimal(int(doing(cycle, plant.since_start(at_ms)))), register)
-
-    return Channel(register, "check cycle", Fraction(0), words)
+    return Channel(
+        register, "check cycle", Fraction(0), lambda at_ms: Decimal(int(doing(cycle, plant.since_start(at_ms))))
+    )
 
 
 def _channel(plant: Plant, instrument: Instrument, register: Register, signal: str) -> Channel:
     kind = register.quantity.definition.kind
     if kind is Kind.STATE:
-        return Channel(
-            register, signal, Fraction(0), lambda at_ms: encode(Decimal(int(plant.instant(signal, at_ms))), register)
-        )
+        return Channel(register, signal, Fraction(0), lambda at_ms: Decimal(int(plant.instant(signal, at_ms))))
     bias = relative_bias(plant.seed, instrument, register.quantity.value)
     if kind is Kind.COUNTER:
         initial = instrument.initial.get(register.name, Decimal(0))
-
-        def shown(at_ms: int) -> Decimal:
-            return counter_indication(plant, register, signal, bias, initial, at_ms)
-    else:
-
-        def shown(at_ms: int) -> Decimal:
-            return instant_indication(plant, instrument, register, signal, bias, at_ms)
-
-    return Channel(register, signal, bias, lambda at_ms: encode(shown(at_ms), register))
+        return Channel(
+            register,
+            signal,
+            bias,
+            lambda at_ms: counter_indication(plant, register, signal, bias, initial, at_ms),
+        )
+    return Channel(
+        register, signal, bias, lambda at_ms: instant_indication(plant, instrument, register, signal, bias, at_ms)
+    )
 
 
 def counter_indication(

@@ -10,8 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from protocols.quantities import Kind
 from simulators.boiler import SUB
+from simulators.faults.fault import instant_ms
+from simulators.faults.process import Stop
+from simulators.faults.shown import CounterReset, MeterSwap
+from simulators.instruments import build_device
 from simulators.plant import Plant
+from simulators.scenario import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class Truth:
         Electrical energy. [mWh, milliwatt hours]
     gas_ml : int
         Fuel gas at 0 degC and 101.325 kPa. [mL]
+    events : tuple of dict
+        What a faultless plant does not have: stops, exchanged meters and counters begun anew, in order of time.
     """
 
     from_ms: int
@@ -34,6 +42,7 @@ class Truth:
     import_mwh: dict[str, int]
     export_mwh: dict[str, int]
     gas_ml: int
+    events: tuple[dict[str, object], ...] = ()
 
     def as_json(self, plant: Plant) -> dict[str, object]:
         """The truth with what it was computed for, ready for JSON; all amounts are integers."""
@@ -49,6 +58,7 @@ class Truth:
                 "export_milliwatt_hours": self.export_mwh,
                 "gas_ml_at_0c": self.gas_ml,
             },
+            "events": list(self.events),
         }
 
 
@@ -75,7 +85,7 @@ def truth(plant: Plant, from_ms: int, to_ms: int) -> Truth:
 
     imported = {name: used(f"{name}.import") for name in plant.loads}
     exported = {name: used(f"{name}.export") for name in plant.loads}
-    return Truth(from_ms, to_ms, emissions, imported, exported, used("boiler.gas"))
+    return Truth(from_ms, to_ms, emissions, imported, exported, used("boiler.gas"), events(plant, from_ms, to_ms))
 
 
 def emitted(plant: Plant, source: str, gas: str, at_ms: int) -> int:
@@ -85,3 +95,36 @@ def emitted(plant: Plant, source: str, gas: str, at_ms: int) -> int:
         return round(Fraction(plant.total("boiler.gas", at_ms), SUB) * plant.boiler.fuel.mg_per_ml(gas))
     net = sum(plant.total(f"{n}.import", at_ms) - plant.total(f"{n}.export", at_ms) for n in table.loads)
     return round(Fraction(net, SUB) * plant.factors[source])  # kg/kWh is mg/mWh
+
+
+def events(plant: Plant, from_ms: int, to_ms: int) -> tuple[dict[str, object], ...]:
+    """Stops, exchanged meters and counters begun anew in [from_ms, to_ms), in order of time."""
+    found: list[tuple[int, dict[str, object]]] = []
+    for fault in plant.scenario.faults:
+        at_ms = fault.begins_ms(plant.start_ms)
+        if isinstance(fault, Stop):
+            end_ms = instant_ms(fault.ends, plant.start_ms)
+            if at_ms < to_ms and end_ms > from_ms:
+                found.append((at_ms, {"kind": fault.kind, "of": fault.of, "from_ms": at_ms, "to_ms": end_ms}))
+        elif isinstance(fault, MeterSwap | CounterReset) and from_ms <= at_ms < to_ms:
+            found += [(at_ms, _exchange(plant, fault, i)) for i in plant.scenario.instruments if fault.is_of(i.unit)]
+    return tuple(event for _, event in sorted(found, key=lambda pair: pair[0]))
+
+
+def _exchange(plant: Plant, fault: MeterSwap | CounterReset, instrument: Instrument) -> dict[str, object]:
+    """Serial numbers and indexes before and after, in the register's unit."""
+    at_ms = fault.begins_ms(plant.start_ms)
+    counters = [
+        channel
+        for channel in build_device(plant, instrument).channels
+        if channel.register.quantity.definition.kind is Kind.COUNTER and fault.covers(channel.register)
+    ]
+    return {
+        "kind": fault.kind,
+        "instrument": instrument.id,
+        "at_ms": at_ms,
+        "old_serial": instrument.serial,
+        "new_serial": fault.serial(instrument.serial),
+        "closing": {channel.register.name: str(channel.shown(at_ms)) for channel in counters},
+        "opening": {channel.register.name: str(fault.opening) for channel in counters},
+    }

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from fractions import Fraction
 
 from simulators import boiler as boilers
 from simulators import loads
+from simulators import stops as stopping
+from simulators.faults.fault import instant_ms
+from simulators.faults.process import Stop
 from simulators.scenario import Scenario, ScenarioError
 from simulators.schedule import build_schedule
+from simulators.timeline import milliseconds
 from simulators.waves import Wave
 
 NORMAL_KELVIN = 273.15
 NORMAL_KPA = 101.325
-
-
-def milliseconds(at: datetime) -> int:
-    """UTC time line of an aware instant. [ms]"""
-    delta = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class Plant:
 
     ``instants`` are signals as functions of seconds since the start, in the base unit of their quantity;
     ``counters`` are totals since the start in 1e-6 base units, as functions of milliseconds since the start.
+    ``halted`` are the signals that a stop changes.
     """
 
     scenario: Scenario
@@ -42,6 +41,7 @@ class Plant:
     factors: dict[str, Fraction]
     instants: dict[str, Callable[[float], float]]
     counters: dict[str, Callable[[int], int]]
+    halted: frozenset[str] = frozenset()
 
     def since_start(self, at_ms: int) -> int:
         """Milliseconds since the scenario's start; 0 before it."""
@@ -85,13 +85,45 @@ def build_plant(scenario: Scenario, seed: int, start: datetime | None = None) ->
         counters[f"{name}.import"] = _in_seconds(load.imported)
         counters[f"{name}.export"] = _in_seconds(load.exported)
     start_ms = milliseconds(start if start is not None else scenario.start)
-    plant = Plant(scenario, seed, start_ms, boiler, built, factors, instants, counters)
+    halted = _halt(scenario, start_ms, boiler, instants, counters)
+    plant = Plant(scenario, seed, start_ms, boiler, built, factors, instants, counters, halted)
     for source_id, source in scenario.sources.items():
         for name in source.loads:
             if name not in built:
                 known = ", ".join(built)
                 raise ScenarioError(f"scenario {scenario.name}: source {source_id}: no load {name!r}. Loads: {known}")
     return plant
+
+
+def _halt(
+    scenario: Scenario,
+    start_ms: int,
+    boiler: boilers.Boiler,
+    instants: dict[str, Callable[[float], float]],
+    counters: dict[str, Callable[[int], int]],
+) -> frozenset[str]:
+    """Let the scenario's stops take hold of the signals; those that were changed."""
+    stops = [fault for fault in scenario.faults if isinstance(fault, Stop)]
+    owners = {"boiler": stopping.boiler_at_rest(boiler), **{n: stopping.load_at_rest(n) for n in scenario.loads}}
+    halted: set[str] = set()
+    for stop in stops:
+        if stop.of and stop.of not in owners:
+            seen = f"stop: no load {stop.of!r}"
+            raise ScenarioError(f"scenario {scenario.name}: {seen}. Name one of {', '.join(owners)}, or none for all")
+    for owner, rest in owners.items():
+        spans = stopping.merged(
+            (max(stop.begins_ms(start_ms) - start_ms, 0), instant_ms(stop.ends, start_ms) - start_ms)
+            for stop in stops
+            if stop.of in ("", owner)
+        )
+        if spans:
+            for signal, instead in rest.items():
+                instants[signal] = stopping.replaced(instants[signal], instead, spans)
+            totals = [signal for signal in counters if signal.startswith(f"{owner}.")]
+            for signal in totals:
+                counters[signal] = stopping.standing_still(counters[signal], spans)
+            halted.update(rest, totals)
+    return frozenset(halted)
 
 
 def _in_seconds(total: Callable[[float], int]) -> Callable[[int], int]:
@@ -164,9 +196,9 @@ def _boiler_signals(
     temperature = scenario.boiler.line_temperature_c.build(seed, "line", "temperature")
     pressure = scenario.boiler.line_pressure_kpa.build(seed, "line", "pressure")
     mean = Wave(temperature.base), Wave(pressure.base)  # the actual volume is told at mean line conditions
-    swelling = Fraction(
-        (mean[0].base + NORMAL_KELVIN) / NORMAL_KELVIN * NORMAL_KPA / mean[1].base
-    ).limit_denominator(10**6)
+    swelling = Fraction((mean[0].base + NORMAL_KELVIN) / NORMAL_KELVIN * NORMAL_KPA / mean[1].base).limit_denominator(
+        10**6
+    )
     instants: dict[str, Callable[[float], float]] = {
         "boiler.gas_flow": boiler.gas_flow,
         "boiler.state": lambda t_s: float(boiler.state(t_s)),

@@ -10,18 +10,22 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from protocols.errors import InputErrors
 from protocols.modbus.maps import load_map
 from protocols.modbus.registermap import RegisterMap
 from protocols.toml import parse_toml, validate
 from simulators import draws
+from simulators.checks import CheckCycle
+from simulators.faults.catalogue import AnyFault
 from simulators.schedule import State
+from simulators.tables import Table
 from simulators.waves import TURN, Sine, Wave
 
 SQRT3_HALF = Decimal("0.8660254")
@@ -29,12 +33,6 @@ SQRT3_HALF = Decimal("0.8660254")
 
 class ScenarioError(ValueError):
     """A scenario or a register map can't be used; the text says which, what was seen and what to do."""
-
-
-class Table(BaseModel):
-    """Base of every table: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Range(Table):
@@ -116,26 +114,6 @@ class LoadTable(Table):
     frequency_hz: WaveTable
 
 
-class CheckCycle(Table):
-    """An analyzer that looks at zero gas and then at span gas in the last seconds of every cycle. [s]
-
-    ``status`` is the register that says so (codes as in ``simulators.checks``); ``span_gas`` is, per register that
-    sees the gases, what the span gas truly is, in the register's unit.
-    """
-
-    every_s: Annotated[int, Field(gt=0)]
-    zero_s: Annotated[int, Field(gt=0)]
-    span_s: Annotated[int, Field(gt=0)]
-    status: str
-    span_gas: Annotated[dict[str, Decimal], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _leaves_time_to_measure(self) -> CheckCycle:
-        if self.zero_s + self.span_s >= self.every_s:
-            raise ValueError(f"zero_s + span_s = {self.zero_s + self.span_s} leave no time of every_s = {self.every_s}")
-        return self
-
-
 class Instrument(Table):
     """An instrument of the plant with its class.
 
@@ -181,6 +159,7 @@ class Scenario(Table):
     sources: dict[str, SourceTable]
     signals: dict[str, dict[str, str]]
     instruments: Annotated[tuple[Instrument, ...], Field(min_length=1)]
+    faults: tuple[AnyFault, ...] = ()
 
 
 def scenario_names() -> list[str]:
@@ -216,6 +195,7 @@ def load_scenario(name: str) -> Scenario:
     return scenario
 
 
+@lru_cache(maxsize=256)
 def load_register_map(model: str) -> RegisterMap:
     """The register map of a model, from the maps that come with ``protocols.modbus``.
 

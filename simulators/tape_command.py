@@ -15,9 +15,9 @@ import typer
 from protocols.errors import EmitraceError
 from protocols.plan.document import make_document
 from protocols.tape import Header
-from simulators.plant import milliseconds
 from simulators.scenario import ScenarioError
 from simulators.tape import HOUR_MS, Recording, write_tape, write_truth
+from simulators.timeline import milliseconds
 
 USAGE, ENVIRONMENT = 2, 3
 DAY_HOURS = 24

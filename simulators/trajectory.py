@@ -43,7 +43,7 @@ class Trajectory:
 
     def totals(self, signal: str, at_ms: Int64) -> list[int]:
         """What ``Plant.total`` gives at each instant. [1e-6 base units]"""
-        if signal != "boiler.gas":
+        if signal != "boiler.gas" or signal in self.plant.halted:
             return [self.plant.total(signal, at) for at in at_ms.tolist()]
         cycle_ms = round(self.plant.boiler.schedule.cycle_s * 1000)
         cycles, rests = np.divmod(np.maximum(at_ms - self.plant.start_ms, 0), cycle_ms)
@@ -58,8 +58,11 @@ class Trajectory:
 
     def _compute(self, signal: str, t_s: Float64) -> dict[str, Float64]:
         owner, _, name = signal.partition(".")
+        if signal in self.plant.halted:
+            return {signal: _one_by_one(self.plant.instants[signal], t_s)}
         if owner == "stack":
-            return {f"stack.{key}": value for key, value in flue_gas(self.plant.boiler, t_s).items()}
+            gas = {f"stack.{key}": value for key, value in flue_gas(self.plant.boiler, t_s).items()}
+            return {name: value for name, value in gas.items() if name not in self.plant.halted}
         if signal == "boiler.gas_flow":
             return {signal: gas_flow(self.plant.boiler, t_s)}
         load = self.plant.loads.get(owner)

@@ -6,51 +6,23 @@ exception that the Modbus application protocol names for it.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from enum import IntEnum
 
 from simulators.encode import EncodeError
 from simulators.instruments import Device
+from simulators.modbus.pdu import MOST_REGISTERS, READS, ExceptionCode, refusal, register_answer, registers_of
 
-READS = (3, 4)
 REPORT_SERVER_ID = 17
 ENCAPSULATED, READ_DEVICE_ID = 43, 14
-MOST_REGISTERS = 125
 SERIAL_OBJECT = 0x80
 """The first object of the private range holds the serial number: the standard has no object for it."""
 RUNNING = 0xFF
 EXTENDED_AND_SINGLE = 0x83
 """Conformity: all three categories, by stream and one by one."""
-_READ = struct.Struct(">BHH")
 _MOST_OBJECT_BYTES = 244
 
 Read = Callable[[int, int, int], list[int] | None]
 """Registers of a device by function, address and count; None where an address belongs to nothing."""
-
-
-class ExceptionCode(IntEnum):
-    """Exception codes of the Modbus application protocol."""
-
-    ILLEGAL_FUNCTION = 1
-    ILLEGAL_ADDRESS = 2
-    ILLEGAL_VALUE = 3
-    DEVICE_FAILURE = 4
-    DEVICE_BUSY = 6
-    GATEWAY_NO_RESPONSE = 0x0B
-
-
-def refusal(function: int, code: ExceptionCode) -> bytes:
-    """An exception answer."""
-    return bytes((function | 0x80, code))
-
-
-def registers_of(pdu: bytes) -> tuple[int, int] | None:
-    """Address and count of a register read; None where the request is none."""
-    if len(pdu) != _READ.size or pdu[0] not in READS:
-        return None
-    _, address, count = _READ.unpack(pdu)
-    return address, count
 
 
 def answer(device: Device, serial: str, pdu: bytes, read: Read) -> bytes:
@@ -101,7 +73,7 @@ def _registers(limit: int, pdu: bytes, read: Read) -> bytes:
         return refusal(function, ExceptionCode.DEVICE_FAILURE)
     if words is None:
         return refusal(function, ExceptionCode.ILLEGAL_ADDRESS)
-    return struct.pack(f">BB{count}H", function, 2 * count, *words)
+    return register_answer(function, words)
 
 
 def _server_id(device: Device, serial: str, pdu: bytes) -> bytes:

@@ -22,8 +22,9 @@ from collector.store.series import SeriesRow, read_extent, read_series
 from simulators.demo.compare import Comparison, WindowRow, compare
 from simulators.demo.site import identity_in, packaged_plan
 from simulators.ledger import emitted
-from simulators.plant import Plant, build_plant, milliseconds
+from simulators.plant import Plant, build_plant
 from simulators.scenario import load_scenario
+from simulators.timeline import milliseconds
 from tests.e2e.rig import ask
 
 LONG_S = 1800.0

@@ -8,14 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulators.faults.catalogue import FAULTS
 from simulators.ledger import truth
-from simulators.plant import build_plant, milliseconds
+from simulators.plant import build_plant
 from simulators.scenario import load_scenario
+from simulators.timeline import milliseconds
 
 LOOPBACK = "127.0.0.1"
 PROGRAM = [sys.executable, "-m", "simulators"]
@@ -81,6 +84,10 @@ def test_truth_prints_the_ledger_as_integers() -> None:
         (["truth", "--from", "2025-01-01T00:00:00Z", "--to", START], "plant starts at"),
         (["list", "--scenario", "dmeo"], "Known names: demo"),
         (["plant", "--start", "soon"], "--start 'soon'"),
+        (["plant", "--fault", "bussy"], "'bussy': no such fault. Known: late-answer"),
+        (["plant", "--fault", "busy unit=99"], "fault on unit 99: no such instrument. Units: 1, 2"),
+        (["plant", "--tls-key", "server.key"], "give both or none"),
+        (["truth", "--from", START, "--to", START, "--fault", "stop of=boiler"], "to: Field required"),
         (["broker", "--username", "u", "--password-file", "/nonexistent/password"], "Write the password into it"),
     ],
 )
@@ -103,6 +110,40 @@ def test_list_shows_instruments_registers_and_addresses() -> None:
         co2["unit"], co2["function"], co2["address"], co2["word_order"], co2["status"]
     )  # fmt: skip
     assert all(row["register"] in table for row in rows)
+
+
+def test_faults_are_listed() -> None:
+    """By the command, in JSON, and by the option of `plant`: the same list."""
+    told = json.loads(run("faults", "--json").stdout)
+    table, option = run("faults").stdout, run("plant", "--list-faults").stdout
+
+    assert list(FAULTS) == [row["fault"] for row in told]
+    assert table == option
+    assert all(row["zh"] in table and row["en"] in table for row in told)
+
+
+def test_faults_come_from_the_command_line_and_from_the_scenario(
+    started: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Both take hold; the line at the start repeats them with instants, and the ledger understands these."""
+    text = (resources.files("simulators") / "scenarios" / "demo.toml").read_text(encoding="utf-8")
+    own = tmp_path / "own.toml"
+    own.write_text(f'{text}\n[[faults]]\nkind = "zero-glitch"\nunit = 4\n', encoding="utf-8")
+    stop = "stop of=office from=+0 to=+3600"
+    process, ready = start(started, "plant", "--port", "0", "--scenario", str(own), "--fault", stop)
+    zero = read_u32(int(ready["port"]), 4, 4, 0)
+    power = read_u32(int(ready["port"]), 3, 4, 52)
+    process.terminate()
+    said = process.communicate(timeout=15)[1]
+    glitch, stopped = ready["faults"]
+    again = f"stop of=office from={stopped['from']} to={stopped['to']}"
+    told = json.loads(run("truth", "--from", stopped["from"], "--to", stopped["to"], "--fault", again).stdout)
+
+    assert (0, 0) == (zero, power)
+    assert {"kind": "zero-glitch", "unit": 4} == glitch
+    assert "unit 3: 1 requests, 2 registers" in said
+    assert 0 == told["activity"]["import_milliwatt_hours"]["office"] < told["activity"]["gas_ml_at_0c"]
+    assert "stop" == told["events"][0]["kind"]
 
 
 def test_a_start_in_the_future_is_told(started: list[subprocess.Popen[str]]) -> None:

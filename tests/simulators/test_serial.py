@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from protocols.modbus.timing import LineTiming
+from simulators.faults.fault import LineKind
 from simulators.instruments import build_devices
 from simulators.modbus.frames import check
 from simulators.modbus.line import Line
-from simulators.modbus.serial import PacedWire, SerialServer, precise_loop
+from simulators.modbus.rtu import PacedWire, precise_loop
+from simulators.modbus.serial import SerialServer
 from simulators.plant import Plant
-from tests.simulators.serial_client import SerialClient
+from tests.simulators.clients import SerialClient, serial_frame
 
 AT = 123_456
 FAST = LineTiming(0.0, baud=115_200, bits=11)
@@ -22,7 +23,7 @@ FAST = LineTiming(0.0, baud=115_200, bits=11)
 
 def line_of(plant: Plant) -> Line:
     """The demo plant on a serial line, its clock standing still."""
-    return Line(build_devices(plant), lambda: plant.start_ms + AT, gateway=False)
+    return Line(build_devices(plant), lambda: plant.start_ms + AT, kind=LineKind.RTU)
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ async def client(served: SerialServer) -> AsyncIterator[SerialClient]:
     opened.close()
 
 
-def read(unit: int, function: int, address: int, count: int) -> bytes:
-    """A read request without its check."""
-    return struct.pack(">BBHH", unit, function, address, count)
+def read(function: int, address: int, count: int) -> bytes:
+    """A read request."""
+    return struct.pack(">BHH", function, address, count)
 
 
 def test_the_check_is_that_of_the_standard() -> None:
@@ -54,17 +55,17 @@ def test_the_check_is_that_of_the_standard() -> None:
 
 async def test_registers_come_in_a_serial_frame(client: SerialClient) -> None:
     """Unit, function, byte count, registers and check of the model code."""
-    client.send(read(10, 3, 0, 1))
+    client.ask(10, read(3, 0, 1))
 
-    assert bytes.fromhex("0a0302025c") + check(bytes.fromhex("0a0302025c")) == await client.receive(7)
+    assert serial_frame(bytes.fromhex("0a0302025c")) == await client.receive(7)
 
 
-@pytest.mark.parametrize("body", [read(77, 3, 0, 1), read(0, 3, 0, 1)], ids=["a unit id of nobody", "a broadcast"])
-async def test_nobody_answers_for_others(client: SerialClient, body: bytes) -> None:
+@pytest.mark.parametrize("unit", [77, 0], ids=["a unit id of nobody", "a broadcast"])
+async def test_nobody_answers_for_others(client: SerialClient, unit: int) -> None:
     """Silence, and the next request is answered."""
-    client.send(body)
+    client.ask(unit, read(3, 0, 1))
     nothing = await client.quiet(0.05)
-    client.send(read(10, 3, 0, 1))
+    client.ask(10, read(3, 0, 1))
 
     assert b"" == nothing
     assert 7 == len(await client.receive(7))
@@ -72,7 +73,7 @@ async def test_nobody_answers_for_others(client: SerialClient, body: bytes) -> N
 
 async def test_a_frame_with_a_wrong_check_is_not_heard(client: SerialClient, served: SerialServer) -> None:
     """A request whose bytes were hurt gets no answer and is not counted."""
-    os.write(client.fd, read(10, 3, 0, 1) + b"\x00\x00")
+    client.write(b"\x0a" + read(3, 0, 1) + b"\x00\x00")
 
     assert b"" == await client.quiet(0.05)
     assert not served.line.requests
@@ -81,7 +82,7 @@ async def test_a_frame_with_a_wrong_check_is_not_heard(client: SerialClient, ser
 async def test_another_speed_is_not_understood(served: SerialServer) -> None:
     """A client at 9600 baud on a line of 115,200 hears nothing."""
     slow = SerialClient(served.path, 9600)
-    slow.send(read(10, 3, 0, 1))
+    slow.ask(10, read(3, 0, 1))
     heard = await slow.quiet(0.05)
     slow.close()
 
@@ -92,7 +93,7 @@ async def test_a_client_may_come_again(served: SerialServer) -> None:
     """The line outlives its clients."""
     for _ in range(2):
         client = SerialClient(served.path, FAST.baud)
-        client.send(read(10, 3, 0, 1))
+        client.ask(10, read(3, 0, 1))
         assert 7 == len(await client.receive(7))
         client.close()
 
@@ -102,7 +103,7 @@ async def test_a_link_names_the_line_beforehand(plant: Plant, tmp_path: Path) ->
     server = SerialServer(line_of(plant), FAST)
     server.start(tmp_path / "ttyPLANT")
     client = SerialClient(tmp_path / "ttyPLANT", FAST.baud)
-    client.send(read(10, 3, 0, 1))
+    client.ask(10, read(3, 0, 1))
     answered = await client.receive(7)
     client.close()
     server.stop()
@@ -128,7 +129,7 @@ def test_an_answer_takes_the_time_of_its_characters(plant: Plant) -> None:
         client = SerialClient(server.path, 9600)
         times = []
         for _ in range(3):
-            sent = client.send(read(1, 4, 0, 24))
+            sent = client.ask(1, read(4, 0, 24))
             await client.receive(5 + 48)
             times.append(client.pieces[-1][0] - sent)
             spread.append(client.pieces[-1][0] - client.pieces[0][0])
@@ -150,7 +151,7 @@ async def test_a_request_that_comes_too_soon_is_seen(plant: Plant) -> None:
     """Less than 3.5 characters after an answer: counted, so that a test can say that a master keeps its gaps."""
     sent: list[bytes] = []
     wire = PacedWire(line_of(plant), LineTiming(0.0, baud=1200), sent.append)
-    request = read(10, 3, 0, 1) + check(read(10, 3, 0, 1))
+    request = serial_frame(b"\x0a" + read(3, 0, 1))
     wire.received(request)
     async with asyncio.timeout(5):
         while sum(map(len, sent)) < 7:

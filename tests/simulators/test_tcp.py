@@ -8,7 +8,8 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from simulators.instruments import build_devices
-from simulators.modbus_server import PlantServer
+from simulators.modbus.line import Line
+from simulators.modbus.tcp import TcpServer
 from simulators.plant import Plant
 
 LOOPBACK = "127.0.0.1"
@@ -33,16 +34,16 @@ class RawClient:
 
 
 @pytest.fixture
-async def served(plant: Plant) -> AsyncIterator[tuple[PlantServer, int]]:
+async def served(plant: Plant) -> AsyncIterator[tuple[TcpServer, int]]:
     """The demo plant on a free port, its clock standing still."""
-    server = PlantServer(build_devices(plant), clock=lambda: plant.start_ms + AT)
+    server = TcpServer(Line(build_devices(plant), lambda: plant.start_ms + AT))
     port = await server.start(LOOPBACK, 0)
     yield server, port
     await server.stop()
 
 
 @pytest.fixture
-async def raw(served: tuple[PlantServer, int]) -> AsyncIterator[RawClient]:
+async def raw(served: tuple[TcpServer, int]) -> AsyncIterator[RawClient]:
     """A raw connection to the plant."""
     reader, writer = await asyncio.open_connection(LOOPBACK, served[1])
     yield RawClient(reader, writer)
@@ -67,7 +68,7 @@ async def test_a_raw_client_reads_the_words_of_the_instruments(raw: RawClient, p
             ), (device.instrument.id, register.name)
 
 
-async def test_a_modbus_client_reads_floats_in_both_word_orders(served: tuple[PlantServer, int], plant: Plant) -> None:
+async def test_a_modbus_client_reads_floats_in_both_word_orders(served: tuple[TcpServer, int], plant: Plant) -> None:
     """An ordinary client library gets the import register of a meter and the dry CO2 of the analyzer."""
     client = AsyncModbusTcpClient(LOOPBACK, port=served[1])
     assert await client.connect()
@@ -101,24 +102,24 @@ async def test_what_cannot_be_answered_gets_its_exception(raw: RawClient, unit: 
     assert b"\x03\x02\x02\x5c" == await raw.ask(10, read(3, 0, 1))  # model code 604
 
 
-async def test_requests_are_counted(served: tuple[PlantServer, int], raw: RawClient) -> None:
+async def test_requests_are_counted(served: tuple[TcpServer, int], raw: RawClient) -> None:
     """What was asked for is counted by unit id and function; nobody's unit ids together."""
     for unit in (1, 1, 240, 99):
         await raw.ask(unit, read(3, 10, 2))
 
-    assert {(1, 3): 2, (240, 3): 1, (0, 3): 1} == dict(served[0].requests)
+    assert {(1, 3): 2, (240, 3): 1, (0, 3): 1} == dict(served[0].line.requests)
 
 
-async def test_a_port_in_use_is_an_error(served: tuple[PlantServer, int], plant: Plant) -> None:
+async def test_a_port_in_use_is_an_error(served: tuple[TcpServer, int], plant: Plant) -> None:
     """A second server on the same port says which address it could not take."""
-    second = PlantServer(build_devices(plant))
+    second = TcpServer(Line(build_devices(plant)))
     with pytest.raises(OSError, match=f"{LOOPBACK}:{served[1]}"):
         await second.start(LOOPBACK, served[1])
 
 
 async def test_stopping_ends_open_connections(plant: Plant) -> None:
     """A stopped server closes its clients' connections and frees the port at once."""
-    server = PlantServer(build_devices(plant))
+    server = TcpServer(Line(build_devices(plant)))
     port = await server.start(LOOPBACK, 0)
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     await RawClient(reader, writer).ask(10, read(3, 0, 1))
@@ -126,6 +127,6 @@ async def test_stopping_ends_open_connections(plant: Plant) -> None:
     async with asyncio.timeout(5):
         assert await reader.read() == b""
     writer.close()
-    again = PlantServer(build_devices(plant))
+    again = TcpServer(Line(build_devices(plant)))
     assert port == await again.start(LOOPBACK, port)
     await again.stop()

@@ -64,6 +64,7 @@ class Absence(IntEnum):
     NO_VALUE = 0
     FAULT = 1
     STATUS_UNKNOWN = 2
+    NO_CONDITIONS = 3  # of a volume that waits for temperature and pressure to be converted
 
 
 class Phase(IntEnum):

@@ -26,7 +26,8 @@ class SourceFacts:
 
 def points_of(source: BoundSource, counter_input: int, gas: int) -> frozenset[int]:
     """Positions of the points behind one input and gas of a source."""
-    points = {one.point for one in source.counters if (one.input, one.gas) == (counter_input, gas)}
+    counters = [one for one in source.counters if (one.input, one.gas) == (counter_input, gas)]
+    points = {point for one in counters for point in (one.point, *one.conditions)}
     for one in source.rates:
         if one.gas == gas:
             points |= set(one.inputs.values())

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from protocols.errors import EmitraceError
+from protocols.ghg.volume import REFERENCE_K, REFERENCE_PRESSURE_KPA, ZERO_CELSIUS_K
 from protocols.quantities import Moisture, Reference, Temperature
 from protocols.records import Float64
 
@@ -23,14 +24,6 @@ MOLAR_VOLUME_M3_PER_KMOL: Final = 22.414
 
 CODATA 2018: 22.413 969 54 (0.0002 % less); confidence high.
 """
-
-ZERO_CELSIUS_K: Final = 273.15
-"""Temperature of the 0 degC reference state (SI definition of the Celsius scale; exact). [K]"""
-
-REFERENCE_PRESSURE_KPA: Final = 101.325
-"""Pressure of every reference state (standard atmosphere, CGPM 1954; exact). [kPa]"""
-
-_REFERENCE_K: Final = MappingProxyType({Temperature.C0: 273.15, Temperature.C15: 288.15, Temperature.C20: 293.15})
 
 INPUTS: Final = ("flow", "temperature", "pressure", "moisture", "concentration")
 """Names of the inputs, in the order in which a source's causes of uncertainty are named."""
@@ -195,7 +188,7 @@ def _normal_flow(
     elif state is Temperature.C0:
         normal = flow_m3_per_h
     else:
-        normal = flow_m3_per_h * (ZERO_CELSIUS_K / _REFERENCE_K[state])
+        normal = flow_m3_per_h * (ZERO_CELSIUS_K / float(REFERENCE_K[state]))
     change = _moisture_change(flow_reference, fraction_is_dry)
     if change == 0:
         return normal

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from protocols.ghg import water
+from protocols.ghg.volume import ZERO_CELSIUS_K
 from protocols.records import Float64
 
-ZERO_CELSIUS_K: Final = 273.15
 PHASE_MARGIN_K: Final = 0.5
 """Nearer than this to boiling, temperature and pressure do not tell water from steam: no instrument is that good."""
 KJ_PER_KWH: Final = 3600.0

@@ -7,14 +7,18 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
+import numpy as np
+
 from protocols.errors import InputErrors
 from protocols.exact import half_even
 from protocols.ghg.cems import needed_inputs
 from protocols.ghg.factors import coefficient
 from protocols.ghg.steam import SteamRule
+from protocols.ghg.volume import ZERO_CELSIUS_K, volume_factor
 from protocols.modbus.planner import plan_reads
 from protocols.modbus.registermap import Register, RegisterMap, scale_of, step_of
 from protocols.plan.bound import (
+    BoundConversion,
     BoundOperating,
     BoundPlan,
     BoundPoint,
@@ -29,9 +33,20 @@ from protocols.plan.bound import (
 from protocols.plan.check import plan_errors
 from protocols.plan.check_instants import apart_problems
 from protocols.plan.limits import bound_plausible, stated_or_rated_growth
-from protocols.plan.model import FactorRecord, Instrument, Method, Operating, Plan, Point, Source, Status, Steam
-from protocols.plan.ratios import max_rate, reference_of, unit_ratio
-from protocols.quantities import NO_REFERENCE, Kind, Moisture, Quantity
+from protocols.plan.model import (
+    Conversion,
+    FactorRecord,
+    Instrument,
+    Method,
+    Operating,
+    Plan,
+    Point,
+    Source,
+    Status,
+    Steam,
+)
+from protocols.plan.ratios import conversion_ratio, converted, max_rate, reference_of, unit_ratio
+from protocols.quantities import NO_REFERENCE, Kind, Moisture, Quantity, Temperature
 from protocols.records import Phase
 from protocols.toml import Document
 
@@ -100,9 +115,11 @@ def _point(
 ) -> BoundPoint:
     instrument = plan.instruments[instrument_at]
     register = maps[instrument.map].register_named(point.register_name)
-    units = unit_ratio(instrument, register)
+    units = unit_ratio(instrument, register) * conversion_ratio(register, point)
     interval_ms = plan.scan_classes[scan_class].interval_ms
-    growth = stated_or_rated_growth(instrument, register.quantity, max_rate(point, register.quantity))
+    shown = max_rate(point, register.quantity)
+    stated = None if shown is None else shown * conversion_ratio(register, point)
+    growth = stated_or_rated_growth(instrument, register.quantity, stated)
     accuracy = instrument.accuracy
     return BoundPoint(
         id=point.id,
@@ -110,7 +127,7 @@ def _point(
         register=register,
         quantity=register.quantity,
         kind=register.quantity.definition.kind,
-        reference=reference_of(register),
+        reference=reference_of(converted(register, point)),
         scan_class=scan_class,
         interval_ms=interval_ms,
         hold_ms=point.hold_ms if point.hold_ms is not None else 2 * interval_ms,
@@ -124,6 +141,24 @@ def _point(
         offset=Fraction(register.offset) * units,
         status=_status(point.status, units, positions),
         plausible=bound_plausible(instrument, register, point),
+        conversion=_conversion(point.conversion, positions),
+    )
+
+
+def _conversion(conversion: Conversion | None, positions: Mapping[str, int]) -> BoundConversion | None:
+    """Where conditions are measured; None where there are none to measure."""
+    if conversion is None or conversion.temperature is None or conversion.pressure is None:
+        return None
+    to, compressibility = Temperature(conversion.to), float(conversion.compressibility)
+    celsius, kpa = (
+        np.array([float(value or 0)]) for value in (conversion.usual_temperature_c, conversion.usual_pressure_kpa)
+    )
+    return BoundConversion(
+        temperature=positions[conversion.temperature],
+        pressure=positions[conversion.pressure],
+        to=to,
+        compressibility=compressibility,
+        usual=float(volume_factor(celsius, kpa, to, compressibility)[0]),
     )
 
 
@@ -193,6 +228,7 @@ def _counters(
     signed = [(name, 1) for name in source.inputs.add] + [(name, -1) for name in source.inputs.subtract]
     for position, (name, sign) in enumerate(signed):
         point = points[positions[name]]
+        conversion = point.conversion
         for gas_at, gas in enumerate(source.gases):
             chain = [records[factor] for factor in source.factors[gas]]
             yield CounterSeries(
@@ -201,12 +237,29 @@ def _counters(
                 point=positions[name],
                 sign=sign,
                 coefficient=float(coefficient(chain, gas, point.quantity, point.reference)),
-                causes=(_instrument_cause(plan.instruments[point.instrument], point), *_factor_causes(chain)),
+                causes=(*_meter_causes(plan, point, points), *_factor_causes(chain)),
+                conditions=() if conversion is None else (conversion.temperature, conversion.pressure),
             )
 
 
-def _instrument_cause(instrument: Instrument, point: BoundPoint) -> Cause:
-    return Cause(f"instrument:{instrument.id}", point.mpe_percent_of_reading / 100.0 / SQRT3)
+def _meter_causes(plan: Plan, point: BoundPoint, points: Sequence[BoundPoint]) -> tuple[Cause, ...]:
+    """The counter's instrument and those of the conditions it is converted by, each once: within one they add up.
+
+    The limits of temperature and pressure are taken at what is usual there, relative to the absolute values.
+    """
+    relatives = {f"instrument:{plan.instruments[point.instrument].id}": point.mpe_percent_of_reading / 100.0}
+    stated, conversion = plan.points[points.index(point)].conversion, point.conversion
+    if stated is not None and conversion is not None:
+        celsius, kpa = float(stated.usual_temperature_c or 0), float(stated.usual_pressure_kpa or 0)
+        for position, level, absolute in (
+            (conversion.temperature, abs(celsius), ZERO_CELSIUS_K + celsius),
+            (conversion.pressure, kpa, kpa),
+        ):
+            one = points[position]
+            limit = level * one.mpe_percent_of_reading / 100.0 + one.mpe_absolute
+            name = f"instrument:{plan.instruments[one.instrument].id}"
+            relatives[name] = relatives.get(name, 0.0) + limit / absolute
+    return tuple(Cause(name, relative / SQRT3) for name, relative in relatives.items())
 
 
 def _factor_causes(chain: Sequence[FactorRecord]) -> Iterable[Cause]:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from protocols.ghg.steam import SteamRule
 from protocols.modbus.registermap import Quirks, Register
 from protocols.plan.model import Method, Plan, Role
-from protocols.quantities import Kind, Quantity, Reference
+from protocols.quantities import Kind, Quantity, Reference, Temperature
 from protocols.records import Phase
 
 
@@ -40,6 +40,20 @@ class BoundPlausible:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundConversion:
+    """Where the conditions of a volume counter are measured, and to which reference state it is converted.
+
+    ``usual`` is the volume at the reference state per volume at usual conditions, for uncertainties.
+    """
+
+    temperature: int
+    pressure: int
+    to: Temperature
+    compressibility: float
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
 class BoundPoint:
     """One point, ready to decode.
 
@@ -60,6 +74,8 @@ class BoundPoint:
         Added to an instant's value; 0 for a counter. [base unit]
     status, plausible : BoundStatus, BoundPlausible or None
         Rules for an instant's values; None where the plan states none.
+    conversion : BoundConversion or None
+        For a volume counted at actual conditions: its differences are converted, ``reference`` is where they end.
     """
 
     id: str
@@ -81,6 +97,7 @@ class BoundPoint:
     offset: Fraction = Fraction(0)
     status: BoundStatus | None = None
     plausible: BoundPlausible | None = None
+    conversion: BoundConversion | None = None
 
     @property
     def is_judged(self) -> bool:
@@ -113,6 +130,8 @@ class CounterSeries:
     sign: int
     coefficient: float
     causes: tuple[Cause, ...]
+    conditions: tuple[int, ...] = ()
+    """Points of the temperature and pressure its counter is converted by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from protocols.exact import LIMIT
 from protocols.modbus.registermap import Register, RegisterMap
 from protocols.plan.check_instants import instant_problems
 from protocols.plan.check_sources import source_problems
+from protocols.plan.check_volumes import volume_problems
 from protocols.plan.limits import stated_or_rated_growth
 from protocols.plan.model import Instrument, Plan, Point
 from protocols.plan.problem import Problem, unknown
-from protocols.plan.ratios import max_rate, may_be_secondary, unit_ratio
+from protocols.plan.ratios import converted, max_rate, may_be_secondary, unit_ratio
 from protocols.quantities import Kind
 from protocols.toml import Document
 from protocols.toml_lines import TomlPath
@@ -46,12 +47,18 @@ def plan_errors(plan: Plan, maps: Maps | None, document: Document) -> list[Input
             problems += _twice_read_problems(plan, registers)
             problems += _limit_problems(plan, registers)
         problems += instant_problems(plan, registers)
+        problems += volume_problems(plan, None if maps is None else _registers_as_mapped(plan, maps))
         problems += source_problems(plan, registers)
     return [problem.in_file(document) for problem in problems]
 
 
 def registers_of(plan: Plan, maps: Maps) -> dict[str, Register]:
-    """The register behind each point, by the point's id; points that name none are left out."""
+    """The register behind each point as sources see it, by the point's id; points that name none are left out."""
+    found = _registers_as_mapped(plan, maps)
+    return {point.id: converted(found[point.id], point) for point in plan.points if point.id in found}
+
+
+def _registers_as_mapped(plan: Plan, maps: Maps) -> dict[str, Register]:
     instruments = {instrument.id: instrument for instrument in plan.instruments}
     found: dict[str, Register] = {}
     for point in plan.points:

@@ -154,6 +154,21 @@ class Plausible(Model):
     frozen_after: Annotated[int, Field(ge=2, le=1_000_000, strict=True)] | None = None
 
 
+class Conversion(Model):
+    """The reference state a gas volume is converted to.
+
+    From actual conditions it needs the points of gas temperature and absolute pressure; what is usual there serves
+    the uncertainty only. ``compressibility`` is Z / Z_n. From another reference state the ratio is exact.
+    """
+
+    to: Literal["0C", "15C", "20C"]
+    temperature: Identifier | None = None
+    pressure: Identifier | None = None
+    compressibility: PositiveDecimal = Decimal(1)
+    usual_temperature_c: Annotated[Decimal, Field(gt=-273, lt=2000)] | None = None
+    usual_pressure_kpa: Annotated[Decimal, Field(gt=0, le=20_000)] | None = None
+
+
 class Point(Model):
     """One register of one instrument, read in a scan class.
 
@@ -171,6 +186,7 @@ class Point(Model):
     hold_ms: Annotated[int, Field(ge=100, le=86_400_000, strict=True)] | None = None
     status: Status | None = None
     plausible: Plausible | None = None
+    conversion: Conversion | None = None
 
 
 class Method(Enum):

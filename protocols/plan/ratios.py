@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from protocols.ghg.volume import between_references
 from protocols.modbus.registermap import Register
 from protocols.plan.model import Instrument, Point
 from protocols.quantities import Kind, Moisture, Quantity, Reference, Temperature
@@ -40,6 +41,20 @@ def max_rate(point: Point, quantity: Quantity) -> Fraction | None:
     if point.max_rate is None or size is None or not point.max_rate_unit.endswith("/h"):
         return None
     return Fraction(point.max_rate) * size
+
+
+def converted(register: Register, point: Point) -> Register:
+    """The register as sources see it: a volume that the plan converts is at the state it is converted to."""
+    if point.conversion is None or register.quantity is not Quantity.GAS_VOLUME:
+        return register
+    return register.model_copy(update={"temperature": point.conversion.to})
+
+
+def conversion_ratio(register: Register, point: Point) -> Fraction:
+    """Volume after conversion per volume shown, where the ratio is exact; 1 where it is measured or there is none."""
+    if point.conversion is None or register.temperature in (None, Temperature.ACTUAL.value):
+        return Fraction(1)
+    return between_references(Temperature(register.temperature), Temperature(point.conversion.to))
 
 
 def reference_of(register: Register) -> Reference:

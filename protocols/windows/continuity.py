@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from protocols.plan.bound import BoundPlan
+from protocols.ghg.volume import MOST_FACTOR
+from protocols.plan.bound import BoundPlan, BoundPoint
 from protocols.records import Batch, FoldState
 from protocols.windows.counters import HOUR_MS
 from protocols.windows.fold import initial_state, migrate
@@ -50,11 +51,16 @@ def implausible(opening: FoldState, plan: BoundPlan) -> str:
             continue
         time_ms = counter.last_ms - counter.emitted_to_ms
         steps = time_ms // point.interval_ms + 2
-        most = point.max_per_hour * time_ms // HOUR_MS + steps * (int(point.resolution) + 1)
+        most = _at_most(point, point.max_per_hour * time_ms // HOUR_MS + steps * (int(point.resolution) + 1))
         if not 0 <= counter.pending <= most:
             seen = f"{counter.pending} of counter {point.id} still to be counted"
             return f"opens with {seen}, where its greatest rate allows {most} in {time_ms} ms"
     return ""
+
+
+def _at_most(point: BoundPoint, grown: int) -> int:
+    """The most that a growth of the index can count: as much, or where volumes are converted the greatest factor."""
+    return grown if point.conversion is None else grown * int(MOST_FACTOR)
 
 
 def leap(state: FoldState, old: BoundPlan, batch: Batch, new: BoundPlan) -> str:
@@ -73,7 +79,7 @@ def leap(state: FoldState, old: BoundPlan, batch: Batch, new: BoundPlan) -> str:
         if later.last_ms < earlier.last_ms or later.emitted_to_ms < earlier.emitted_to_ms:
             return f"opens with counter {point.id} at {later}, earlier than {earlier} before the dropped items"
         grown = later.last_index - earlier.last_index
-        most = earlier.pending + (grown if grown >= 0 else later.last_index + (point.modulus or 0))
+        most = earlier.pending + _at_most(point, grown if grown >= 0 else later.last_index + (point.modulus or 0))
         if not 0 <= later.pending <= most:
             return f"opens with {later.pending} of counter {point.id} still to be counted, where at most {most} can be"
     return ""

@@ -18,9 +18,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.exact import LIMIT, proportion
+from protocols.exact import LIMIT, proportion, to_int64
 from protocols.plan.bound import BoundPoint
-from protocols.records import CounterState, Int64
+from protocols.records import CounterState, Float64, Int64
 
 HOUR_MS = 3_600_000
 CONFIRMATIONS = 3
@@ -114,7 +114,12 @@ def close_counter(folded: CounterFold) -> CounterFold:
 
 
 def fold_counter(
-    point: BoundPoint, window_ms: int, state: CounterState | None, at_ms: Int64, indexes: Int64
+    point: BoundPoint,
+    window_ms: int,
+    state: CounterState | None,
+    at_ms: Int64,
+    indexes: Int64,
+    factors: Float64 | None = None,
 ) -> CounterFold:
     """Fold the available indexes of one counter over a span.
 
@@ -127,6 +132,9 @@ def fold_counter(
         None before the first accepted index.
     at_ms, indexes : ndarray of int64, shape (samples,)
         Strictly later than the state's last sample and ascending. [UTC ms; base unit]
+    factors : ndarray of float64, shape (samples,), or None
+        What a difference that ends with this sample is multiplied with, rounded half to even, before it is split: a
+        volume at conditions becomes one at the reference state. Indexes stay as they are shown.
 
     Returns
     -------
@@ -142,11 +150,13 @@ def fold_counter(
     while state is not None and at < at_ms.size:
         run = 0 if state.candidates else _plausible_run(point, state, at_ms[at:], indexes[at:])
         if run:
-            state, cut = _advance(point, window_ms, state, at_ms[at : at + run], indexes[at : at + run])
+            own = None if factors is None else factors[at : at + run]
+            state, cut = _advance(point, window_ms, state, at_ms[at : at + run], indexes[at : at + run], own)
             amounts.append(cut)
             at += run
             continue
-        state, cut_or_none, reset, fit = _judge(point, window_ms, state, int(at_ms[at]), int(indexes[at]))
+        factor = None if factors is None else float(factors[at])
+        state, cut_or_none, reset, fit = _judge(point, window_ms, state, int(at_ms[at]), int(indexes[at]), factor)
         if cut_or_none is not None:
             amounts.append(cut_or_none)
         if reset is not None:
@@ -203,12 +213,12 @@ def _plausible_run(point: BoundPoint, state: CounterState, at_ms: Int64, indexes
 
 
 def _judge(
-    point: BoundPoint, window_ms: int, state: CounterState, at_ms: int, index: int
+    point: BoundPoint, window_ms: int, state: CounterState, at_ms: int, index: int, factor: float | None
 ) -> tuple[CounterState, Amounts | None, Reset | None, bool]:
     """One step of the state machine for a sample that the run did not cover."""
     growth = _growth(point, index, state.last_index, at_ms - state.last_ms)
     if growth is not None:
-        after, cut = _split_one(point, window_ms, state, [at_ms], [growth], index)
+        after, cut = _split_one(point, window_ms, state, [at_ms], [growth], index, factor)
         return after, cut, None, True
     waiting = state.candidates
     if waiting and _growth(point, index, waiting[-1][1], at_ms - waiting[-1][0]) is None:
@@ -224,24 +234,36 @@ def _judge(
     growths = [
         _growth(point, index_b, index_a, at_b - at_a) or 0 for (at_a, index_a), (at_b, index_b) in pairwise(waiting)
     ]
-    after, cut = _split_one(point, window_ms, fresh, knots, growths, index)
+    after, cut = _split_one(point, window_ms, fresh, knots, growths, index, factor)
     return after, _joined(rest, cut), reset, False
 
 
 def _advance(
-    point: BoundPoint, window_ms: int, state: CounterState, at_ms: Int64, indexes: Int64
+    point: BoundPoint, window_ms: int, state: CounterState, at_ms: Int64, indexes: Int64, factors: Float64 | None
 ) -> tuple[CounterState, Amounts]:
     """Accept a run of plausible indexes."""
-    growths = _growths([state], indexes[np.newaxis])
+    growths = _converted(_growths([state], indexes[np.newaxis]), factors)
     return _split(point.hold_ms, window_ms, [state], at_ms, growths, indexes[-1:])[0]
 
 
 def _split_one(
-    point: BoundPoint, window_ms: int, state: CounterState, knots: list[int], growths: list[int], index: int
+    point: BoundPoint,
+    window_ms: int,
+    state: CounterState,
+    knots: list[int],
+    growths: list[int],
+    index: int,
+    factor: float | None,
 ) -> tuple[CounterState, Amounts]:
     """``_split`` for single steps of one counter."""
     steps, last = np.array([growths], dtype=np.int64), np.array([index], dtype=np.int64)
+    steps = _converted(steps, None if factor is None else np.full(len(growths), factor))
     return _split(point.hold_ms, window_ms, [state], np.array(knots, dtype=np.int64), steps, last)[0]
+
+
+def _converted(growths: Int64, factors: Float64 | None) -> Int64:
+    """Growths times their factors, rounded half to even; shape (points, samples)."""
+    return growths if factors is None else to_int64(np.asarray(growths.astype(np.float64) * factors, dtype=np.float64))
 
 
 def _split(

@@ -23,6 +23,7 @@ from protocols.plan.bound import BoundPlan, BoundPoint, BoundSource, CounterSeri
 from protocols.plan.model import Method
 from protocols.quantities import Kind
 from protocols.records import (
+    Absence,
     CounterState,
     Event,
     EventKind,
@@ -37,7 +38,9 @@ from protocols.records import (
     UInt64,
     Window,
     WindowFlag,
+    fate_code,
 )
+from protocols.windows.conversion import factors_at
 from protocols.windows.counters import Amounts, CounterFold, Reset, close_counter, fold_alike, fold_counter
 from protocols.windows.instants import judge
 from protocols.windows.rates import Held, carry, fold_rates, hold, window_edges
@@ -92,7 +95,15 @@ def _identity(bound: BoundPlan, point: BoundPoint) -> tuple[object, ...]:
     instrument = bound.plan.instruments[point.instrument]
     status = point.status
     judged = (point.plausible, None if status is None else (bound.points[status.point].id, status.phases))
-    return (instrument.id, instrument.serial, point.register, point.ratio, judged)
+    return (instrument.id, instrument.serial, point.register, point.ratio, judged, _conditions(bound, point))
+
+
+def _conditions(bound: BoundPlan, point: BoundPoint) -> tuple[object, ...]:
+    """What a converted counter's pending amount rests on."""
+    own = point.conversion
+    if own is None:
+        return ()
+    return (bound.points[own.temperature].id, bound.points[own.pressure].id, own.to, own.compressibility)
 
 
 def fold(
@@ -136,13 +147,16 @@ def fold(
     closing = any(e.kind is EventKind.AGENT_STOP for e in given)
     rate_points = _rate_points(bound)
     yields: dict[int, _Yield] = {}
-    for one in answers:
-        for columns in one.alike(bound.kinds):
-            if bound.points[one.points[columns[0]]].kind is Kind.COUNTER:
-                _fold_counters(bound, state, one, columns, closing, yields)
-            else:
-                _fold_instants(bound, state, one, columns, rate_points, enders, to_ms, yields)
-                _fold_judged(bound, state, one, columns, rate_points, enders, to_ms, yields)
+    alike = [(one, columns) for one in answers for columns in one.alike(bound.kinds)]
+    counters = [bound.points[one.points[columns[0]]].kind is Kind.COUNTER for one, columns in alike]
+    for (one, columns), counts in zip(alike, counters, strict=True):
+        if not counts:
+            _fold_instants(bound, state, one, columns, rate_points, enders, to_ms, yields)
+            _fold_judged(bound, state, one, columns, rate_points, enders, to_ms, yields)
+    held = {position: own.held for position, own in yields.items() if own.held is not None}
+    for (one, columns), counts in zip(alike, counters, strict=True):
+        if counts:
+            _fold_counters(bound, state, one, columns, closing, held, yields)
     slots: list[SlotCount] = []
     derived: list[Event] = []
     points: list[PointState] = []
@@ -153,7 +167,6 @@ def fold(
         derived.extend(_reset_event(point, reset) for reset in own.resets)
         derived.extend(own.checks)
     edges = window_edges(from_ms, to_ms, bound.window_ms)
-    held = {position: own.held for position, own in yields.items() if own.held is not None}
     counted = _all_counter_windows(bound, yields)
     windows: list[Window] = []
     for index, source in enumerate(bound.sources):
@@ -177,16 +190,25 @@ class _Yield:
 
 
 def _rate_points(bound: BoundPlan) -> frozenset[int]:
-    """Positions of the points whose held values some source is computed from; nothing else is carried."""
+    """Positions of the points whose held values some source or counter needs; nothing else is carried."""
     points = {source.operating.point for source in bound.sources if source.operating is not None}
     for source in bound.sources:
         for one in source.rates:
             points |= set(one.inputs.values())
+    for point in bound.points:
+        if point.conversion is not None:
+            points |= {point.conversion.temperature, point.conversion.pressure}
     return frozenset(points)
 
 
 def _fold_counters(
-    bound: BoundPlan, state: FoldState, answers: Answers, columns: list[int], closing: bool, yields: dict[int, _Yield]
+    bound: BoundPlan,
+    state: FoldState,
+    answers: Answers,
+    columns: list[int],
+    closing: bool,
+    held: dict[int, Held],
+    yields: dict[int, _Yield],
 ) -> None:
     """Counters of one kind and request over the span: together where all fits, else one by one."""
     positions = [answers.points[column] for column in columns]
@@ -196,16 +218,28 @@ def _fold_counters(
     index, available = flat.reshape(words.shape), present.reshape(words.shape)
     whole = np.all(available, axis=1).tolist()
     befores = [state.points[position] for position in positions]
-    counters = [before.counter if sound else None for before, sound in zip(befores, whole, strict=True)]
+    simple = [sound and point.conversion is None for sound, point in zip(whole, points, strict=True)]
+    counters = [before.counter if sound else None for before, sound in zip(befores, simple, strict=True)]
     folds = fold_alike(points, bound.window_ms, counters, answers.at_ms, index)
     usual = _fates(answers.fates, {})
     lasts = _last_words(words, befores)
     for place, (position, before) in enumerate(zip(positions, befores, strict=True)):
         folded, fates = folds.get(place), usual
         if folded is None:
+            factors: Float64 | None = None
+            known, waiting = available[place], 0
+            conversion = points[place].conversion
+            if conversion is not None:
+                conditions = held[conversion.temperature], held[conversion.pressure]
+                factors, stated = factors_at(conversion, *conditions, answers.due_ms)
+                waiting = int(np.count_nonzero(known & ~stated))
+                known = known & stated
             folded, moved = _fold_one(
-                points[place], bound.window_ms, before.counter, answers.at_ms, index[place], available[place]
+                points[place], bound.window_ms, before.counter, answers.at_ms, index[place], known, factors
             )
+            if waiting:
+                moved[Fate.NOT_AVAILABLE] -= waiting
+                moved[fate_code(Fate.NOT_AVAILABLE, Absence.NO_CONDITIONS)] = waiting
             fates = _fates(answers.fates, moved)
         if closing:
             folded = close_counter(folded)
@@ -214,14 +248,20 @@ def _fold_counters(
 
 
 def _fold_one(
-    point: BoundPoint, window_ms: int, before: CounterState | None, at_ms: Int64, index: Int64, available: Mask
+    point: BoundPoint,
+    window_ms: int,
+    before: CounterState | None,
+    at_ms: Int64,
+    index: Int64,
+    available: Mask,
+    factors: Float64 | None,
 ) -> tuple[CounterFold, dict[int, int]]:
     """One counter; and of its answered slots how many were not available and how many did not fit."""
     late = np.zeros(at_ms.size, dtype=np.bool_)
     if before is not None:
         late = at_ms <= max([before.last_ms, *(at for at, _ in before.candidates)])
     use = available & ~late
-    folded = fold_counter(point, window_ms, before, at_ms[use], index[use])
+    folded = fold_counter(point, window_ms, before, at_ms[use], index[use], None if factors is None else factors[use])
     uncertain = int(np.count_nonzero(late & available)) + int(np.count_nonzero(~folded.fits))
     absent = available.size - int(np.count_nonzero(available))
     return folded, {Fate.NOT_AVAILABLE: absent, Fate.UNCERTAIN: uncertain}
@@ -360,7 +400,8 @@ def _counter_windows(
     index: int, one: CounterSeries, point: BoundPoint, cut: Amounts, masses: list[int]
 ) -> list[Window]:
     """Windows of one (input, gas) from amounts of its counter and their masses [mg]."""
-    step = resolution(float(point.resolution) * one.coefficient)
+    usual = 1.0 if point.conversion is None else point.conversion.usual
+    step = resolution(float(point.resolution) * usual * one.coefficient)
     relatives = [cause.relative for cause in one.causes]
     causes = len(relatives)
     columns = (cut.from_ms, cut.to_ms, cut.amount, cut.gap)

@@ -137,12 +137,12 @@ def fold_rates(
         raise ValueError(f"source {source.id}: a stack needs an operating state")
     state = None if source.operating is None else held[source.operating.point]
     stretches = _stretches([*inputs.values(), *([] if state is None else [state])], edges)
-    active = {name: _active(h, stretches.start_ms) for name, h in inputs.items()}
+    active = {name: active_at(h, stretches.start_ms) for name, h in inputs.items()}
     if source.operating is None or state is None:
         signal = np.full(stretches.start_ms.size, -1, dtype=np.int64)
         operating, stopped = active["flow"] >= 0, np.zeros(stretches.start_ms.size, dtype=np.bool_)
     else:
-        signal = _active(state, stretches.start_ms)
+        signal = active_at(state, stretches.start_ms)
         operating, stopped = _operating(source.operating, state, signal)
     valid, doubted = operating.copy(), np.zeros(operating.size, dtype=np.bool_)
     for index in active.values():
@@ -193,7 +193,7 @@ def _stretches(held: list[Held], edges: Int64) -> _Stretches:
     return _Stretches(starts, np.diff(cuts), np.searchsorted(starts, edges[:-1]).astype(np.int64))
 
 
-def _active(held: Held, at_ms: Int64) -> Int64:
+def active_at(held: Held, at_ms: Int64) -> Int64:
     """Index of the sample that holds at each instant; -1 where none does."""
     index = np.searchsorted(held.at_ms, at_ms, side="right").astype(np.int64) - 1
     if held.at_ms.size:

@@ -19,14 +19,15 @@ class Answers:
     ----------
     points : tuple of int
         Positions in the plan, a column of ``words`` each.
-    at_ms : ndarray of int64, shape (answered,)
-        When the last byte of each answer came. [UTC ms]
+    due_ms, at_ms : ndarray of int64, shape (answered,)
+        When each answered slot was due, and when the last byte of its answer came. [UTC ms]
     words : ndarray of uint64, shape (answered, points)
     fates : dict of int to int
         Slots per fate code, as the request met them.
     """
 
     points: tuple[int, ...]
+    due_ms: Int64
     at_ms: Int64
     words: UInt64
     fates: dict[int, int]
@@ -76,10 +77,11 @@ def span_answers(bound: BoundPlan, samples: Sequence[Samples], from_ms: int, to_
                 raise ValueError(f"point {bound.points[position].id} is read in another scan class than its own")
             read[position] = True
         answered = np.flatnonzero(block.fates == Fate.GOOD).astype(np.int64)
-        at_ms = (block.first_slot + answered) * interval + block.delay_ms
+        due_ms = (block.first_slot + answered) * interval
+        at_ms = due_ms + block.delay_ms
         if bool(np.any(at_ms[1:] <= at_ms[:-1])):
             raise ValueError(f"{name} of unit {request.unit}: answers are not in time order")
-        answers.append(Answers(request.points, at_ms, block.words, _fate_counts(block, answered.size)))
+        answers.append(Answers(request.points, due_ms, at_ms, block.words, _fate_counts(block, answered.size)))
     missing = [point.id for point, is_read in zip(bound.points, read, strict=True) if not is_read]
     if missing:
         raise ValueError(f"no request reads {', '.join(missing)}")

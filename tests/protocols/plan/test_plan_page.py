@@ -21,6 +21,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "rating": model.Rating,
     "status": model.Status,
     "plausible": model.Plausible,
+    "conversion": model.Conversion,
     "points": model.Point,
     "sources": model.Source,
     "inputs": model.Inputs,

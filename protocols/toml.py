@@ -11,8 +11,9 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_args
 
@@ -41,12 +42,16 @@ _FULL_WIDTH = re.compile("[\u201c\u201d\u2018\u2019\u3001\u3002\u3010\u3011\uff0
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed TOML text that still knows where everything stands."""
+    """A parsed TOML text that can still say where everything stands; it looks only once an error asks."""
 
     file: str
     text: str
     data: dict[str, Any]
-    lines: Mapping[TomlPath, int] = field(repr=False)
+
+    @property
+    def lines(self) -> Mapping[TomlPath, int]:
+        """The line of every table, key and list element, counted from 1."""
+        return _lines_of(self.text)
 
     def known(self, path: Sequence[str | int]) -> TomlPath:
         """The longest beginning of a path that stands in the text."""
@@ -74,6 +79,11 @@ class Document:
         return here if isinstance(here, str) else ""
 
 
+@lru_cache(maxsize=1)
+def _lines_of(text: str) -> dict[TomlPath, int]:
+    return find_lines(text)
+
+
 def read_toml(path: Path) -> Document:
     """Parse a TOML file; InputErrors where it cannot be read."""
     try:
@@ -94,7 +104,7 @@ def parse_toml(text: str, file: str) -> Document:
     """Parse TOML text; InputErrors with the line where it is not TOML."""
     try:
         data = tomllib.loads(text, parse_float=Decimal)
-        return Document(file, text, data, find_lines(text))
+        return Document(file, text, data)
     except RecursionError as error:
         raise InputErrors([InputError(file, 0, "", "tables nested too deep to be read", "flatten them")]) from error
     except ValueError as error:  # TOMLDecodeError, and an integer of thousands of digits

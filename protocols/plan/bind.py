@@ -77,7 +77,7 @@ def bind(plan: Plan, maps: Mapping[str, RegisterMap], digest: bytes, document: D
     InputErrors
         The plan breaks a rule of ``protocols.plan.check``.
     """
-    text = document or Document("plan", "", {}, {})
+    text = document or Document("plan", "", {})
     errors = plan_errors(plan, maps, text)
     if errors:
         raise InputErrors(errors)

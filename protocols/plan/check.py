@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from protocols.errors import InputError
 from protocols.exact import LIMIT
+from protocols.modbus.maps import map_names
 from protocols.modbus.registermap import Register, RegisterMap
 from protocols.plan.check_instants import instant_problems
 from protocols.plan.check_sources import source_problems
@@ -107,7 +108,8 @@ def _instrument_problems(plan: Plan, maps: Maps | None) -> Iterator[Problem]:
         if instrument.bus not in buses:
             yield unknown((*path, "bus"), "bus", instrument.bus, buses)
         if maps is not None and instrument.map not in maps:
-            yield unknown((*path, "map"), "register map", instrument.map, sorted(maps))
+            known = {*maps, *map_names()} - {instrument.map}
+            yield unknown((*path, "map"), "register map", instrument.map, sorted(known))
         stated = instrument.model_fields_set & {"ct_ratio", "pt_ratio"}
         if instrument.registers == "secondary" and not stated:
             hint = "state ct_ratio and pt_ratio (1 where there is no transformer), or say primary"

@@ -103,16 +103,22 @@ def make_document(path: Path) -> bytes:
     InputErrors
         The plan or a map beside it cannot be read or breaks a rule, or the plan names a map that is not there.
     """
+    data, name = _packed(path)
+    open_document(data, name)
+    return data
+
+
+def _packed(path: Path) -> tuple[bytes, str]:
+    """The document of a plan file that breaks no rule, and how errors name the file."""
     document = read_toml(path)
     plan = validate(document, Plan)
     models = {instrument.map for instrument in plan.instruments}
-    maps = {model: load_map(model) for model in map_names()} | _own_maps(path.parent / "maps", models)
+    maps = {model: load_map(model) for model in models & set(map_names())}
+    maps |= _own_maps(path.parent / "maps", models)
     errors = plan_errors(plan, {model: register_map for model, (register_map, _) in maps.items()}, document)
     if errors:
         raise InputErrors(errors)
-    data = encode_document(document.text, {model: maps[model][1] for model in models})
-    open_document(data, document.file)
-    return data
+    return encode_document(document.text, {model: maps[model][1] for model in models}), document.file
 
 
 def _own_maps(folder: Path, wanted: Set[str]) -> dict[str, tuple[RegisterMap, str]]:

@@ -270,6 +270,8 @@ def _show(told: dict[str, Any], *, as_json: bool) -> None:
         _print(json.dumps(told))
         return
     for name, value in told.items():
+        if value is None:
+            continue
         if isinstance(value, dict):
             for key, fates in value.items():
                 _print(f"{name:<14} {key}: {', '.join(f'{fate} {count}' for fate, count in fates.items())}")

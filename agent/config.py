@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from agent.outbox import MAX_BYTES, Bounds
 from protocols.errors import InputError
 from protocols.plan.model import Identifier
 from protocols.toml import read_toml, validate
@@ -69,6 +70,12 @@ class JournalTable(Table):
     commit_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
 
 
+class OutboxTable(Table):
+    """What all files of the outbox may take together; at least what a few of the largest messages need. [bytes]"""
+
+    max_bytes: Annotated[int, Field(ge=64 * 2**20, le=2**40)] = MAX_BYTES
+
+
 class RetentionTable(Table):
     """How long items stay after the collector has acknowledged them."""
 
@@ -91,6 +98,7 @@ class Settings(Table):
     broker: BrokerTable
     buses: Annotated[dict[Identifier, BusTable], Field(min_length=1)]
     journal: JournalTable = JournalTable()
+    outbox: OutboxTable = OutboxTable()
     retention: RetentionTable = RetentionTable()
     clock: ClockTable = ClockTable()
 
@@ -111,6 +119,11 @@ class Config:
     def state_dir(self) -> Path:
         """Where outbox, status and lock live."""
         return self._resolve(self.settings.state_dir)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The cap of the outbox, shared out."""
+        return Bounds(self.settings.outbox.max_bytes)
 
     @property
     def key_file(self) -> Path:

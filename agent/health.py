@@ -20,6 +20,9 @@ class Health:
     ``buses`` and ``units`` count the fates of slots since the program started, by bus and by ``bus/unit``;
     every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
+    ``outbox_bytes`` are its files on the disk, of at most ``outbox_max_bytes``; ``oldest_waiting_ms`` is the begin of
+    the oldest span without an acknowledgement, ``full_in_s`` the time until waiting batches would have to go if nobody
+    took any: both None where there is nothing to tell from.
     """
 
     agent_id: str
@@ -39,6 +42,10 @@ class Health:
     backlog_items: int = 0
     backlog_bytes: int = 0
     acknowledged: int = -1
+    outbox_bytes: int = 0
+    outbox_max_bytes: int = 0
+    oldest_waiting_ms: int | None = None
+    full_in_s: int | None = None
     set_aside: int = 0
     watched_until_ms: int = 0
     buses: dict[str, dict[str, int]] = field(default_factory=dict)

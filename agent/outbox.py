@@ -1,9 +1,11 @@
 """Everything the agent must not lose, in one SQLite file: journal, sealed items, and where the stream stands.
 
 One transaction seals a span: the item, the new state and the end of the span's journal rows stand together or
-not at all. The file is in WAL mode with full synchronisation. An item leaves only when the collector has
-acknowledged it and the retention has passed; nothing else here deletes one. Raw results that no batch could
-hold are kept in ``set_aside``, with the reason; nothing here deletes those.
+not at all. The file is in WAL mode with full synchronisation. File, log and index together stay within a cap
+(``Bounds``): up to it an item leaves only when the collector has acknowledged it and the retention has passed; at
+it ``agent.room`` lets items go, and a tombstone takes the place of those nobody has. Raw results that no batch
+could hold are kept in ``set_aside``, with the reason; where they pass their own bound the oldest lose their bytes
+and keep the line that says so.
 
 All calls belong to one thread (``agent.writer``).
 """
@@ -27,6 +29,14 @@ from protocols.wire.state import read_state, state_map
 
 FORMAT = 1
 DAY_MS = 86_400_000
+MAX_BYTES = 2 * 2**30
+"""Default cap. [bytes]"""
+ASIDE_LINES = 10_000
+"""Lines of ``set_aside`` at most, with or without bytes."""
+RATE_BATCHES = 64
+"""So many of the newest batches say how fast the outbox grows."""
+VACUUM_PAGES = 512
+"""Free pages given back to the disk in one transaction."""
 
 
 class OutboxError(EmitraceError):
@@ -59,11 +69,75 @@ class Backlog:
     acknowledged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How a cap on all files of the outbox is shared out. [bytes]"""
+
+    max_bytes: int = MAX_BYTES
+
+    @property
+    def log(self) -> int:
+        """For the write-ahead log and its index: a transaction of the largest message, and what is not yet moved."""
+        return min(self.max_bytes // 6, 16 * 2**20)
+
+    @property
+    def file(self) -> int:
+        """For the main file; SQLite refuses to make it longer."""
+        return self.max_bytes - self.log
+
+    @property
+    def high(self) -> int:
+        """From here on room is made; what is left is for the batch and the journal under way."""
+        return self.file - min(self.max_bytes // 4, 32 * 2**20)
+
+    @property
+    def low(self) -> int:
+        """Down to here."""
+        return self.high - self.max_bytes // 16
+
+    @property
+    def aside(self) -> int:
+        """For the bytes of results set aside."""
+        return self.max_bytes // 16
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full the outbox is.
+
+    Attributes
+    ----------
+    size, cap : int
+        All its files on the disk, and what they may take. [bytes]
+    oldest_ms : int or None
+        Begin of the oldest span that waits for the collector. [UTC ms]
+    full_in_s : int or None
+        When waiting items would have to go, at the pace of the newest batches and with nobody to take any; None
+        where no pace is known yet. [s]
+    """
+
+    size: int
+    cap: int
+    oldest_ms: int | None
+    full_in_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An item that waits for the collector, without its bytes."""
+
+    sequence: int
+    digest: bytes
+    from_ms: int
+    to_ms: int
+
+
 class Outbox:
     """An open outbox; opening creates what is missing and changes nothing that is there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bounds: Bounds = Bounds()) -> None:
         self.path = path
+        self.bounds = bounds
         try:
             self._db = Database(sqlite3.connect(path))
             self._prepare()
@@ -123,6 +197,8 @@ class Outbox:
             for item in items:
                 self._append(item, standing)
             self._db.table("set_aside").insert_all(asdict(one) for one in aside)
+            if aside:
+                self._bound_aside()
             self._db.execute("delete from journal where edge_ms <= ?", [edge_ms])
 
     def set_aside(self) -> list[SetAside]:
@@ -177,16 +253,113 @@ class Outbox:
             )
 
     def backlog(self) -> Backlog:
-        """What waits for the collector."""
-        row = self._db.execute(
-            "select count(*), coalesce(sum(length(data)), 0), coalesce(min(sequence), -1),"
-            " coalesce(min(sequence) - 1, (select max(sequence) from items), -1) from items where acked_ms is null"
+        """What waits for the collector; what a tombstone under way stands for was never acknowledged."""
+        items, size, oldest, newest, buried = self._db.execute(
+            "select count(*), coalesce(sum(length(data)), 0), min(sequence), (select max(sequence) from items),"
+            " (select min(first) from buried join items on sequence = stone where acked_ms is null)"
+            " from items where acked_ms is null"
         ).fetchone()
-        return Backlog(*row)
+        first = min((one for one in (oldest, buried) if one is not None), default=None)
+        acknowledged = first - 1 if first is not None else -1 if newest is None else newest
+        return Backlog(items, size, -1 if oldest is None else oldest, acknowledged)
+
+    def fill(self) -> Fill:
+        """How full the outbox is, and when it would be."""
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        oldest_ms = self._db.execute(
+            "select from_ms from items where acked_ms is null order by sequence limit 1"
+        ).fetchone()
+        grown, from_ms, to_ms = self._db.execute(
+            "select sum(size), min(from_ms), max(to_ms) from (select length(data) as size, from_ms, to_ms from items"
+            " where kind = ? order by sequence desc limit ?)", [ItemKind.BATCH.value, RATE_BATCHES],
+        ).fetchone()
+        full_in_s = None
+        if grown is not None and to_ms > from_ms:
+            full_in_s = max(self.bounds.high - self.backlog().size, 0) * (to_ms - from_ms) // (1000 * grown)
+        return Fill(size, self.bounds.max_bytes, None if oldest_ms is None else oldest_ms[0], full_in_s)
+
+    def excess(self) -> int:
+        """By how much the pages in use pass the mark from which room is made, down to the lower one. [bytes]"""
+        used = self._in_use()
+        return used - self.bounds.low if used > self.bounds.high else 0
+
+    def give_up_acknowledged(self, size: int) -> int:
+        """Let the oldest acknowledged items go, of so many bytes together; the newest item stays. The number gone."""
+        gone = self._oldest("acked_ms is not null", size)
+        with self._db.atomic():
+            self._delete(gone)
+        return len(gone)
+
+    def oldest_waiting(self, size: int) -> list[Waiting]:
+        """The oldest batches without an acknowledgement, of so many bytes together; never the newest item."""
+        return self._oldest(f"acked_ms is null and kind = '{ItemKind.BATCH.value}'", size)
+
+    def bury(self, gone: Sequence[Waiting], stones: Sequence[tuple[int, int, SealedItem]], standing: Standing) -> None:
+        """One transaction: batches go, and tombstones (first, last, item) stand for them at the stream's end."""
+        with self._db.atomic():
+            self._delete(gone)
+            for first, last, stone in stones:
+                self._append(stone, standing)
+                self._db.table("buried").insert({"stone": stone.sequence, "first": first, "last": last})
+
+    def shrink(self) -> int:
+        """Give free pages back to the disk where they are most of the file; the bytes given back.
+
+        Moving pages wears the flash, so what the next batches will fill again stays.
+        """
+        free, pages, page = self._pages()
+        if 2 * free <= pages:
+            return 0
+        self._db.execute(f"pragma incremental_vacuum({VACUUM_PAGES})").fetchall()
+        self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
+        return page * (pages - self._pages()[1])
+
+    def _pages(self) -> tuple[int, int, int]:
+        """Free pages, all pages, and the size of one. [bytes]"""
+        names = ("freelist_count", "page_count", "page_size")
+        free, pages, page = (int(self._db.execute(f"pragma {name}").fetchone()[0]) for name in names)
+        return free, pages, page
+
+    def _in_use(self) -> int:
+        free, pages, page = self._pages()
+        return page * (pages - free)
+
+    def _oldest(self, which: str, size: int) -> list[Waiting]:
+        rows = self._db.execute(
+            f"select sequence, digest, from_ms, to_ms, length(data) from items where {which}"  # noqa: S608 - our own
+            " and sequence < (select max(sequence) from items) order by sequence"
+        )
+        found: list[Waiting] = []
+        for sequence, digest, from_ms, to_ms, length in rows:
+            if size <= 0:
+                break
+            found.append(Waiting(sequence, digest, from_ms, to_ms))
+            size -= length
+        rows.close()
+        return found
+
+    def _delete(self, gone: Sequence[Waiting]) -> None:
+        self._db.conn.executemany("delete from items where sequence = ?", [(one.sequence,) for one in gone])
+        self._db.conn.executemany("delete from buried where stone = ?", [(one.sequence,) for one in gone])
+
+    def _bound_aside(self) -> None:
+        """Take the bytes of the oldest results set aside where all of them pass their bound, and of too many lines."""
+        size = 0
+        for key, length in self._db.execute("select id, length(entry) from set_aside order by id desc").fetchall():
+            size += length
+            if length and size > self.bounds.aside:
+                self._db.execute("update set_aside set entry = x'' where id = ?", [key])
+        self._db.execute("delete from set_aside where id <= (select max(id) from set_aside) - ?", [ASIDE_LINES])
 
     def _prepare(self) -> None:
+        self._db.execute("pragma auto_vacuum = incremental").fetchall()  # an older file keeps its own way
         self._db.execute("pragma journal_mode = wal").fetchall()
         self._db.execute("pragma synchronous = full").fetchall()
+        page = self._pages()[2]
+        self._db.execute(f"pragma max_page_count = {self.bounds.file // page}").fetchall()
+        self._db.execute(f"pragma journal_size_limit = {self.bounds.log // 2}").fetchall()
+        self._db.execute(f"pragma wal_autocheckpoint = {min(1000, self.bounds.log // 4 // page)}").fetchall()
         found = self._db.execute("pragma user_version").fetchone()[0]
         if found not in (0, FORMAT):
             seen = f"format {found}, this agent knows {FORMAT}"
@@ -222,18 +395,18 @@ class Outbox:
         )
 
 
-def open_outbox(path: Path, now_ms: int) -> tuple[Outbox, Path | None]:
+def open_outbox(path: Path, now_ms: int, bounds: Bounds = Bounds()) -> tuple[Outbox, Path | None]:
     """Open the outbox; a damaged file is moved aside (its new place is returned) and an empty one takes its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return Outbox(path), None
+        return Outbox(path, bounds), None
     except OutboxDamagedError:
         aside = path.with_name(f"{path.name}.damaged-{now_ms}")
         for suffix in ("", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
-        return Outbox(path), aside
+        return Outbox(path, bounds), aside
 
 
 def _standing(row: dict[str, Any]) -> Standing:
@@ -255,6 +428,9 @@ _SCHEMA = (
     """create table if not exists items (
         sequence integer primary key, kind text not null, data blob not null, digest blob not null,
         from_ms integer not null, to_ms integer not null, acked_ms integer
+    ) strict""",
+    """create table if not exists buried (
+        stone integer primary key, first integer not null, last integer not null
     ) strict""",
     """create index if not exists items_waiting on items (sequence) where acked_ms is null""",
     """create table if not exists set_aside (

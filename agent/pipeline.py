@@ -203,7 +203,14 @@ class Pipeline:
                 self.report(Result(underway.request, underway.slot, Fate.TIMEOUT))
         return True
 
+    async def _make_room(self) -> None:
+        made = await self._writer.make_room(self.standing, self._sealer.key)
+        self.standing = made.standing
+        for stone in made.stones:
+            self._on_item(stone, made.standing)
+
     async def _seal(self, to_ms: int, *, clean: bool) -> None:
+        await self._make_room()
         before, gathering = self.standing, self._gathering
         from_ms = before.tail.span_end_ms
         events = [event for event in self._events if event.at_ms < to_ms or clean]

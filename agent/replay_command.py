@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ import typer
 
 from agent.config import Config
 from agent.lock import hold_lock
-from agent.outbox import Outbox
+from agent.outbox import Outbox, OutboxError
 from agent.replay import FolderShelf, OutboxShelf, Replayed, ReplayError, Shelf, replay
 from agent.service import OUTBOX, software
 from protocols.tape import TapeReader
@@ -19,6 +20,7 @@ from protocols.wire.keys import load_key
 
 FINDINGS = 1
 _EVERY_S = 1.0
+_GOES_ON = "raise [outbox] max_bytes, free the disk, or let the agent deliver first; replay goes on where it stopped"
 
 
 def replay_tape(tape: Path, config: Config, out: Path | None) -> int:
@@ -38,13 +40,16 @@ def replay_tape(tape: Path, config: Config, out: Path | None) -> int:
         shelf: Shelf
         stack.enter_context(hold_lock(folder))
         if out is None:
-            outbox = Outbox(folder / OUTBOX)
+            outbox = Outbox(folder / OUTBOX, config.bounds)
             stack.callback(outbox.close)
             shelf = OutboxShelf(outbox)
         else:
             shelf = FolderShelf(out, key)
         line = _Progress(reader.header.spans)
-        done = replay(reader, shelf, key, software(), line.show)
+        try:
+            done = replay(reader, shelf, key, software(), line.show)
+        except sqlite3.OperationalError as error:
+            raise OutboxError(f"outbox {folder / OUTBOX}", str(error), _GOES_ON) from error
     line.end(done, folder)
     return FINDINGS if done.refused else 0
 

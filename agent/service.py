@@ -74,7 +74,7 @@ async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
     config.state_dir.mkdir(parents=True, exist_ok=True)
     with hold_lock(config.state_dir):
         before = read_status(config.state_dir)
-        writer = await Writer.open(config.state_dir / OUTBOX, machine.read().utc_ms)
+        writer = await Writer.open(config.state_dir / OUTBOX, machine.read().utc_ms, config.bounds)
         try:
             service = _Service(config, site, key, writer, machine, before)
             async with service.uplink(broker):
@@ -183,6 +183,9 @@ class _Service:
             bound = self._site.reading.bound
             self._health.plan, self._health.plan_version = bound.digest.hex(), bound.plan.version
             self._watched.turn_to(self._site.reading)
+        before = await self._writer.call(self._writer.outbox.standing)
+        if before is not None:
+            await self._writer.make_room(before, self._key)
         standing = await finish_last_run(self._writer, self._key, software())
         self._stands(standing)
         chosen = await self._clock(standing, stop)
@@ -290,6 +293,9 @@ class _Service:
         self._health.set_aside = await self._writer.call(outbox.results_set_aside)
         self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size
         self._health.acknowledged = backlog.acknowledged
+        fill = await self._writer.call(outbox.fill)
+        self._health.outbox_bytes, self._health.outbox_max_bytes = fill.size, fill.cap
+        self._health.oldest_waiting_ms, self._health.full_in_s = fill.oldest_ms, fill.full_in_s
         with suppress(OSError):
             self._health.write(self._config.state_dir)
         if self._uplink is not None:
@@ -357,6 +363,8 @@ class _Service:
                     gone = await self._writer.call(self._writer.outbox.evict, before_ms)
                     if gone:
                         _log.info(line("evicted", items=gone, acknowledged_days=days))
+                    while await self._writer.call(self._writer.outbox.shrink):
+                        pass
                 await self._publish_health()
             except sqlite3.Error as error:
                 _log.error(line("housekeeping-failed", error=error))

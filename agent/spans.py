@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protocols.plan.bound import BoundPlan
-from protocols.records import Batch, Clock, Event, FoldState, ItemKind, PlanItem, Samples, StreamItem
+from protocols.records import Batch, Clock, Event, FoldState, ItemKind, PlanItem, Samples, StreamItem, Tombstone
 from protocols.windows.fold import fold
 from protocols.wire import cbor, limits
 from protocols.wire.codec import item_digest, read_item, seal_item
@@ -71,6 +71,16 @@ def seal_plan(
     item = PlanItem(tail.stream_id, tail.sequence, tail.previous, document)
     sealed = _seal(item, tail.span_end_ms, tail.span_end_ms, key)
     return sealed, replace(_follow(tail, sealed), plan=plan, fold=state)
+
+
+def seal_tombstone(
+    tail: Tail, dropped: tuple[int, int], last_digest: bytes, span_ms: tuple[int, int], reason: str,
+    key: Ed25519PrivateKey,
+) -> tuple[SealedItem, Tail]:
+    """What stands for the items ``dropped`` = first..last over [from, to): the next item kept names ``last_digest``."""
+    item = Tombstone(tail.stream_id, tail.sequence, tail.previous, *dropped, last_digest, *span_ms, reason)
+    sealed = _seal(item, *span_ms, key)
+    return sealed, _follow(tail, sealed)
 
 
 def seal_span(

@@ -9,12 +9,17 @@ from logging import getLogger
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from agent.log import line
-from agent.outbox import Outbox, Standing, open_outbox
+from agent.outbox import Bounds, Outbox, Standing, open_outbox
 from agent.parts import SetAside
+from agent.room import Made, make_room
 from agent.spans import SealedItem
 
 ASIDE_HINT = "kept in the outbox: see 'emitrace-agent outbox --set-aside', and report the reason"
+ROOM_HINT = "they went before their retention: raise [outbox] max_bytes or lower [retention] acknowledged_days"
+DROPPED_HINT = "the outbox was full of what no collector has; signed tombstones say so: raise [outbox] max_bytes"
 
 _log = getLogger(__name__)
 
@@ -31,11 +36,12 @@ class Writer:
         self._thread = thread
 
     @classmethod
-    async def open(cls, path: Path, now_ms: int) -> Writer:
+    async def open(cls, path: Path, now_ms: int, bounds: Bounds = Bounds()) -> Writer:  # noqa: B008 - frozen
         """Open the outbox in its thread."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         try:
-            outbox, damaged = await asyncio.get_running_loop().run_in_executor(thread, open_outbox, path, now_ms)
+            loop = asyncio.get_running_loop()
+            outbox, damaged = await loop.run_in_executor(thread, open_outbox, path, now_ms, bounds)
         except BaseException:
             thread.shutdown()
             raise
@@ -57,6 +63,16 @@ class Writer:
                     reason=one.reason, hint=ASIDE_HINT,
                 )
             )
+
+    async def make_room(self, standing: Standing, key: Ed25519PrivateKey) -> Made:
+        """Keep the outbox under its cap, and say what that cost."""
+        made = await self.call(make_room, self.outbox, standing, key)
+        if made.acknowledged:
+            _log.warning(line("room-made", acknowledged_items=made.acknowledged, hint=ROOM_HINT))
+        if made.dropped:
+            span = {"from_ms": made.dropped[0].from_ms, "to_ms": made.dropped[-1].to_ms}
+            _log.error(line("batches-dropped", items=len(made.dropped), **span, hint=DROPPED_HINT))
+        return made
 
     async def answers(self) -> None:
         """Wait until the thread has done everything asked of it before."""

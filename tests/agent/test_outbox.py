@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import hashlib
 import random
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.outbox import Backlog, Outbox, OutboxError, Standing, open_outbox
+from agent.outbox import Backlog, Bounds, Outbox, OutboxError, Standing, open_outbox
+from agent.parts import SetAside
 from agent.results import Result, decode_entry, encode_entry
+from agent.room import make_room
 from agent.spans import SealedItem, Tail
 from protocols.records import (
     Clock,
@@ -24,7 +29,9 @@ from protocols.records import (
     HeldSample,
     ItemKind,
     PointState,
+    Tombstone,
 )
+from protocols.wire.codec import read_item
 from protocols.wire.keys import make_key, public_bytes
 from tests.agent.outbox_child import FIRST_SLOT
 from tests.agent.stream import batches, read_stream, stored
@@ -133,6 +140,111 @@ def test_only_acknowledged_items_past_their_retention_are_evicted(outbox: Outbox
     assert [2, 3, 4] == outbox.stored(0, 99, 10)
     assert 1 == outbox.evict(10**12)
     assert [2, 4] == outbox.stored(0, 99, 10)
+
+
+def fill_with(outbox: Outbox, key: Ed25519PrivateKey, last: int, size: int) -> Standing:
+    """Items 1..last of incompressible bytes, with room made before each as a run does."""
+    chance, stands = random.Random(7), standing(1)
+    outbox.append_plan(replace(item(0), kind=ItemKind.PLAN), b"document", stands)
+    longest = 0
+    for _ in range(last):
+        stands = make_room(outbox, stands, key).standing
+        sequence = stands.tail.sequence
+        data = chance.randbytes(size)
+        sealed = SealedItem(sequence, ItemKind.BATCH, data, hashlib.sha256(data).digest(), sequence, sequence + 1)
+        stands = replace(stands, tail=replace(stands.tail, sequence=sequence + 1, previous=sealed.digest))
+        outbox.seal(sealed, stands, 0)
+        longest = max(longest, outbox.fill().size)
+    assert longest <= outbox.bounds.max_bytes
+    return stands
+
+
+def test_three_times_the_cap_leaves_tombstones_for_what_went(tmp_path: Path) -> None:
+    """No file passes the cap at any time; plan, tombstones and the newest batches are there, all else is accounted."""
+    key, cap = Ed25519PrivateKey.generate(), 2**20
+    outbox = Outbox(tmp_path / "outbox.sqlite", Bounds(cap))
+    stands = fill_with(outbox, key, 600, 5_300)
+    there = outbox.stored(0, 10**6, 10**6)
+    found = {sequence: outbox.item(sequence) for sequence in there}
+    stones = [
+        read_item(one.data, public_bytes(key)) for one in found.values() if one and one.kind is ItemKind.TOMBSTONE
+    ]
+    dropped = [sequence for stone in stones if isinstance(stone, Tombstone) for sequence in
+               range(stone.first, stone.last + 1)]  # fmt: skip
+
+    assert list(range(stands.tail.sequence)) == sorted(there + dropped)
+    assert 0 in found
+    assert sum(len(one.data) for one in found.values() if one) > cap // 3
+    for stone in stones:
+        assert isinstance(stone, Tombstone)
+        following = found.get(stone.last + 1)
+        if following is not None and following.kind is ItemKind.TOMBSTONE:
+            kept = read_item(following.data, public_bytes(key))
+            assert kept.previous == stone.last_digest
+    assert 0 == outbox.backlog().oldest
+    outbox.mark_acknowledged(0, (), 1)
+    assert 0 == outbox.backlog().acknowledged  # not what the tombstones stand for
+    outbox.close()
+
+
+def test_acknowledged_items_go_first(tmp_path: Path) -> None:
+    """At the cap nothing that waits is dropped while something acknowledged is there."""
+    key = Ed25519PrivateKey.generate()
+    outbox = Outbox(tmp_path / "outbox.sqlite", Bounds(2**20))
+    stands = fill_with(outbox, key, 100, 5_300)
+    outbox.mark_acknowledged(80, (), 1)
+    waiting = outbox.unacknowledged(1000)
+    while not (made := make_room(outbox, stands, key)).acknowledged:
+        sealed = SealedItem(stands.tail.sequence, ItemKind.BATCH, bytes(50_000), bytes(32), 0, 1)
+        stands = replace(stands, tail=replace(stands.tail, sequence=sealed.sequence + 1))
+        outbox.seal(sealed, stands, 0)
+
+    assert () == made.dropped
+    assert waiting == outbox.unacknowledged(len(waiting))
+    outbox.close()
+
+
+def test_room_that_is_free_goes_back_to_the_disk(tmp_path: Path) -> None:
+    """After a long outage has been delivered and forgotten, the files are small again."""
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    fill_with(outbox, Ed25519PrivateKey.generate(), 200, 20_000)
+    before = outbox.fill().size
+    outbox.mark_acknowledged(10**6, (), 1)
+    outbox.evict(2)
+    while outbox.shrink():
+        pass
+
+    assert before > 4_000_000
+    assert outbox.fill().size < before // 10
+    outbox.close()
+
+
+def test_the_file_says_when_it_will_be_full(tmp_path: Path) -> None:
+    """At the pace of the newest batches; nothing is said where no pace is known."""
+    outbox = Outbox(tmp_path / "outbox.sqlite", Bounds(2**20))
+    assert (None, None) == (outbox.fill().oldest_ms, outbox.fill().full_in_s)
+    outbox.append_plan(replace(item(0), kind=ItemKind.PLAN), b"document", standing(1))
+    for sequence in range(1, 4):
+        outbox.seal(item(sequence, bytes(1_000)), standing(sequence + 1), 0)
+    outbox.mark_acknowledged(1, (), 9)
+    fill = outbox.fill()
+
+    assert 2_000 == fill.oldest_ms
+    assert (outbox.bounds.high - 2_000) // 1_000 == fill.full_in_s
+    outbox.close()
+
+
+def test_what_is_set_aside_has_a_bound(tmp_path: Path) -> None:
+    """The oldest results lose their bytes; the lines that say what they were stay."""
+    outbox = Outbox(tmp_path / "outbox.sqlite", Bounds(2**20))
+    outbox.append_plan(item(0), b"document", standing(1))
+    for sequence in range(1, 7):
+        aside = SetAside(sequence, 0, 1, "refused", 5, bytes(20_000))
+        outbox.seal_all([item(sequence)], standing(sequence + 1), 0, [aside])
+
+    assert [0, 0, 0, 20_000, 20_000, 20_000] == [len(one.entry) for one in outbox.set_aside()]
+    assert 30 == outbox.results_set_aside()
+    outbox.close()
 
 
 def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:

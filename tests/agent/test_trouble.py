@@ -19,7 +19,7 @@ import pytest
 from agent import gather, pipeline, service, spans
 from agent.clock import KernelClock
 from agent.config import Config
-from agent.outbox import Outbox
+from agent.outbox import Bounds, Outbox
 from agent.parts import Sealer, SetAside
 from agent.results import Result, decode_entry, encode_entry
 from agent.service import OUTBOX, serve
@@ -50,8 +50,8 @@ async def running(config: Config) -> AsyncIterator[Writer]:
     opened: list[Writer] = []
     made = Writer.open
 
-    async def remember(path: Path, now_ms: int) -> Writer:
-        opened.append(await made(path, now_ms))
+    async def remember(path: Path, now_ms: int, bounds: Bounds) -> Writer:
+        opened.append(await made(path, now_ms, bounds))
         return opened[0]
 
     stop = asyncio.Event()

@@ -17,12 +17,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.api.observe import Seen
+from collector.api.shapes import fate_name
 from collector.books import Books
 from collector.store.comparisons import verdicts
 from collector.store.schema import SCHEMA_VERSION
 from collector.store.tallies import read_tallies
 from collector.store.vitals import AgentVitals, read_agents, read_sizes
-from protocols.records import fate_text
 
 PREFIX = "emitrace_collector"
 ACK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -158,7 +158,7 @@ def _of_agents(vitals: tuple[AgentVitals, ...]) -> Iterator[Metric]:
     )
     for one in vitals:
         for code, count in one.slots_today.items():
-            slots.add_metric([one.agent_id, fate_text(code).replace("_", "-")], count)
+            slots.add_metric([one.agent_id, fate_name(code)], count)
     yield slots
 
 

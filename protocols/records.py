@@ -48,6 +48,11 @@ class Fate(IntEnum):
         """Whether register words exist for the slot."""
         return self in (Fate.GOOD, Fate.UNCERTAIN, Fate.NOT_AVAILABLE, Fate.IN_CALIBRATION)
 
+    @property
+    def has_value(self) -> bool:
+        """Whether the slot gave a value to reckon with, be it a doubtful one."""
+        return self in (Fate.GOOD, Fate.UNCERTAIN)
+
 
 class Doubt(IntEnum):
     """Why a slot is uncertain; 0 is a counter's index that does not fit the ones before it."""

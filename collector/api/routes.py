@@ -19,6 +19,7 @@ from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.exporting import export_bundle
+from collector.inventory.crosscheck import discrepancies
 from collector.inventory.document import plain
 from collector.store import quarantine
 from collector.store.agents import view_agents
@@ -27,6 +28,7 @@ from collector.store.comparisons import differing, verdicts
 from collector.store.hours import read_hours, windows_page
 from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
 from collector.store.log import read_frontier
+from collector.store.plans import sources_known
 from collector.store.refresh import broken_cells, dirty_cells
 from collector.store.schema import items, slots
 from protocols.errors import EmitraceError
@@ -105,6 +107,16 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
             rows = read_hours(connection, from_ms, to_ms, limit)
             broken = [shapes.broken_cell(one) for one in broken_cells(connection)]
             return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection), "broken": broken}
+
+    @router.get("/cross-checks", tags=["ledger"])
+    @needs(Permission.READ)
+    def cross_checks(from_ms: FromMs, to_ms: ToMs) -> dict[str, Any]:
+        """Cross-checks against their primary sources, over the hours that both know in full."""
+        _check_order(from_ms, to_ms)
+        with books.database.reading() as connection:
+            rows = [one.row for one in read_hours(connection, from_ms, to_ms)]
+            found = discrepancies(rows, sources_known(connection, books.plans))
+        return {"cross_checks": [plain(one) for one in found]}
 
     @router.get("/slots", tags=["ledger"])
     @needs(Permission.READ)

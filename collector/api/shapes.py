@@ -13,7 +13,7 @@ from collector.store.hours import VersionedHour
 from collector.store.inventories import StoredInventory
 from collector.store.refresh import BrokenCell
 from protocols.plan.bound import BoundPlan
-from protocols.records import Fate, Window
+from protocols.records import Window, fate_text
 
 Json = dict[str, Any]
 
@@ -78,7 +78,5 @@ def certificate(stored: StoredCertificate) -> Json:
 
 
 def fate_name(code: int) -> str:
-    """A fate code as a word; a Modbus exception carries its number."""
-    fate = Fate(code & 0xFF)
-    name = fate.name.lower().replace("_", "-")
-    return f"{name}-{code >> 8}" if fate is Fate.EXCEPTION else name
+    """A fate code as a word with its reason, such as ``exception-2`` or ``uncertain-frozen``."""
+    return fate_text(code).replace("_", "-").replace(" ", "-")

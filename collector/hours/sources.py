@@ -11,7 +11,10 @@ from protocols.records import Window
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """A source as its monitoring plan states it; ``category`` is the ISO 14064-1 category, 1 to 6."""
+    """A source as its monitoring plan states it; ``category`` is the ISO 14064-1 category, 1 to 6.
+
+    ``checks`` is the primary source that a cross-check checks, empty for a primary one.
+    """
 
     agent: str
     source: str
@@ -22,6 +25,7 @@ class SourceFacts:
     primary: bool
     instruments: tuple[str, ...]
     gases: tuple[str, ...]
+    checks: str = ""
 
 
 def points_of(source: BoundSource, counter_input: int, gas: int) -> frozenset[int]:
@@ -64,6 +68,7 @@ def source_facts(agent: str, plan: BoundPlan) -> tuple[SourceFacts, ...]:
         SourceFacts(
             agent, bound.id, stated.name.zh, stated.name.en, bound.category, bound.method.value,
             bound.role.value == "primary", instruments_behind(plan, _all_points(bound)), bound.gases,
+            stated.cross_check_of or "",
         )
         for bound, stated in zip(plan.sources, plan.plan.sources, strict=True)
     )  # fmt: skip

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 from collector.store.log import tree_size
 from collector.store.plans import PlanBook
 from collector.store.schema import agents, dirty_hours, items, plans, slots, streams
+from protocols.records import Fate, fate_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +92,6 @@ def _slots_today(connection: Connection, book: PlanBook, agent_id: str, now: dat
         .where(slots.c.agent_id == agent_id, slots.c.point.in_([point.id for point in plan.points]), slots.c.day == day)
     )  # fmt: skip
     for fate, count in rows:  # an exception counts as one fate, whatever its number
-        counts[fate & 0xFF] = counts.get(fate & 0xFF, 0) + int(count)
+        code = int(Fate.EXCEPTION) if fate_of(fate) is Fate.EXCEPTION else fate
+        counts[code] = counts.get(code, 0) + int(count)
     return counts

@@ -30,11 +30,11 @@ from collector.store.refresh import dirty_cells
 from collector.store.schema import plans, slots
 from protocols.ghg.gwp import co2e_mg, gwp_set, species
 from protocols.plan.model import Method
+from protocols.records import fate_of
 
 CHART_HOURS = 24
 FAR_MS = 2**48
 RECENT_HOURS = 2
-ANSWERED = frozenset({0, 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +190,8 @@ def _slots(connection: Connection) -> tuple[SlotSummary, ...]:
     summaries = []
     for day in sorted(days, reverse=True):
         fates = days[day]
-        missing = sorted(((fate_name(f), n) for f, n in fates.items() if f not in ANSWERED), key=lambda p: -p[1])
-        answered = sum(n for f, n in fates.items() if f in ANSWERED)
+        missing = sorted(((fate_name(f), n) for f, n in fates.items() if not fate_of(f).has_value), key=lambda p: -p[1])
+        answered = sum(n for f, n in fates.items() if fate_of(f).has_value)
         summaries.append(SlotSummary(day, sum(fates.values()), answered, tuple(missing)))
     return tuple(summaries)
 

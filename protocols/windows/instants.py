@@ -32,7 +32,7 @@ from protocols.records import (
 )
 
 Mask = NDArray[np.bool_]
-USABLE = (int(Fate.GOOD), int(Fate.UNCERTAIN))
+USABLE = tuple(int(fate) for fate in Fate if fate.has_value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,7 @@ from protocols.errors import EmitraceError
 from protocols.exact import sum_exact
 from protocols.ghg.gwp import Potential, co2e_mg, gwp_set, species
 from protocols.plan.model import Method, Text
+from protocols.records import fate_of
 
 MINUTE = "%Y-%m-%d %H:%M"
 
@@ -141,8 +142,9 @@ def _missing(slots: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int,
     rows = []
     for point in sorted({point for point, _, _ in slots}):
         own = [(fate, count) for name, fate, count in slots if name == point]
-        answered = sum(count for fate, count in own if fate in (0, 1))
-        rows.append((point, sum(count for _, count in own), answered, [one for one in own if one[0] not in (0, 1)]))
+        answered = sum(count for fate, count in own if fate_of(fate).has_value)
+        others = [one for one in own if not fate_of(one[0]).has_value]
+        rows.append((point, sum(count for _, count in own), answered, others))
     return rows
 
 

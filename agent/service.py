@@ -35,8 +35,9 @@ from agent.waiting import comes_within
 from agent.watched import Polling, Watched
 from agent.writer import Writer
 from protocols.errors import EmitraceError
+from protocols.messages import PlanPush
 from protocols.plan.document import document_digest
-from protocols.records import Clock, ClockState, PlanPush
+from protocols.records import Clock, ClockState
 from protocols.wire.keys import fingerprint, load_key, public_bytes
 
 OUTBOX = "outbox.sqlite"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from protocols.records import Ack, PlanPush, Resend, Watch
+from protocols.messages import Ack, PlanPush, Resend, Watch
 from protocols.wire.codec import read_ack, read_push, read_resend, read_watch
 from protocols.wire.errors import WireError
 from protocols.wire.keys import PUBLIC_BYTES, fingerprint

@@ -26,7 +26,7 @@ from agent.trust import Refused, Trust
 from agent.waiting import is_cancelled
 from agent.watched import Watched
 from agent.writer import Writer
-from protocols.records import PlanPush
+from protocols.messages import PlanPush
 from protocols.wire import topics
 
 RECONNECT_FIRST_S = 1.0

@@ -16,8 +16,9 @@ from agent.clock import Machine, UtcLine
 from agent.results import Result
 from agent.site import Reading
 from agent.trust import Refused
+from protocols.messages import Live, LiveReading, Watch
 from protocols.modbus.decode import join_words
-from protocols.records import Clock, Fate, Live, LiveReading, Watch
+from protocols.records import Clock, Fate
 from protocols.wire import limits
 from protocols.wire.codec import encode_live
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from protocols.records import PlanPush
+from protocols.messages import PlanPush
 
 LOOK_S = 2.0
 AGAIN_S = 60.0

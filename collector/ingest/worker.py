@@ -26,7 +26,8 @@ from collector.store.agents import Agent, all_agents, find_agent
 from collector.store.placing import Arrival, Outcome, Placer, ReadStored
 from collector.store.pushes import waiting_pushes
 from collector.store.schema import agents, streams
-from protocols.records import Ack, Resend, StreamItem
+from protocols.messages import Ack, Resend
+from protocols.records import StreamItem
 from protocols.wire import topics
 from protocols.wire.codec import read_item, seal_ack, seal_push, seal_resend
 from protocols.wire.errors import Reason

@@ -21,7 +21,7 @@ from collector.clock import now_ms
 from collector.live.latest import Latest
 from collector.live.point import AgentNow, Shown, follow, slots_of
 from collector.log import line
-from protocols.records import Watch
+from protocols.messages import Watch
 from protocols.wire import limits, topics
 from protocols.wire.codec import read_live, seal_watch
 from protocols.wire.errors import Reason, WireError

@@ -10,9 +10,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from protocols.messages import Live
 from protocols.modbus.decode import decimals
 from protocols.plan.bound import BoundPlan, BoundPoint
-from protocols.records import Fate, Live, fate_of
+from protocols.records import Fate, fate_of
 
 QUALITY = {Fate.GOOD: "G", Fate.UNCERTAIN: "U"}
 """Letters of the fates that bring a value; every other fate is M, missing."""

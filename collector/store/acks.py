@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from collector.store.schema import items, streams
-from protocols.records import Ack
+from protocols.messages import Ack
 
 
 def ack_of(connection: Connection, agent_id: str, stream_id: bytes) -> Ack:

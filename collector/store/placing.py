@@ -27,9 +27,10 @@ from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook, site_of
 from collector.store.pushes import settle_by_events, settle_by_plan
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, uncompared, windows
+from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
-from protocols.records import Ack, Batch, PlanItem, StreamItem, Tombstone, Window
+from protocols.records import Batch, PlanItem, StreamItem, Tombstone, Window
 from protocols.wire.codec import item_digest
 from protocols.wire.errors import Reason, WireError
 

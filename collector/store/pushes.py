@@ -13,9 +13,10 @@ from collector.store.agents import Agent
 from collector.store.plans import PlanBook, site_of
 from collector.store.schema import items, pushes, streams
 from protocols.errors import EmitraceError
+from protocols.messages import PlanPush
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
-from protocols.records import Batch, EventKind, PlanPush
+from protocols.records import Batch, EventKind
 
 WAITING, IN_FORCE, REFUSED, OVERTAKEN = "waiting", "in force", "refused", "overtaken"
 

@@ -11,7 +11,8 @@ import zlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocols.records import Ack, ItemKind, Live, PlanPush, Resend, StreamItem, Watch
+from protocols.messages import Ack, Live, PlanPush, Resend, Watch
+from protocols.records import ItemKind, StreamItem
 from protocols.wire import cbor, limits
 from protocols.wire.control import ack_map, push_map, read_ack_map, read_push_map, read_resend_map, resend_map
 from protocols.wire.cose import Sealed, open_sealed, sign, verify

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocols.records import Ack, PlanPush, Resend
+from protocols.messages import Ack, PlanPush, Resend
 from protocols.wire import limits
 from protocols.wire.fields import array, blob, record, uint
 from protocols.wire.items import STREAM, VERSION, VERSION_NOW, check_version, digest, stream_id

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocols.records import Fate, Live, LiveReading, Watch
+from protocols.messages import Live, LiveReading, Watch
+from protocols.records import Fate
 from protocols.wire import limits
 from protocols.wire.fields import array, record, refuse, uint
 from protocols.wire.items import (

@@ -15,7 +15,7 @@ from agent.clock import KernelClock
 from agent.config import Config, load_config
 from agent.site import open_reading
 from agent.watched import Watched
-from protocols.records import PlanPush
+from protocols.messages import PlanPush
 from protocols.wire.keys import fingerprint, make_key, public_bytes
 from tests.plans import small_document
 from tests.services import LOOPBACK

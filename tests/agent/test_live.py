@@ -18,7 +18,8 @@ from agent.clock import KernelClock
 from agent.config import Config
 from agent.service import OUTBOX, serve
 from agent.site import load_site
-from protocols.records import Fate, Live, Watch
+from protocols.messages import Live, Watch
+from protocols.records import Fate
 from protocols.wire import topics
 from protocols.wire.codec import read_live, seal_watch
 from protocols.wire.keys import fingerprint, load_key, public_bytes

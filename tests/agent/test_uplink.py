@@ -18,7 +18,8 @@ from agent.spans import SealedItem, Tail
 from agent.trust import Trust
 from agent.uplink import Broker, Uplink
 from agent.writer import Writer
-from protocols.records import Ack, Clock, ClockState, FoldState, ItemKind, Resend
+from protocols.messages import Ack, Resend
+from protocols.records import Clock, ClockState, FoldState, ItemKind
 from protocols.wire import topics
 from protocols.wire.codec import seal_ack, seal_resend
 from tests.agent.rig import Collector, no_push, unwatched

@@ -26,7 +26,7 @@ from agent.service import ServiceError, broker_of
 from agent.trust import Trust
 from agent.uplink import Broker, Uplink
 from agent.writer import Writer
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.agent.rig import Collector, no_push, unwatched, write_agent
 from tests.agent.test_uplink import AGENT as AGENT_ID
 from tests.agent.test_uplink import STREAM, Peer, put, until

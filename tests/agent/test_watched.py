@@ -11,8 +11,9 @@ from agent.results import Result
 from agent.site import open_reading
 from agent.trust import Refused
 from agent.watched import ISSUED_WITHIN_MS, Polling, Watched
+from protocols.messages import Live, Watch
 from protocols.modbus.decode import join_words
-from protocols.records import Clock, ClockState, Fate, Live, UInt64, Watch
+from protocols.records import Clock, ClockState, Fate, UInt64
 from protocols.wire import limits
 from protocols.wire.codec import read_live
 from tests.plans import small_document

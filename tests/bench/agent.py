@@ -22,7 +22,7 @@ import paho.mqtt.client as mqtt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.enums import CallbackAPIVersion
 
-from protocols.records import Ack
+from protocols.messages import Ack
 from protocols.wire import topics
 from protocols.wire.codec import read_item, seal_ack
 from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes

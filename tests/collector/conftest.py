@@ -11,7 +11,7 @@ from collector.books import Books, open_books
 from collector.config import Config, Settings
 from collector.ingest.worker import commit_group
 from collector.store.agents import add_agent
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge
 
 

@@ -19,7 +19,7 @@ from collector.accounts.register import Register
 from collector.accounts.roles import Role
 from collector.books import open_books
 from collector.config import Config, load_config
-from protocols.records import Ack, Resend
+from protocols.messages import Ack, Resend
 from protocols.wire import topics
 from protocols.wire.codec import read_ack, read_resend
 from protocols.wire.keys import fingerprint

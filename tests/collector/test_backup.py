@@ -25,7 +25,7 @@ from collector.restore import restore_backup
 from collector.store.acks import missing_ranges
 from collector.store.agents import add_agent
 from collector.store.log import read_frontier
-from protocols.records import Ack
+from protocols.messages import Ack
 from protocols.wire import topics
 from tests.collector.edge import START_MS, stream
 from tests.collector.running import Collector, Line, Spawn

@@ -11,7 +11,7 @@ from collector.store.comparisons import Verdicts, uncompared, verdicts
 from collector.store.plans import plans_used
 from collector.store.refresh import refresh_hours
 from collector.store.schema import comparisons, items, streams, windows
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_hours import RULE
 

@@ -13,7 +13,8 @@ from collector.store.certificates import add_certificate
 from collector.store.explain import ExplainedHour, explain_hour
 from collector.store.refresh import refresh_hours
 from protocols.errors import EmitraceError
-from protocols.records import Ack, Fate
+from protocols.messages import Ack
+from protocols.records import Fate
 from protocols.wire.codec import item_digest
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_inventory import CERTIFICATE

@@ -13,8 +13,9 @@ from collector.evidence.verify.steps import verify_bundle
 from collector.exporting import export_bundle
 from collector.hours.cells import HOUR_MS
 from collector.recompute import Recomputer
+from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
-from protocols.records import Ack, Fate, ReadRequest, Samples
+from protocols.records import Fate, ReadRequest, Samples
 from protocols.wire.keys import fingerprint
 from tests.collector.edge import START_MS, Edge, stream
 from tests.plans import Answer, sample

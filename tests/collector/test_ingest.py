@@ -15,8 +15,9 @@ from collector.store.acks import missing_ranges
 from collector.store.comparisons import Verdicts, differing, verdicts
 from collector.store.log import read_frontier, tree_size
 from collector.store.schema import items, leaves, slots, windows
+from protocols.messages import Ack
 from protocols.plan.document import encode_document
-from protocols.records import Ack, CounterState, ItemKind, PlanItem
+from protocols.records import CounterState, ItemKind, PlanItem
 from protocols.transparency.tree import root_of
 from protocols.windows.fold import initial_state
 from protocols.wire import topics

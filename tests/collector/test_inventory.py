@@ -26,7 +26,7 @@ from collector.store.refresh import refresh_hours
 from collector.store.schema import inventory_rows, leaves
 from protocols.errors import EmitraceError
 from protocols.ghg.gwp import gwp_names
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge, stream
 
 END_MS = START_MS + HOUR_MS

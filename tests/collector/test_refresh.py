@@ -15,7 +15,7 @@ from collector.store.database import Database
 from collector.store.hours import read_hours
 from collector.store.refresh import broken_cells, dirty_cells, refresh_hours
 from collector.store.schema import days, dirty_hours, windows
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_hours import RULE
 

@@ -23,7 +23,7 @@ from collector.store.refresh import refresh_hours
 from collector.store.schema import days, hours, items, months, plans
 from collector.store.series import SeriesRow, read_extent, read_series, read_whole
 from protocols.ghg.uncertainty import Parts, across, combine
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_hours import RULE
 

@@ -18,7 +18,8 @@ from collector.live import hub as hub_module
 from collector.live.events import events
 from collector.live.hub import MOST_LOOKERS, MOST_OF_A_USER, Hub, TooManyError
 from collector.live.point import text_of
-from protocols.records import Ack, Clock, ClockState, Fate, Live, LiveReading, Watch
+from protocols.messages import Ack, Live, LiveReading, Watch
+from protocols.records import Clock, ClockState, Fate
 from protocols.wire import limits, topics
 from protocols.wire.codec import encode_live, read_watch
 from tests.collector.edge import Edge, stream

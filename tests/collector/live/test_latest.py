@@ -8,7 +8,8 @@ from collector.books import Books
 from collector.live.latest import Latest, phase_of
 from collector.live.point import AgentNow, text_of
 from collector.store.agents import add_agent
-from protocols.records import Ack, Fate
+from protocols.messages import Ack
+from protocols.records import Fate
 from tests.collector.edge import SPAN_MS, START_MS, Edge, stream
 
 SITE = "org/site"

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.live.point import Shown, Slot, follow, in_unit, slot_of, slots_of, text_of
+from protocols.messages import Live, LiveReading
 from protocols.modbus.decode import decimals
-from protocols.records import Clock, ClockState, Fate, Live, LiveReading
+from protocols.records import Clock, ClockState, Fate
 from tests.plans import float_words, small_plan
 
 PLAN = small_plan()

@@ -17,7 +17,7 @@ from collector.live.hub import MOST_OF_A_USER
 from collector.live.latest import Latest
 from collector.web.language import LANGUAGES, Words
 from collector.web.live import AgentCard, agent_cards, ago, grouped
-from protocols.records import Ack
+from protocols.messages import Ack
 from tests.collector.edge import Edge, stream
 from tests.collector.running import PASSWORD, Collector
 from tests.services import wait_until

@@ -8,8 +8,8 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
+from protocols.messages import Ack, Live, LiveReading, PlanPush, Resend, Watch
 from protocols.records import (
-    Ack,
     Batch,
     Clock,
     ClockState,
@@ -20,20 +20,15 @@ from protocols.records import (
     FoldState,
     HeldSample,
     InstantState,
-    Live,
-    LiveReading,
     Phase,
     PlanItem,
-    PlanPush,
     PointState,
     ReadRequest,
-    Resend,
     Samples,
     SlotCount,
     StreamItem,
     Tombstone,
     UInt64,
-    Watch,
     Window,
 )
 

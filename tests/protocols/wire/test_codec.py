@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from protocols.records import Ack, Batch, ItemKind, Resend, StreamItem
+from protocols.messages import Ack, Resend
+from protocols.records import Batch, ItemKind, StreamItem
 from protocols.wire import cbor, limits
 from protocols.wire.codec import (
     CONTENT_TYPES,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.records import Clock, ClockState, Fate, Live, LiveReading, Watch
+from protocols.messages import Live, LiveReading, Watch
+from protocols.records import Clock, ClockState, Fate
 from protocols.wire import cbor, limits
 from protocols.wire.codec import encode_live, read_live, read_resend, read_watch, seal_resend, seal_watch
 from protocols.wire.errors import Reason, WireError

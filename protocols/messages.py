@@ -1,0 +1,93 @@
+"""What goes beside the stream: the back path from the collector to an agent, and live values. Never evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protocols.records import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What the collector has committed of a stream: every item up to ``contiguous`` and the ranges beyond.
+
+    ``contiguous`` is -1 when the first item has not arrived. The checkpoint fields stay empty for now.
+    """
+
+    stream_id: bytes
+    contiguous: int
+    beyond: tuple[tuple[int, int], ...] = ()
+    checkpoint: bytes = b""
+    consistency: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Ranges of a stream the collector asks for again; the stored bytes go out as they are."""
+
+    stream_id: bytes
+    ranges: tuple[tuple[int, int], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPush:
+    """A plan document that the collector asks an agent to go on with.
+
+    ``replaces`` is the digest of the plan it was made to follow: while another one is in force it is refused, so
+    that an old message sent again changes nothing.
+    """
+
+    stream_id: bytes
+    replaces: bytes
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Points of a plan that a page wants live, for ``for_s`` seconds from when the agent hears of it.
+
+    ``issued_ms`` is the collector's clock and grows with every watch: one heard twice is not taken twice.
+    ``points`` ascend.
+    """
+
+    stream_id: bytes
+    plan: bytes
+    issued_ms: int
+    for_s: int
+    points: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReading:
+    """The newest slot of one request, for the watched ones of its points.
+
+    Attributes
+    ----------
+    due_ms : int
+        When the slot was due. [UTC ms]
+    delay_ms : int
+        From due to the last byte of the answer; 0 where there is none. [ms]
+    fate : int
+        Fate code of the request: GOOD (answered) or a missing reason.
+    points : tuple of int
+        Ascending.
+    words : tuple of int
+        One unsigned integer per point, as in ``Samples``; empty where the fate is not GOOD.
+    """
+
+    due_ms: int
+    delay_ms: int
+    fate: int
+    points: tuple[int, ...]
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a watched agent shows while it is watched: unsigned, never evidence. ``at_ms`` is when it was sent."""
+
+    stream_id: bytes
+    plan: bytes
+    clock: Clock
+    at_ms: int
+    readings: tuple[LiveReading, ...]

@@ -167,15 +167,17 @@ def indexes(words: UInt64, point: BoundPoint) -> tuple[Int64, Mask]:
     Returns
     -------
     tuple of (ndarray of int64, ndarray of bool), shape (n,)
-        In the counter's base unit. A negative number or an index above 2**62 is not available.
+        In the counter's base unit. A negative number, an index above 2**62 or above the counter's own modulus is not
+        available: no such counter shows it.
     """
     register, factor = point.register, point.register.scale_factor
     if factor is None:
-        return _own_indexes(words, register, point.ratio)
-    result, available = np.zeros(words.shape, dtype=np.int64), np.zeros(words.shape, dtype=np.bool_)
-    for rows, stated in _scale_factors(words, factor):
-        result[rows], available[rows] = _own_indexes(words[rows] >> np.uint64(16), register, point.ratio * stated)
-    return result, available
+        result, available = _own_indexes(words, register, point.ratio)
+    else:
+        result, available = np.zeros(words.shape, dtype=np.int64), np.zeros(words.shape, dtype=np.bool_)
+        for rows, stated in _scale_factors(words, factor):
+            result[rows], available[rows] = _own_indexes(words[rows] >> np.uint64(16), register, point.ratio * stated)
+    return result, available if point.modulus is None else available & (result <= point.modulus)
 
 
 def exact_value(word: int, register: Register) -> Fraction | None:

@@ -245,4 +245,4 @@ def _kind(point: BoundPoint) -> tuple[object, ...]:
     register = point.register
     order = (register.word_order, register.byte_order)
     coded = (register.type, *order, register.bits, register.scale_factor, register.sentinels)
-    return (*coded, point.ratio, point.hold_ms) if point.kind is Kind.COUNTER else coded
+    return (*coded, point.ratio, point.modulus, point.hold_ms) if point.kind is Kind.COUNTER else coded

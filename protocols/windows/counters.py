@@ -179,7 +179,7 @@ def _growth(point: BoundPoint, index: int, before: int, elapsed_ms: int) -> int 
     step = index - before
     if 0 <= step <= allowed:
         return step
-    if point.modulus is not None and step < 0 and step + point.modulus <= allowed:
+    if point.modulus is not None and step < 0 <= step + point.modulus <= allowed:
         return step + point.modulus
     return None
 

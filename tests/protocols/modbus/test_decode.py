@@ -144,6 +144,22 @@ def test_a_sentinel_is_not_available(kind: str, orders: tuple[str, str], sentine
     assert [False, True] == indexes(words, make_point(register))[1].tolist()
 
 
+def test_an_index_beyond_the_modulus_is_not_available() -> None:
+    """All bits one in a counter that rolls over before: no such counter shows it, whether the map says so or not."""
+    register = make_register(type="u32", modulus=10_000_000)
+    words = words_of([[0xFFFF, 0xFFFF], [0x0098, 0x9681], [0x0098, 0x9680], [0, 7]], "u32")
+
+    assert [False, False, True, True] == indexes(words, make_point(register, modulus=10_000_000))[1].tolist()
+
+
+def test_counters_of_another_modulus_are_decoded_apart() -> None:
+    """Points are decoded together where their words mean the same; the modulus decides what is a word at all."""
+    plan = small_plan()
+    counters = tuple(replace(plan.points[0], id=f"p{modulus}", modulus=modulus) for modulus in (None, 5, 5))
+
+    assert [0, 1, 1] == list(replace(plan, points=counters).kinds)
+
+
 def test_words_keep_the_registers_of_the_map_first_register_highest() -> None:
     """Joining changes no order: what goes on the wire is what the device sent."""
     registers = np.array([[1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]], dtype=np.uint16)

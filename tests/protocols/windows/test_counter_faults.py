@@ -109,3 +109,14 @@ def test_a_replaced_meter_starts_anew_without_a_reset() -> None:
     )
 
     assert (3, ()) == (booked(folded), folded.resets)
+
+
+def test_no_amount_is_negative_after_indexes_that_no_such_counter_shows() -> None:
+    """Thrice an index beyond the modulus, then the counter's own again: two resets, no turn backwards."""
+    modulus = 10**9
+    beyond = [4 * modulus] * 3
+    folded = run([10**8, 10**8 + 5, *beyond, 10**8 + 20, 10**8 + 25, 10**8 + 30], replace(POINT, modulus=modulus))
+
+    assert 2 == len(folded.resets)
+    assert 5 + 0 + 10 == booked(folded)
+    assert all(amount >= 0 for cut in folded.amounts for amount in cut.amount.tolist())

@@ -1,0 +1,279 @@
+"""A line of simulated instruments with one fault, polled and folded by the agent's own modules, and the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from agent.bus import Bus
+from agent.clock import KernelClock, UtcLine
+from agent.gather import Gathering
+from agent.poll import poll
+from agent.results import Result
+from agent.schedule import Agenda
+from agent.site import Reading
+from protocols.modbus.maps import load_map
+from protocols.modbus.planner import plan_reads
+from protocols.plan.bind import bind
+from protocols.plan.load import parse_plan
+from protocols.records import Fate, Samples, Window, fate_of
+from protocols.windows.fold import fold, initial_state
+from simulators.faults.catalogue import AnyFault, parse_fault
+from simulators.faults.fault import LineKind
+from simulators.instruments import build_devices
+from simulators.modbus.delivery import Delivery
+from simulators.modbus.line import Line, utc_ms
+from simulators.modbus.pdu import registers_of
+from simulators.modbus.tcp import TcpServer
+from simulators.plant import Plant, build_plant
+from simulators.scenario import load_scenario
+from tests.services import LOOPBACK
+
+INTERVAL_MS = 250
+SECONDS = 5.0
+TIMEOUT_S = 0.1
+METER, OTHER, GAS, ANALYZER = 1, 2, 4, 240
+SLACK_MS = 20
+"""Between the plant's clock and the agent's line, and for rounding. [ms]"""
+
+PLAN = """
+schema = 1
+version = "faults-1"
+organisation = { id = "org", name = { zh = "组织", en = "Organisation" } }
+facility = { id = "site", name = { zh = "厂区", en = "Site" }, time_zone = "Asia/Shanghai" }
+windows = { window_s = 1, batch_s = 1 }
+scan_classes = [{ id = "fast", interval_ms = 250 }]
+buses = [{ id = "line" }]
+""" + "".join(
+    f"""
+[[instruments]]
+id = "{name}"
+name = {{ zh = "仪表", en = "Instrument" }}
+serial = "S-{unit}"
+map = "{model}"
+bus = "line"
+unit = {unit}
+regime = "user-defined"
+registers = "primary"
+accuracy = {{ class = "1", percent_of_reading = 1.0 }}
+"""
+    for name, unit, model in (
+        ("em-1", METER, "eastron-sdm630"), ("em-2", OTHER, "eastron-sdm630"), ("gas-1", GAS, "sim-gas-corrector"),
+        ("analyzer", ANALYZER, "sim-stack-analyzer"),
+    )
+) + "".join(
+    f"""
+[[points]]
+id = "{instrument}.{register}"
+instrument = "{instrument}"
+register = "{register}"
+scan_class = "fast"
+{more}
+"""
+    for instrument, register, more in (
+        ("em-1", "energy_import", 'max_rate = 100\nmax_rate_unit = "kWh/h"'),
+        ("em-1", "power_total", "plausible = { low = 1000, high = 100000, frozen_after = 4 }"),
+        ("em-2", "energy_import", 'max_rate = 100\nmax_rate_unit = "kWh/h"'),
+        ("em-2", "power_total", "plausible = { low = 1000, high = 100000 }"),
+        ("gas-1", "volume_base", 'max_rate = 1000\nmax_rate_unit = "m3/h"'),
+        ("gas-1", "line_temperature", ""),
+        ("analyzer", "co2_dry",
+         'status = { point = "analyzer.doing", measure = [0], zero = [1], span = [2], zero_gas = 0, span_gas = 12 }'),
+        ("analyzer", "doing", ""),
+    )
+) + """
+[[sources]]
+id = "grid"
+name = { zh = "外购电力", en = "Purchased electricity" }
+kind = "purchased-electricity"
+category = 2
+method = "electricity"
+gases = ["CO2"]
+inputs = { add = ["em-1.energy_import", "em-2.energy_import"] }
+factors = { CO2 = ["grid-factor"] }
+
+[[sources]]
+id = "boiler"
+name = { zh = "锅炉", en = "Boiler" }
+kind = "stationary-combustion"
+category = 1
+method = "combustion"
+gases = ["CO2"]
+inputs = { add = ["gas-1.volume_base"] }
+factors = { CO2 = ["gas-factor"] }
+""" + "".join(
+    f"""
+[[factors]]
+id = "{name}"
+name = {{ zh = "因子", en = "Factor" }}
+value = {value}
+unit = "{unit}"
+{more}
+uncertainty_percent = 5
+source = "made up for tests"
+valid_from = 2020-01-01
+confidence = "unverified"
+"""
+    for name, value, unit, more in (
+        ("grid-factor", 0.5306, "kgCO2/kWh", ""), ("gas-factor", 2.1622, "kgCO2/m3", 'state = "0C"'),
+    )
+)  # fmt: skip
+COUNTERS = {"em-1.energy_import": 10**6, "em-2.energy_import": 10**6, "gas-1.volume_base": 10**6}
+"""Counters of the plan and their base units (mWh, mL) per unit of the register."""
+
+
+def open_plan() -> Reading:
+    """The plan and its requests."""
+    plan = parse_plan(PLAN, "plan.toml")
+    bound = bind(plan, {i.map: load_map(i.map)[0] for i in plan.instruments}, bytes(32))
+    return Reading(bound, plan_reads(bound))
+
+
+def faulty_plant(fault: AnyFault) -> Plant:
+    """The demo plant in the middle of its cycle, with an analyzer that has a status register, and one fault."""
+    scenario = load_scenario("demo")
+    analyzer = {"map": "sim-stack-analyzer", "constants": {"model_code": 605, "doing": 0}}
+    instruments = tuple(i.model_copy(update=analyzer if i.unit == ANALYZER else {}) for i in scenario.instruments)
+    signals = {**scenario.signals, "sim-stack-analyzer": {"co2_dry": "stack.co2_dry", "h2o": "stack.water"}}
+    own = {"instruments": instruments, "signals": signals, "faults": (fault,)}
+    return build_plant(scenario.model_copy(update=own), 7, datetime.now(UTC) - timedelta(seconds=100))
+
+
+class Witnessed(Line):
+    """A line that keeps what its instruments would have shown without the fault, request by request."""
+
+    def __init__(self, plant: Plant, kind: LineKind) -> None:
+        super().__init__(
+            build_devices(plant), lambda: self.now_ms, kind=kind,
+            faults=plant.scenario.faults, seed=plant.seed, start_ms=plant.start_ms,
+        )  # fmt: skip
+        self.now_ms = 0
+        self.seen: list[tuple[int, tuple[int, int, int, int], list[int]]] = []
+
+    def ask(self, transaction: int, unit: int, pdu: bytes) -> Delivery | None:
+        """Answer as ever; keep the truth with its time."""
+        asked, self.now_ms = registers_of(pdu), utc_ms()
+        assert asked is not None
+        words = self.devices[unit].read(pdu[0], *asked, self.now_ms)
+        assert words is not None
+        self.seen.append((self.now_ms, (unit, pdu[0], *asked), words))
+        return super().ask(transaction, unit, pdu)
+
+
+@dataclass
+class Outcome:
+    """What became of a fault: the fate of every slot of every point, the windows, and who is wrong."""
+
+    reading: Reading
+    plant: Plant
+    line: Witnessed
+    from_ms: int
+    to_ms: int
+    results: list[Result]
+    fates: dict[tuple[str, int], int] = field(default_factory=dict)
+    windows: list[Window] = field(default_factory=list)
+
+    def fold(self) -> Outcome:
+        """Fold slot by slot, so that each slot of each point shows its fate."""
+        bound = self.reading.bound
+        gathering = Gathering(self.reading.requests, bound.intervals_ms)
+        for result in self.results:
+            assert gathering.add(result), result
+        state = initial_state(bound, self.from_ms)
+        for slot in range(self.from_ms // INTERVAL_MS, self.to_ms // INTERVAL_MS):
+            low, high = slot * INTERVAL_MS, (slot + 1) * INTERVAL_MS
+            samples: tuple[Samples, ...] = gathering.samples(low, high)
+            folded = fold(bound, state, samples, (), low, high)
+            state = folded.state
+            self.windows += folded.windows
+            for one in folded.slots:
+                key = bound.points[one.point].id, slot
+                assert (1, None) == (one.count, self.fates.get(key))
+                self.fates[key] = one.fate
+        return self
+
+    def of_unit(self, unit: int) -> list[str]:
+        """Ids of the points that an instrument shows."""
+        bound = self.reading.bound
+        return [point.id for point in bound.points if bound.plan.instruments[point.instrument].unit == unit]
+
+    def counted(self, *points: str) -> Counter[Fate]:
+        """Fates of the slots of some points."""
+        return Counter(fate_of(fate) for (point, _), fate in self.fates.items() if point in points)
+
+    def wrong(self, age_s: float) -> list[str]:
+        """Good readings that are not what the instrument would truly have shown at some time so shortly before."""
+        return [
+            point
+            for result in self.results
+            for point, words in self._words(result).items()
+            if fate_of(self.fates[point, result.slot]) is Fate.GOOD and words not in self._true(result, point, age_s)
+        ]
+
+    def amount(self, point: str) -> int:
+        """What the windows say that a counter has counted. [base unit]"""
+        inputs = {
+            self.reading.bound.points[one.point].id: (at, position)
+            for at, source in enumerate(self.reading.bound.sources)
+            for position, one in enumerate(source.counters)
+        }
+        return sum(w.activity for w in self.windows if (w.source, w.input) == inputs[point])
+
+    def growth(self, point: str) -> int:
+        """By how much the instrument's index truly grew meanwhile. [base unit]"""
+        unit = next(u for u in (METER, OTHER, GAS) if point in self.of_unit(u))
+        register = point.partition(".")[2]
+        channel = next(c for c in self.line.devices[unit].channels if c.register.name == register)
+        return round((channel.shown(self.to_ms) - channel.shown(self.from_ms)) * COUNTERS[point])
+
+    def _words(self, result: Result) -> dict[str, bytes]:
+        """The registers of each point in an answer."""
+        request = self.reading.requests[result.request]
+        if result.fate != Fate.GOOD:
+            return {}
+        return {
+            self.reading.bound.points[point].id: result.registers[2 * at : 2 * (at + width)]
+            for point, at, width in zip(request.points, request.offsets, request.widths, strict=True)
+        }
+
+    def _true(self, result: Result, point: str, age_s: float) -> set[bytes]:
+        """What stood in a point's registers at each request that may be the answered one, and when the fault began."""
+        request = self.reading.requests[result.request]
+        asked = (request.unit, request.function, request.address, request.count)
+        stamp_ms = result.slot * INTERVAL_MS + result.delay_ms
+        low, high = stamp_ms - round(1000 * age_s) - SLACK_MS, stamp_ms + SLACK_MS
+        place = [self.reading.bound.points[position].id for position in request.points].index(point)
+        at, width = request.offsets[place], request.widths[place]
+        begins_ms = self.plant.scenario.faults[0].begins_ms(self.plant.start_ms)
+        then = self.line.devices[request.unit].read(*asked[1:], begins_ms) or []
+        return {
+            b"".join(word.to_bytes(2, "big") for word in words[at : at + width])
+            for seen_ms, who, words in [*self.line.seen, (begins_ms, asked, then)]
+            if who == asked and low <= seen_ms <= high
+        }
+
+
+async def meet(text: str, kind: LineKind) -> Outcome:
+    """Poll the plant with a fault for some seconds; what came of it is still to be folded."""
+    plant, reading = faulty_plant(parse_fault(text, datetime.now(UTC))), open_plan()
+    line, machine = Witnessed(plant, kind), KernelClock()
+    utc = UtcLine(machine, machine.read().utc_ms - machine.mono_ms())
+    server = TcpServer(line)
+    bus = Bus(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, machine.mono_ms)
+    assert await bus.open()
+    results: list[Result] = []
+    from_ms = (utc.now_ms() // INTERVAL_MS + 1) * INTERVAL_MS
+    agenda = Agenda(reading.intervals(0), from_ms)
+    task = asyncio.create_task(poll(bus, agenda, reading.requests, utc, results.append))
+    await asyncio.sleep(SECONDS)
+    to_ms = utc.now_ms() // INTERVAL_MS * INTERVAL_MS
+    async with asyncio.timeout(5):
+        while not agenda.settled(to_ms):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await bus.close()
+    await server.stop()
+    return Outcome(reading, plant, line, from_ms, to_ms, [r for r in results if r.slot * INTERVAL_MS < to_ms])

@@ -1,0 +1,157 @@
+"""Every fault of the simulated instruments against bus, poll loop and fold: no wrong value becomes a good reading."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import pytest
+
+from protocols.records import Fate
+from simulators.faults.catalogue import FAULTS, applies, parse_fault
+from simulators.faults.fault import LineKind
+from tests.agent.faulty import ANALYZER, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, TIMEOUT_S, Outcome, meet
+
+LINES = (LineKind.TCP,)
+STEP = {"em-1.energy_import": 1_000, "em-2.energy_import": 1_000, "gas-1.volume_base": 10_000}
+"""Least step of each counter. [mWh, mL]"""
+
+
+class Case(NamedTuple):
+    """A fault as it is set, whom it meets, and how the agent tells it (the fates of its slots beside GOOD).
+
+    ``own`` are points whose registers truly are what the fault makes of them: amounts are then compared with the
+    truth, readings are not. ``shared`` says that the fault costs the others on the line their slots as
+    well. ``stale`` is how many slots old a value may be before the agent can tell.
+    """
+
+    text: str
+    told: frozenset[Fate]
+    victim: int = METER
+    own: tuple[str, ...] = ()
+    shared: bool = False
+    stale: int = 0
+
+
+def case(
+    text: str, *told: Fate, victim: int = METER, own: tuple[str, ...] = (), shared: bool = False, stale: int = 0
+) -> Case:
+    return Case(text, frozenset(told), victim, own, shared, stale)
+
+
+CALIBRATION = "calibration-cycle unit=240 every_s=3 zero_s=1 span_s=1 status=doing span_gas.co2_dry=12"
+CASES = [
+    case("late-answer unit=1 delay_s=0.15", Fate.TIMEOUT),
+    case("late-answer unit=1 delay_s=0.3 probability=0.5", Fate.TIMEOUT),
+    case("stale-answer unit=1 probability=0.5", Fate.TIMEOUT),
+    case("stale-answer probability=0.3", Fate.TIMEOUT, shared=True),
+    case("slow-turnaround unit=1 delay_s=0.05"),
+    case("dead-unit unit=1", Fate.TIMEOUT),
+    case("wrong-transaction unit=1 probability=0.5", Fate.TIMEOUT),
+    case("constant-transaction unit=1 transaction=0", Fate.BAD_ANSWER),
+    case("constant-transaction unit=1 transaction=3", Fate.TIMEOUT),
+    case("wrong-unit unit=1 says=2", Fate.BAD_ANSWER),
+    case("half-answer unit=1 probability=0.5", Fate.BAD_ANSWER, shared=True),
+    case("connection-reset unit=1 probability=0.5", Fate.DISCONNECTED, shared=True),
+    case("holes unit=1 function=4 first=52 last=60", Fate.EXCEPTION),
+    case("max-registers unit=1", Fate.EXCEPTION),
+    case("busy unit=1 probability=0.5", Fate.EXCEPTION),
+    case("short-answer unit=1", Fate.BAD_ANSWER),
+    case("wrong-function unit=1", Fate.BAD_ANSWER),
+    case("zero-glitch unit=1 from=+1.6 to=+2.05", Fate.UNCERTAIN),
+    case("zero-glitch unit=4 from=+1.6 to=+2.05 last=1", Fate.UNCERTAIN, victim=GAS),
+    case("sentinel unit=1 from=+1.5 probability=0.4", Fate.NOT_AVAILABLE),
+    case("sentinel unit=4 from=+1.5 to=+3.5 last=1", Fate.NOT_AVAILABLE, victim=GAS),
+    case("torn-words unit=1 from=+1.6 to=+2.05 first=72", Fate.UNCERTAIN),
+    case("torn-words unit=4 from=+1.6 to=+2.05 last=1 lag_s=30000", Fate.UNCERTAIN, victim=GAS),
+    case("frozen unit=1 from=+1.5 first=52 last=53", Fate.UNCERTAIN, stale=4),
+    case(CALIBRATION, Fate.IN_CALIBRATION, victim=ANALYZER, own=("analyzer.doing",)),
+    case("stop of=workshop from=+2 to=+3", Fate.UNCERTAIN),
+    case("rollover unit=4 from=+2.5", victim=GAS, own=("gas-1.volume_base",)),
+    case("counter-reset unit=1 from=+2.5", Fate.UNCERTAIN, own=("em-1.energy_import",)),
+    case("meter-swap unit=1 from=+2.5 opening=777000", Fate.UNCERTAIN, own=("em-1.energy_import",)),
+]
+UNSEEN = {
+    "drift": "a little off is as plausible as right: calibration tells, not the edge",
+    "noise": "of serial lines",
+    "echo": "of serial lines",
+}
+CONTROL = "drift unit=1 percent_per_h=1000"
+"""What the agent cannot tell: were good readings not compared with the truth, nobody would notice."""
+
+Which = tuple[LineKind, Case]
+Key = tuple[LineKind, str]
+CELLS: list[Which] = [
+    (kind, one)
+    for kind in LINES
+    for one in CASES
+    if applies(parse_fault(one.text, datetime(2026, 1, 1, tzinfo=UTC)), kind)
+]
+MATRIX = [pytest.param(cell, id=f"{cell[0].value}-{cell[1].text}") for cell in CELLS]
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[Key, Outcome]:
+    """Every case at the same time, each on a line and with a poll loop of its own."""
+    keys = [(kind, one.text) for kind, one in CELLS] + [(kind, CONTROL) for kind in LINES]
+
+    async def all_of_them() -> list[Outcome]:
+        return await asyncio.gather(*(meet(text, kind) for kind, text in keys))
+
+    met = asyncio.run(all_of_them())  # nothing is folded while others are still polling
+    return {key: one.fold() for key, one in zip(keys, met, strict=True)}
+
+
+def test_every_fault_is_met_or_has_a_reason() -> None:
+    """No fault is left out unsaid."""
+    assert set(FAULTS) == {one.text.split()[0] for one in CASES} | set(UNSEEN)
+
+
+@pytest.mark.parametrize("which", MATRIX)
+def test_no_wrong_value_becomes_a_good_reading(outcomes: dict[Key, Outcome], which: Which) -> None:
+    """Each good reading is what the instrument truly had in its registers when it was asked; the fault is told."""
+    kind, one = which
+    outcome = outcomes[kind, one.text]
+    fates = outcome.counted(*outcome.of_unit(one.victim))
+    age_s = 2 * TIMEOUT_S + one.stale * INTERVAL_MS / 1000
+
+    assert one.told <= set(fates)
+    assert set(fates) <= {Fate.GOOD, *one.told, *({Fate.DISCONNECTED, Fate.BUS_BUSY} if one.shared else ())}
+    assert set() == set(outcome.wrong(age_s)) - set(one.own)
+
+
+@pytest.mark.parametrize("which", MATRIX)
+def test_no_amount_is_made_up(outcomes: dict[Key, Outcome], which: Which) -> None:
+    """Windows never count more than was truly used, whatever the counter showed; a healthy one loses no amount."""
+    kind, one = which
+    outcome = outcomes[kind, one.text]
+    for point in COUNTERS:
+        amount, true = outcome.amount(point), outcome.growth(point)
+        assert 0 <= amount <= true + 2 * STEP[point], point
+        if point not in outcome.of_unit(one.victim):
+            assert amount >= 0.5 * true, point  # the last window is still open
+
+
+@pytest.mark.parametrize("which", MATRIX)
+def test_fates_add_up_and_the_others_keep_their_slots(outcomes: dict[Key, Outcome], which: Which) -> None:
+    """Every slot of every point has one fate and none is missing; the others on the line lose less than 2 %."""
+    kind, one = which
+    outcome = outcomes[kind, one.text]
+    slots = (outcome.to_ms - outcome.from_ms) // INTERVAL_MS
+    points = [point.id for point in outcome.reading.bound.points]
+    healthy = [point for unit in {METER, OTHER, GAS, ANALYZER} - {one.victim} for point in outcome.of_unit(unit)]
+    kept, fates = outcome.counted(*healthy)[Fate.GOOD], outcome.counted(*points)
+
+    assert slots * len(points) == fates.total()
+    assert 0 == fates[Fate.AGENT_DOWN]
+    assert one.shared or kept > 0.98 * slots * len(healthy)
+
+
+@pytest.mark.parametrize("kind", LINES)
+def test_the_comparison_would_notice(outcomes: dict[Key, Outcome], kind: LineKind) -> None:
+    """Readings that drift away are good to the agent, and the comparison with the truth finds them."""
+    outcome = outcomes[kind, CONTROL]
+
+    assert {Fate.GOOD} == set(outcome.counted("em-1.power_total"))
+    assert len(outcome.wrong(2 * TIMEOUT_S)) > 10

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.outbox import MAX_BYTES, Bounds
+from agent.outflow import BACKLOG_PER_S
 from protocols.errors import InputError
 from protocols.plan.model import Identifier
 from protocols.toml import read_toml, validate
@@ -71,9 +72,12 @@ class JournalTable(Table):
 
 
 class OutboxTable(Table):
-    """What all files of the outbox may take together; at least what a few of the largest messages need. [bytes]"""
+    """What all files of the outbox may take together, at least what a few of the largest messages need [bytes], and
+    how many items of a backlog go out in a second.
+    """
 
     max_bytes: Annotated[int, Field(ge=64 * 2**20, le=2**40)] = MAX_BYTES
+    backlog_per_s: Annotated[float, Field(ge=0.1, le=1000)] = BACKLOG_PER_S
 
 
 class RetentionTable(Table):

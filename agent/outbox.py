@@ -217,6 +217,13 @@ class Outbox:
         )
         return [row[0] for row in rows]
 
+    def waiting(self, oldest: int, newest: int) -> tuple[list[int], list[int]]:
+        """The oldest and the newest sequences without an acknowledgement, each in order."""
+        rows = self._db.execute(
+            "select sequence from items where acked_ms is null order by sequence desc limit ?", [newest]
+        )
+        return self.unacknowledged(oldest), [row[0] for row in rows][::-1]
+
     def item(self, sequence: int) -> SealedItem | None:
         """A stored item, bytes as they were sealed; None where it is not here (any more)."""
         rows = list(self._db.query("select * from items where sequence = ?", [sequence]))
@@ -229,6 +236,14 @@ class Outbox:
         """Sequences in first..last that are here, at most ``most``."""
         rows = self._db.execute(
             "select sequence from items where sequence between ? and ? order by sequence limit ?", [first, last, most]
+        )
+        return [row[0] for row in rows]
+
+    def acknowledged(self, first: int, last: int, most: int) -> list[int]:
+        """Those of them that the collector has acknowledged."""
+        rows = self._db.execute(
+            "select sequence from items where sequence between ? and ? and acked_ms is not null"
+            " order by sequence limit ?", [first, last, most],
         )
         return [row[0] for row in rows]
 

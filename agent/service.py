@@ -21,6 +21,7 @@ from agent.lock import hold_lock
 from agent.log import keep_secret, line
 from agent.notify import READY, STOPPING, give_signs_of_life, tell_manager
 from agent.outbox import DAY_MS, Standing
+from agent.outflow import Outflow
 from agent.parts import Sealer
 from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
 from agent.poll import poll
@@ -145,6 +146,7 @@ class _Service:
         uplink = self._uplink = Uplink(
             broker, self._agent_id, self._writer, trust, lambda: self._stream_id, self._health.payload,
             self._on_connection, lambda: self._machine.read().utc_ms, self._watched, self._on_push,
+            Outflow(backlog_per_s=self._config.settings.outbox.backlog_per_s),
         )
         async with asyncio.TaskGroup() as group:
             tasks = [

@@ -1,4 +1,4 @@
-"""The MQTT session: items out, oldest first, until the collector has said that they are committed.
+"""The MQTT session: items out in two lanes (``agent.outflow``) until the collector has said that they are committed.
 
 The broker's own acknowledgement only ends a publish; an item is done when an acknowledgement signed by the
 collector names it. The connection is tried for ever at a bounded rate. (aiomqtt is asyncio-mqtt under its
@@ -139,10 +139,10 @@ class Uplink:
             delay_s = min(2 * delay_s, RECONNECT_MOST_S)
 
     async def drained(self) -> bool:
-        """Wait until everything that may go out is with the broker; False at once where there is no session."""
+        """Wait until the newest items are with the broker; False at once where there is no session."""
         while self._client is not None:
-            waiting = await self._writer.call(self._writer.outbox.unacknowledged, self._outflow.window)
-            if self._outflow.all_published(waiting):
+            _, newest = await self._waiting()
+            if self._outflow.all_live_published(newest):
                 return True
             self.wake()
             await asyncio.sleep(0.05)
@@ -186,14 +186,18 @@ class Uplink:
     async def _send(self, client: aiomqtt.Client) -> None:
         while not is_cancelled():
             self._news.clear()
-            waiting = await self._writer.call(self._writer.outbox.unacknowledged, self._outflow.window)
-            due = self._outflow.due(waiting, time.monotonic())
+            oldest, newest = await self._waiting()
+            due = self._outflow.due(oldest, newest, time.monotonic())
             for start in range(0, len(due), TOGETHER):
                 await asyncio.gather(*(self._publish(client, one) for one in due[start : start + TOGETHER]))
             if not due and not is_cancelled():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._outflow.next_s(time.monotonic()) + 0.01):
                         await self._news.wait()
+
+    async def _waiting(self) -> tuple[list[int], list[int]]:
+        outflow = self._outflow
+        return await self._writer.call(self._writer.outbox.waiting, outflow.window + outflow.live, outflow.live)
 
     async def _publish(self, client: aiomqtt.Client, sequence: int) -> None:
         item = await self._writer.call(self._writer.outbox.item, sequence)
@@ -262,8 +266,9 @@ class Uplink:
         request = self._trust.resend(message.payload, self._stream_id())
         outbox = self._writer.outbox
         for first, last in request.ranges:
-            here = await self._writer.call(outbox.stored, first, last, self._outflow.window)
+            here = await self._writer.call(outbox.acknowledged, first, last, self._outflow.window)
             self._outflow.ask(here)
+            self._outflow.ask_again(first, last, time.monotonic())
             _log.info(line("resend-asked", first=first, last=last, here=len(here)))
         self.wake()
 

@@ -35,11 +35,12 @@ def standing(sequence: int) -> Standing:
 
 
 async def put(writer: Writer, first: int, last: int) -> None:
-    """Items ``first..last``, each with bytes of its own."""
-    for sequence in range(first, last + 1):
-        kind = ItemKind.BATCH if sequence else ItemKind.PLAN
-        item = SealedItem(sequence, kind, b"item %d" % sequence, bytes(32), 0, 0)
-        await writer.call(writer.outbox.seal, item, standing(sequence + 1), 0)
+    """Items ``first..last`` in one transaction, each with bytes of its own."""
+    items = [
+        SealedItem(sequence, ItemKind.BATCH if sequence else ItemKind.PLAN, b"item %d" % sequence, bytes(32), 0, 0)
+        for sequence in range(first, last + 1)
+    ]
+    await writer.call(writer.outbox.seal_all, items, standing(last + 1), 0)
 
 
 async def until(condition: Callable[[], Any], what: str, timeout_s: float = 10) -> None:
@@ -114,7 +115,7 @@ async def rig(mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFix
         Broker(mosquitto.host, mosquitto.port, mosquitto.username, mosquitto.password), AGENT, writer,
         Trust(collector.fingerprint, tmp_path / "collector.pub"), lambda: STREAM,
         lambda: json.dumps({"phase": "running"}).encode(), connected.append, lambda: 1, unwatched(), no_push,
-        Outflow(window=4, again_first_s=0.5),
+        Outflow(window=2, again_first_s=0.5, backlog_per_s=100, live=2),
     )
     async with aiomqtt.Client(
         mosquitto.host, mosquitto.port, username=mosquitto.username, password=mosquitto.password
@@ -129,17 +130,19 @@ async def rig(mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFix
     await writer.close()
 
 
-async def test_items_go_out_oldest_first_within_the_window(rig: Rig) -> None:
-    """Four of six items are under way; the rest waits for acknowledgements."""
-    await put(rig.writer, 0, 5)
+async def test_the_newest_items_go_first_and_the_backlog_within_the_window(rig: Rig) -> None:
+    """Two newest and two oldest of eight are under way; the rest waits for acknowledgements."""
+    await put(rig.writer, 0, 7)
     await rig.peer.give_key()
     rig.uplink.wake()
-    await until(lambda: len(rig.peer.items) >= 4, "four items")
-    assert [b"item 0", b"item 1", b"item 2", b"item 3"] == rig.peer.items[:4]
+    await until(lambda: len(set(rig.peer.items)) >= 4, "four items")
+    assert {b"item 6", b"item 7"} == set(rig.peer.items[:2])
+    assert {b"item 0", b"item 1", b"item 6", b"item 7"} == set(rig.peer.items)
 
-    await rig.peer.acknowledge(Ack(STREAM, 1, ((3, 3),)))
-    await until(lambda: b"item 5" in rig.peer.items, "the rest")
-    await rig.acknowledged_up_to(2, 4, 5)
+    await rig.peer.acknowledge(Ack(STREAM, 1, ((6, 7),)))
+    await until(lambda: b"item 3" in rig.peer.items, "the next two")
+    await rig.acknowledged_up_to(2, 3, 4, 5)
+    assert b"item 4" not in rig.peer.items
 
 
 async def test_the_brokers_word_is_not_the_collectors(rig: Rig) -> None:

@@ -117,10 +117,10 @@ class PacedWire(Talk):
             return
         if delivery.echo:
             self._put(frame, self._heard_until_s)
-        self._dispatch(delivery)
+        self._dispatch(delivery, self._heard_until_s + self._silence_s)
 
-    def _send(self, delivery: Delivery) -> None:
-        self._put(delivery.edited(rtu_frame(delivery.unit, delivery.pdu)), self._loop.time())
+    def _send(self, delivery: Delivery, from_s: float) -> None:
+        self._put(delivery.edited(rtu_frame(delivery.unit, delivery.pdu)), from_s)
 
     def _put(self, data: bytes, from_s: float) -> None:
         start = max(from_s, self._free_at_s)

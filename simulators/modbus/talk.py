@@ -38,31 +38,33 @@ class Talk:
         for timer in self._later:
             timer.cancel()
 
-    def _send(self, delivery: Delivery) -> None:
+    def _send(self, delivery: Delivery, from_s: float) -> None:
+        """Let an answer go whose first character begins at a time of the loop; that may just have passed."""
         raise NotImplementedError
 
     def _release(self) -> None:
         """A request has come: what was held back for it leaves."""
         for old in self._held:
-            self._send(old)
+            self._send(old, self._loop.time())
         self._held.clear()
 
-    def _dispatch(self, delivery: Delivery) -> None:
+    def _dispatch(self, delivery: Delivery, asked_s: float) -> None:
+        """Do with an answer what its faults say; ``asked_s`` is when its request was over."""
         if delivery.way is Way.HELD:
             self._held.append(delivery)
         elif delivery.way is Way.RESET:
             self._reset()
         elif delivery.way is Way.SENT:
-            self._after(delivery.delay_s + self._turnaround_s, delivery)
+            self._at(asked_s + delivery.delay_s + self._turnaround_s, delivery)
 
-    def _after(self, delay_s: float, delivery: Delivery) -> None:
-        if not delay_s:
-            self._send(delivery)
+    def _at(self, from_s: float, delivery: Delivery) -> None:
+        if from_s <= self._loop.time():
+            self._send(delivery, from_s)
             return
 
         def now() -> None:
             self._later.discard(timer)
-            self._send(delivery)
+            self._send(delivery, from_s)
 
-        timer = self._loop.call_later(delay_s, now)
+        timer = self._loop.call_at(from_s, now)
         self._later.add(timer)

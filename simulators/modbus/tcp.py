@@ -138,10 +138,11 @@ class _TcpTalk(Talk):
             self._take(transaction, unit, pdu)
 
     def _take(self, transaction: int, unit: int, pdu: bytes) -> None:
+        asked_s = self._loop.time()
         self._release()
         delivery = self.line.ask(transaction, unit, pdu)
         if delivery is not None:
-            self._dispatch(delivery)
+            self._dispatch(delivery, asked_s)
 
-    def _send(self, delivery: Delivery) -> None:
+    def _send(self, delivery: Delivery, from_s: float) -> None:  # noqa: ARG002 - bytes take no time here
         self._write(delivery.edited(tcp_frame(delivery.transaction, delivery.unit, delivery.pdu)))

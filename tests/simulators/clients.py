@@ -78,16 +78,8 @@ class Client:
         self._more.set()
 
 
-class SerialClient(Client):
-    """RTU on a serial port."""
-
-    def __init__(self, path: Path, baud: int) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(fd)
-        state = termios.tcgetattr(fd)
-        state[4] = state[5] = getattr(termios, f"B{baud}")
-        termios.tcsetattr(fd, termios.TCSANOW, state)
-        super().__init__(fd)
+class RtuClient(Client):
+    """RTU, on whatever carries it."""
 
     def ask(self, unit: int, pdu: bytes) -> float:
         """Send a request; the time it was sent."""
@@ -98,14 +90,38 @@ class SerialClient(Client):
         return serial_frame(bytes((unit,)) + pdu)
 
 
+class RtuOverTcpClient(RtuClient):
+    """RTU on a socket."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(connected(port))
+
+
+class SerialClient(RtuClient):
+    """RTU on a serial port."""
+
+    def __init__(self, path: Path, baud: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(fd)
+        state = termios.tcgetattr(fd)
+        state[4] = state[5] = getattr(termios, f"B{baud}")
+        termios.tcsetattr(fd, termios.TCSANOW, state)
+        super().__init__(fd)
+
+
+def connected(port: int) -> int:
+    """A socket on loopback."""
+    opened = socket.create_connection(("127.0.0.1", port))
+    opened.setblocking(False)
+    return opened.detach()
+
+
 class TcpClient(Client):
     """Modbus TCP on a socket."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setblocking(False)
         self.transaction = 0
-        super().__init__(self._socket.detach())
+        super().__init__(connected(port))
 
     def ask(self, unit: int, pdu: bytes) -> float:
         """Send a request under the next transaction id; the time it was sent."""

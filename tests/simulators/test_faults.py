@@ -1,4 +1,4 @@
-"""Every listed fault, met on a real socket and a real pseudo-terminal: it shows on the wire what it says."""
+"""Every listed fault, met on real sockets and a real pseudo-terminal: it shows on the wire what it says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulators.modbus.serial import SerialServer
 from simulators.modbus.tcp import TcpServer
 from simulators.plant import Plant, build_plant
 from simulators.scenario import load_scenario
-from tests.simulators.clients import Client, SerialClient, TcpClient
+from tests.simulators.clients import Client, RtuClient, RtuOverTcpClient, SerialClient, TcpClient
 
 BAUD = 115_200
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -66,7 +66,7 @@ class Site:
     @property
     def serial(self) -> bool:
         """Whether the line is a serial one."""
-        return isinstance(self.client, SerialClient)
+        return isinstance(self.client, RtuClient)
 
     def channel(self, unit: int, register: str) -> Channel:
         """A register of a faultless instrument."""
@@ -405,7 +405,7 @@ MATRIX = [
     pytest.param(kind, text, check, id=f"{kind.value}-{text}")
     for name, cases in CASES.items()
     for text, check in cases
-    for kind in (LineKind.TCP, LineKind.RTU)
+    for kind in LineKind
     if applies(fault(text), kind)
 ]
 
@@ -419,9 +419,10 @@ async def site(kind: LineKind, text: str) -> AsyncIterator[Site]:
         build_devices(plant), lambda: plant.start_ms + opened.at_ms, kind=kind,
         faults=plant.scenario.faults, seed=7, start_ms=plant.start_ms,
     )  # fmt: skip
-    if kind is LineKind.TCP:
+    if kind is not LineKind.RTU:
         server = TcpServer(line)
-        client: Client = TcpClient(await server.start("127.0.0.1", 0))
+        port = await server.start("127.0.0.1", 0)
+        client: Client = TcpClient(port) if kind is LineKind.TCP else RtuOverTcpClient(port)
         opened = Site(plant, client)
         yield opened
         client.close()

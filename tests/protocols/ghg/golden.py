@@ -22,9 +22,11 @@ from protocols.ghg.cems import mass_rate_kg_per_h, sensitivities
 from protocols.ghg.combustion import combustion_mass_mg
 from protocols.ghg.energy import energy_mass_mg
 from protocols.quantities import Moisture, Reference, Temperature
+from tests.protocols.ghg.golden_water import computed_states, expected_states, made_states
 
 DATA = Path(__file__).resolve().parents[2] / "data"
-NAMES = ("golden_cems", "golden_combustion", "golden_electricity")
+NAMES = ("golden_cems", "golden_combustion", "golden_electricity", "golden_states")
+OF_STATES = ("water", "volume")
 MOLAR_MASS = {"CO2": 44.0095, "CH4": 16.0425, "N2O": 44.0128}
 KELVIN = {"15C": 288.15, "20C": 293.15}
 
@@ -39,6 +41,8 @@ def load(name: str) -> list[Case]:
 
 def computed(case: Case) -> Case:
     """Results of a case by the code under test."""
+    if case["method"] in OF_STATES:
+        return computed_states(case)
     if case["method"] != "cems":
         amounts = np.array(case["amounts"], dtype=np.int64)
         coefficient = float.fromhex(case["coefficient"])
@@ -63,6 +67,8 @@ def computed(case: Case) -> Case:
 
 
 def _expected(case: Case) -> Case:
+    if case["method"] in OF_STATES:
+        return expected_states(case)
     if case["method"] != "cems":
         return {"mass_mg": [_mass(amount, float.fromhex(case["coefficient"])) for amount in case["amounts"]]}
     column = {name: [float.fromhex(v) for v in values] for name, values in case["inputs"].items()}
@@ -129,7 +135,7 @@ def _made() -> dict[str, list[Case]]:
         {"method": "combustion", "amounts": ties + counts, "coefficient": c.hex()} for c in (0.5, 1.9635, 2.162188809)
     ]
     electricity = [{"method": "electricity", "amounts": ties + counts, "coefficient": c.hex()} for c in (0.5, 0.5306)]
-    return dict(zip(NAMES, (cems, combustion, electricity), strict=True))
+    return dict(zip(NAMES, (cems, combustion, electricity, made_states()), strict=True))
 
 
 def _write() -> None:

@@ -145,6 +145,7 @@ def fold(
     given = [event for event in events if event.kind not in DERIVED]
     enders = np.array(sorted(e.at_ms for e in given if e.kind in HOLD_ENDERS), dtype=np.int64)
     closing = any(e.kind is EventKind.AGENT_STOP for e in given)
+    swaps = _swaps(bound, given)
     rate_points = _rate_points(bound)
     yields: dict[int, _Yield] = {}
     alike = [(one, columns) for one in answers for columns in one.alike(bound.kinds)]
@@ -156,7 +157,7 @@ def fold(
     held = {position: own.held for position, own in yields.items() if own.held is not None}
     for (one, columns), counts in zip(alike, counters, strict=True):
         if counts:
-            _fold_counters(bound, state, one, columns, closing, held, yields)
+            _fold_counters(bound, state, one, columns, closing, swaps, held, yields)
     slots: list[SlotCount] = []
     derived: list[Event] = []
     points: list[PointState] = []
@@ -207,6 +208,7 @@ def _fold_counters(
     answers: Answers,
     columns: list[int],
     closing: bool,
+    swaps: dict[int, list[int]],
     held: dict[int, Held],
     yields: dict[int, _Yield],
 ) -> None:
@@ -218,7 +220,10 @@ def _fold_counters(
     index, available = flat.reshape(words.shape), present.reshape(words.shape)
     whole = np.all(available, axis=1).tolist()
     befores = [state.points[position] for position in positions]
-    simple = [sound and point.conversion is None for sound, point in zip(whole, points, strict=True)]
+    simple = [
+        sound and point.conversion is None and point.instrument not in swaps
+        for sound, point in zip(whole, points, strict=True)
+    ]
     counters = [before.counter if sound else None for before, sound in zip(befores, simple, strict=True)]
     folds = fold_alike(points, bound.window_ms, counters, answers.at_ms, index)
     usual = _fates(answers.fates, {})
@@ -234,9 +239,9 @@ def _fold_counters(
                 factors, stated = factors_at(conversion, *conditions, answers.due_ms)
                 waiting = int(np.count_nonzero(known & ~stated))
                 known = known & stated
-            folded, moved = _fold_one(
-                points[place], bound.window_ms, before.counter, answers.at_ms, index[place], known, factors
-            )
+            cuts = [0, *np.searchsorted(answers.due_ms, swaps.get(points[place].instrument, [])).tolist()]
+            readings = _Readings(answers.at_ms, index[place], known, factors)
+            folded, moved = _fold_one(points[place], bound.window_ms, before.counter, readings, cuts)
             if waiting:
                 moved[Fate.NOT_AVAILABLE] -= waiting
                 moved[fate_code(Fate.NOT_AVAILABLE, Absence.NO_CONDITIONS)] = waiting
@@ -248,23 +253,63 @@ def _fold_counters(
 
 
 def _fold_one(
-    point: BoundPoint,
-    window_ms: int,
-    before: CounterState | None,
-    at_ms: Int64,
-    index: Int64,
-    available: Mask,
-    factors: Float64 | None,
+    point: BoundPoint, window_ms: int, before: CounterState | None, readings: _Readings, cuts: Sequence[int]
 ) -> tuple[CounterFold, dict[int, int]]:
-    """One counter; and of its answered slots how many were not available and how many did not fit."""
-    late = np.zeros(at_ms.size, dtype=np.bool_)
-    if before is not None:
-        late = at_ms <= max([before.last_ms, *(at for at, _ in before.candidates)])
-    use = available & ~late
-    folded = fold_counter(point, window_ms, before, at_ms[use], index[use], None if factors is None else factors[use])
-    uncertain = int(np.count_nonzero(late & available)) + int(np.count_nonzero(~folded.fits))
-    absent = available.size - int(np.count_nonzero(available))
-    return folded, {Fate.NOT_AVAILABLE: absent, Fate.UNCERTAIN: uncertain}
+    """One counter; and of its answered slots how many were not available and how many did not fit.
+
+    ``cuts`` are where its meter was swapped, the first one 0: there the old counter closes, and a new one opens that
+    has nothing to do with it.
+    """
+    amounts: list[Amounts] = []
+    resets: list[Reset] = []
+    fits: list[Mask] = []
+    late_ones, state = 0, before
+    for place, low in enumerate(cuts):
+        if place:
+            state = None
+        part = readings.between(low, cuts[place + 1] if place + 1 < len(cuts) else readings.at_ms.size)
+        late = np.zeros(part.at_ms.size, dtype=np.bool_)
+        if state is not None:
+            late = part.at_ms <= max([state.last_ms, *(at for at, _ in state.candidates)])
+        use = part.available & ~late
+        factors = None if part.factors is None else part.factors[use]
+        folded = fold_counter(point, window_ms, state, part.at_ms[use], part.index[use], factors)
+        if place + 1 < len(cuts):
+            folded = close_counter(folded)
+        state = folded.state
+        amounts += folded.amounts
+        resets += folded.resets
+        fits.append(folded.fits)
+        late_ones += int(np.count_nonzero(late & part.available))
+    fit = np.concatenate(fits)
+    absent = readings.available.size - int(np.count_nonzero(readings.available))
+    moved = {int(Fate.NOT_AVAILABLE): absent, int(Fate.UNCERTAIN): late_ones + int(np.count_nonzero(~fit))}
+    return CounterFold(state, tuple(amounts), tuple(resets), fit), moved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Readings:
+    """What a counter's answered slots showed, and what a volume is converted by."""
+
+    at_ms: Int64
+    index: Int64
+    available: Mask
+    factors: Float64 | None
+
+    def between(self, low: int, high: int) -> _Readings:
+        """Those from one place to another."""
+        factors = None if self.factors is None else self.factors[low:high]
+        return _Readings(self.at_ms[low:high], self.index[low:high], self.available[low:high], factors)
+
+
+def _swaps(bound: BoundPlan, events: Sequence[Event]) -> dict[int, list[int]]:
+    """When the meter of an instrument was swapped: what is due from then on is another meter's. [UTC ms]"""
+    positions = {instrument.id: position for position, instrument in enumerate(bound.plan.instruments)}
+    found: dict[int, list[int]] = {}
+    for event in sorted(events, key=lambda one: one.at_ms):
+        if event.kind is EventKind.METER_SWAP and event.subject in positions:
+            found.setdefault(positions[event.subject], []).append(event.at_ms)
+    return found
 
 
 def _fold_instants(

@@ -167,6 +167,34 @@ def test_a_clean_stop_closes_partial_windows_and_the_next_start_goes_on_from_the
     assert abs(sum(w.mass_mg for w in whole) - sum(w.mass_mg for w in grid)) <= 0.5 * (len(grid) + len(whole))
 
 
+def test_a_meter_swap_closes_the_old_counter_and_opens_another() -> None:
+    """Half a minute each: both meters' amounts are booked, the leap between them is not, and nothing is a reset."""
+
+    def swapped(request: ReadRequest, slot: int, due_ms: int) -> tuple[int, Mapping[str, int]] | Fate:
+        words = steady(due_ms + 20)
+        if due_ms >= START + 30_000:
+            words["em-1.energy"] += 7_000_000
+        return 20, words
+
+    low, high = START, START + 60_000
+    swap = Event(EventKind.METER_SWAP, START + 30_000, "em-1", (("closing", 1_000_300),))
+    folded = fold(BOUND, initial_state(BOUND, low), sample(BOUND, low, high, swapped), (swap,), low, high)
+    grid = of(folded.windows, "grid")
+
+    assert () == folded.derived_events
+    gap = next((a.to_ms, b.from_ms) for a, b in pairwise(grid) if a.to_ms < b.from_ms)
+    assert (START + 25_020, START + 30_020) == gap
+    assert folded.state.points[0].counter is not None
+    assert 250 * 1000 * 2 - folded.state.points[0].counter.pending == sum(window.activity for window in grid)
+    assert [Fate.GOOD] == [one.fate for one in folded.slots if one.point == 0]
+    assert boilers_unchanged(folded)
+
+
+def boilers_unchanged(folded: Folded) -> bool:
+    """Whether the counters of other instruments are as without the swap."""
+    return of(folded.windows, "boiler") == of(run((0, 60_000)).windows, "boiler")
+
+
 fates = st.sampled_from([Fate.TIMEOUT, Fate.BUS_BUSY, None, None, None, None])
 
 
@@ -195,7 +223,8 @@ def test_splitting_a_span_at_window_edges_changes_nothing_to_the_bit(data: st.Da
         return told[key]
 
     low, high = START, START + 120_000
-    events = (Event(EventKind.AGENT_START, START + 47_300),) if data.draw(st.booleans()) else ()
+    possible = (Event(EventKind.AGENT_START, START + 47_300), Event(EventKind.METER_SWAP, START + 83_400, "em-1"))
+    events = tuple(event for event in possible if data.draw(st.booleans()))
     whole = fold(BOUND, initial_state(BOUND, low), sample(BOUND, low, high, noisy), events, low, high)
     cuts = sorted(data.draw(st.sets(st.integers(1, 23), max_size=4)))
     state = initial_state(BOUND, low)

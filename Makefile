@@ -22,7 +22,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 PACKAGES := agent calibration collector protocols simulators
 ARGS ?=
 ONLY ?=
-WORKERS ?= 2
+WORKERS ?= 3
 WAITERS ?= 4
 INTO ?= dist/wheelhouse
 MACHINE ?= aarch64
@@ -38,7 +38,7 @@ test: $(VENV)/.ready-dev
 	@rm -f .coverage
 ifeq ($(strip $(ARGS)),)  # the agent's tests wait on the real clock: several wait at a time, but nothing works beside them
 	$(VENV)/bin/python -m pytest -n $(WAITERS) --dist loadfile --cov --cov-report= tests/agent
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-append --cov-report= --ignore=tests/agent
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-append --cov-report= --ignore=tests/agent
 else
 	$(VENV)/bin/python -m pytest --cov --cov-report= $(ARGS)
 endif

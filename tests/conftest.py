@@ -52,7 +52,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what needs a missing service; in CI let it run and fail."""
+    """Whole chains and browsers first: they take longest, and no worker shall be left alone with one at the end.
+
+    Leave out what needs a missing service; in CI let it run and fail.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, item.get_closest_marker("chromium") is None))
     if in_ci():
         return
     for name, how in SERVICES.items():

@@ -158,10 +158,10 @@ def identity_in(said: str) -> Identity:
     return Identity(**found)
 
 
-def hastened(plan: str) -> str:
+def hastened(plan: str, batch_s: int = BATCH_S) -> str:
     """The plan with short windows and batches, so that a minute shows many of them."""
     plan, windows = re.subn(r"(?m)^window_s = \d+$", f"window_s = {WINDOW_S}", plan)
-    plan, batches = re.subn(r"(?m)^batch_s = \d+$", f"batch_s = {BATCH_S}", plan)
+    plan, batches = re.subn(r"(?m)^batch_s = \d+$", f"batch_s = {batch_s}", plan)
     if (windows, batches) != (1, 1):
         raise DemoError(f"{PLAN} states window_s {windows} times and batch_s {batches} times, expected once each")
     return plan

@@ -18,10 +18,10 @@ from collector.store.certificates import add_certificate
 from collector.store.inventories import build_inventory, seal_inventory
 from collector.web.shown import instant
 from simulators.demo.site import certificates, plan_tables
-from tests.collector.running import PASSWORD, Collector, Spawn
+from tests.collector.running import PASSWORD, Collector
 from tests.e2e.history import History
 from tests.e2e.rig import ask
-from tests.services import free_port, wait_until
+from tests.services import Spawn, free_port, wait_until
 
 HOURS = 48
 PLAN = "demo-history-plan.toml"

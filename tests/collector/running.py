@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +24,9 @@ from protocols.wire import topics
 from protocols.wire.codec import read_ack, read_resend
 from protocols.wire.keys import fingerprint
 from tests.collector.edge import Edge
-from tests.services import LOOPBACK, Process, free_port, wait_until
+from tests.services import LOOPBACK, Process, Spawn, free_port, wait_until
 
 PASSWORD = "a-long-enough-password"
-Spawn = Callable[[str, Sequence[str]], Process]
 
 
 @dataclass

@@ -28,8 +28,8 @@ from collector.store.log import read_frontier
 from protocols.messages import Ack
 from protocols.wire import topics
 from tests.collector.edge import START_MS, stream
-from tests.collector.running import Collector, Line, Spawn
-from tests.services import Mosquitto, wait_until
+from tests.collector.running import Collector, Line
+from tests.services import Mosquitto, Spawn, wait_until
 
 AT_ONCE = 32
 """How many items an agent sends for one request."""

@@ -26,8 +26,8 @@ from collector.lock import hold_lock
 from collector.store.agents import add_agent
 from protocols.wire import topics
 from tests.collector.edge import Edge, stream
-from tests.collector.running import Collector, Line, Spawn
-from tests.services import Mosquitto, find_program, free_port, wait_until
+from tests.collector.running import Collector, Line
+from tests.services import Mosquitto, Spawn, find_program, free_port, wait_until
 
 HOUR_MS = 3_600_000
 CERTIFICATE = """schema = 1

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tests.collector.edge import stream
-from tests.collector.running import PASSWORD, Collector, Line, Spawn, hidden
-from tests.services import LOOPBACK, Mosquitto, accepts, free_port, wait_until
+from tests.collector.running import PASSWORD, Collector, Line, hidden
+from tests.services import LOOPBACK, Mosquitto, Spawn, accepts, free_port, wait_until
 
 WRONG = "not-the-password-9876"
 

@@ -25,8 +25,8 @@ from collector.store.tallies import count_anew, read_tallies
 from collector.store.vitals import read_agents
 from protocols.wire import topics
 from tests.collector.edge import START_MS, Edge, stream
-from tests.collector.running import PASSWORD, Collector, Line, Spawn
-from tests.services import Mosquitto, wait_until
+from tests.collector.running import PASSWORD, Collector, Line
+from tests.services import Mosquitto, Spawn, wait_until
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "central-team.md"
 P = "emitrace_collector_"

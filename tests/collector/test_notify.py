@@ -12,8 +12,8 @@ import uvicorn
 
 from collector.notify import READY, notify, watchdog_s
 from collector.service import _Server
-from tests.collector.running import Collector, Spawn
-from tests.services import Process, free_port
+from tests.collector.running import Collector
+from tests.services import Process, Spawn, free_port
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from collector.config import load_config
 from protocols.wire import topics
 from protocols.wire.keys import fingerprint
 from tests.collector.edge import Edge, stream
-from tests.collector.running import Collector, Line, Spawn, origin
-from tests.services import Mosquitto, accepts, free_port, wait_until
+from tests.collector.running import Collector, Line, origin
+from tests.services import Mosquitto, Spawn, accepts, free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
 

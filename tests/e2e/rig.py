@@ -22,6 +22,9 @@ from simulators.plant import Plant, build_plant
 from simulators.scenario import load_scenario
 from tests.services import Mosquitto, Process, accepts, free_port, wait_until
 
+BATCH_S = demo_site.WINDOW_S
+"""A batch per window: much of a test is waiting for the next ones. [s]"""
+
 
 def command(program: str, *arguments: str | Path) -> list[str]:
     """The command line of one of our programs under this interpreter."""
@@ -56,7 +59,8 @@ class Rig:
         self.plant = build_plant(load_scenario(SCENARIO), SEED, started)
         modbus_port = free_port()
         self.collector = demo_site.write_collector(self.site)
-        self.agent = demo_site.write_agent(self.site, self.collector, modbus_port)
+        plan = demo_site.hastened(demo_site.packaged_plan(demo_site.PLAN), BATCH_S)
+        self.agent = demo_site.write_agent(self.site, self.collector, modbus_port, plan)
         config = {"agent": self.site.agent_config, "collector": self.site.collector_config}
         commands = {
             "plant": command("emitrace-simulate", "plant", "--scenario", SCENARIO, "--port", str(modbus_port),

@@ -123,7 +123,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     try:
         for name in ("plant", "collector", "agent"):
             found.start(name)
-        found.wait_for_items(2)
+        found.wait_for_items(3)  # the plan, a first batch that may be too short to hold a reading, and a whole one
         yield found
     finally:
         found.kill_all()

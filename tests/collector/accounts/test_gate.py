@@ -22,6 +22,7 @@ from collector.books import Books
 from tests.collector.running import PASSWORD
 from tests.services import LOOPBACK, free_port, wait_until
 
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 RECHECK_S = 0.2
 
 

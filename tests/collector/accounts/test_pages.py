@@ -2,28 +2,15 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from pathlib import Path
 
 import httpx
 import pytest
 
-from collector.accounts.roles import Role
 from collector.web.language import LANGUAGES, messages
 from collector.web.pages.account import browser_name
-from tests.collector.running import PASSWORD, Collector, Spawn, hidden, sign_in
-from tests.services import free_port
+from tests.collector.running import PASSWORD, Collector, hidden, sign_in
 
 OWN = "three old boilers"
-
-
-@pytest.fixture
-def running(tmp_path: Path, spawn: Spawn) -> Collector:
-    """A running collector with an administrator and a manager."""
-    one = Collector(tmp_path, spawn, free_port())
-    one.configure()
-    one.add_users(Role.MANAGER)
-    one.start()
-    return one
 
 
 def send(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
@@ -146,10 +133,10 @@ def to_from(client: httpx.Client, answer: httpx.Response) -> str:
     ],
 )
 def test_what_cannot_be_done_is_said(
-    running: Collector, path: str, fields: dict[str, str], key: str, name: str
+    shared: Collector, path: str, fields: dict[str, str], key: str, name: str
 ) -> None:  # fmt: skip
     """On the page, in its language, with what to do; the accounts stay as they are."""
-    with running.browser() as admin:
+    with shared.browser() as admin:
         admin.get("/", params={"lang": "zh-CN"})
         answer = send(admin, path, **fields)
         page = admin.get("/accounts").text

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from argon2 import PasswordHasher
 
+from collector.accounts import passwords
 from collector.accounts.authority import Authority, Client, Refusal
 from collector.accounts.passwords import PasswordError
 from collector.accounts.register import Register
@@ -16,6 +17,7 @@ from collector.books import Books
 from collector.clock import now_ms
 from tests.collector.running import PASSWORD
 
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 LIFETIME = Lifetime(whole_ms=3_600_000, idle_ms=900_000)
 HERE = Client("10.0.0.7", "a browser")
 
@@ -183,8 +185,12 @@ def test_a_session_ends_by_age_and_by_idleness(books: Books, register: Register)
     assert [(True, True)] * 2 + [(True, False)] * 9 + [(False, False)] * 2 == alive
 
 
-def test_old_parameters_are_renewed_at_sign_in(books: Books, register: Register, authority: Authority) -> None:
+def test_old_parameters_are_renewed_at_sign_in(
+    books: Books, register: Register, authority: Authority, monkeypatch: pytest.MonkeyPatch,
+    quick_hashes: PasswordHasher,
+) -> None:  # fmt: skip
     """A hash of weaker parameters is made anew from the password that fits it; the session stays."""
+    monkeypatch.setattr(passwords, "_HASHER", quick_hashes)
     weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     with books.database.writing() as connection:
         connection.exec_driver_sql("UPDATE users SET password_hash = ? WHERE name = 'wang'", (weak,))

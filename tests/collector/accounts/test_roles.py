@@ -10,8 +10,8 @@ from collector.accounts.roles import MATRIX, Permission, Role, may
 from collector.api.gate import permission_of
 from collector.app import gated
 from collector.books import open_books
-from tests.collector.running import PASSWORD, Collector, Spawn
-from tests.services import free_port
+from tests.collector.running import PASSWORD, Collector
+from tests.services import Spawn, free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "central-team.md"
 PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/api/v1/health"), ("GET", "/static/{digest}/{name}")}

@@ -9,21 +9,11 @@ import httpx
 import pytest
 
 from collector.accounts.roles import Role
-from tests.collector.running import PASSWORD, Collector, Spawn, hidden, sign_in
-from tests.services import free_port
+from tests.collector.running import PASSWORD, Collector, hidden, sign_in
+from tests.services import Spawn, free_port
 
 COOKIE = "emitrace_session"
 PERIOD = {"from_ms": 3_600_000, "to_ms": 7_200_000}
-
-
-@pytest.fixture
-def running(tmp_path: Path, spawn: Spawn) -> Collector:
-    """A running collector with an administrator and a manager."""
-    one = Collector(tmp_path, spawn, free_port())
-    one.configure()
-    one.add_users(Role.MANAGER)
-    one.start()
-    return one
 
 
 def database(collector: Collector) -> sqlite3.Connection:
@@ -43,23 +33,23 @@ def status(client: httpx.Client) -> int:
     return client.get("/api/v1/log").status_code
 
 
-def test_the_session_cookie_is_strict_and_of_no_use_elsewhere(running: Collector) -> None:
+def test_the_session_cookie_is_strict_and_of_no_use_elsewhere(shared: Collector) -> None:
     """HttpOnly and SameSite=Strict; a changed value is a stranger's; the database holds no value that works."""
-    with httpx.Client(base_url=running.address) as client:
+    with httpx.Client(base_url=shared.address) as client:
         answer = sign_in(client, "admin")
         value = client.cookies[COOKIE]
         tried = (value, value[:-1] + ("a" if value[-1] != "a" else "b"), "")
         codes = [
-            httpx.get(f"{running.address}/api/v1/log", headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
+            httpx.get(f"{shared.address}/api/v1/log", headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
             for cookie in tried
         ]
     cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith(f"{COOKIE}=")).lower()
-    kept = database(running).execute("SELECT token_digest, address FROM sessions").fetchall()
+    kept = database(shared).execute("SELECT token_digest, address FROM sessions").fetchall()
 
     assert [] == [part for part in ("httponly", "samesite=strict", "path=/") if part not in cookie]
     assert "secure" not in cookie
     assert [200, 401, 401] == codes
-    assert [("127.0.0.1", False)] == [(address, value.encode() in digest) for digest, address in kept]
+    assert {("127.0.0.1", False)} == {(address, value.encode() in digest) for digest, address in kept}
 
 
 def test_behind_tls_cookies_are_bound_to_the_host(tmp_path: Path, spawn: Spawn) -> None:
@@ -87,29 +77,29 @@ def test_behind_tls_cookies_are_bound_to_the_host(tmp_path: Path, spawn: Spawn) 
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
-def test_a_session_is_never_taken_over_from_before(running: Collector) -> None:
+def test_a_session_is_never_taken_over_from_before(shared: Collector) -> None:
     """A cookie planted before signing in is not adopted; signing in again ends the session the browser had."""
-    with httpx.Client(base_url=running.address) as client:
+    with httpx.Client(base_url=shared.address) as client:
         client.cookies.set(COOKIE, "planted-by-somebody-else", domain="127.0.0.1")
         sign_in(client, "admin")
-        planted = httpx.get(f"{running.address}/api/v1/log", headers={"Cookie": f"{COOKIE}=planted-by-somebody-else"})
+        planted = httpx.get(f"{shared.address}/api/v1/log", headers={"Cookie": f"{COOKIE}=planted-by-somebody-else"})
         values = [cookie.value for cookie in client.cookies.jar if cookie.name == COOKIE]
         first = next(value for value in values if value != "planted-by-somebody-else")
         client.cookies.clear()
         client.cookies.set(COOKIE, str(first), domain="127.0.0.1")
         sign_in(client, "admin")
-        again = httpx.get(f"{running.address}/api/v1/log", headers={"Cookie": f"{COOKIE}={first}"})
+        again = httpx.get(f"{shared.address}/api/v1/log", headers={"Cookie": f"{COOKIE}={first}"})
 
     assert [401, 401] == [planted.status_code, again.status_code]
 
 
-def test_signing_out_ends_one_session_here_and_now(running: Collector) -> None:
+def test_signing_out_ends_one_session_here_and_now(shared: Collector) -> None:
     """The value of the cookie is worth nothing afterwards; another browser stays signed in."""
-    with running.browser() as one, running.browser() as other:
+    with shared.browser() as one, shared.browser() as other:
         value = one.cookies[COOKIE]
         csrf = hidden(one.get("/").text)["csrf"]
         out = one.post("/logout", data={"csrf": csrf})
-        kept = httpx.get(f"{running.address}/api/v1/log", headers={"Cookie": f"{COOKIE}={value}"}).status_code
+        kept = httpx.get(f"{shared.address}/api/v1/log", headers={"Cookie": f"{COOKIE}={value}"}).status_code
 
         assert (303, 401, 200) == (out.status_code, kept, status(other))
 
@@ -175,9 +165,9 @@ def test_an_old_session_is_none(running: Collector, age: str) -> None:
 @pytest.mark.parametrize(
     "wanted", ["//evil.example/", "/\\evil.example", "https://evil.example/", "evil", "/login?x=1"]
 )
-def test_signing_in_leads_nowhere_else(running: Collector, wanted: str) -> None:
+def test_signing_in_leads_nowhere_else(shared: Collector, wanted: str) -> None:
     """An address that is none of this collector's pages is dropped."""
-    with httpx.Client(base_url=running.address) as client:
+    with httpx.Client(base_url=shared.address) as client:
         form = hidden(client.get("/login", params={"next": wanted}).text)
         answer = client.post("/login", data=form | {"username": "admin", "password": PASSWORD, "next": wanted})
 
@@ -244,15 +234,15 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(running: Collector) -
     assert 0.5 < unknown / known < 2.0, f"{known:.3f} s against {unknown:.3f} s"
 
 
-def test_the_sign_in_form_must_come_from_this_browser(running: Collector) -> None:
+def test_the_sign_in_form_must_come_from_this_browser(shared: Collector) -> None:
     """Without its cookie, or with another value, the form is refused before any password is looked at."""
-    with httpx.Client(base_url=running.address) as client:
+    with httpx.Client(base_url=shared.address) as client:
         token = hidden(client.get("/login").text)["token"]
         form = {"username": "admin", "password": PASSWORD}
         answers = [
             client.post("/login", data=form),
             client.post("/login", data=form | {"token": "another"}),
-            httpx.post(f"{running.address}/login", data=form | {"token": token}),
+            httpx.post(f"{shared.address}/login", data=form | {"token": token}),
             client.post("/login", data=form | {"token": token}, headers={"Sec-Fetch-Site": "cross-site"}),
         ]
 
@@ -260,9 +250,9 @@ def test_the_sign_in_form_must_come_from_this_browser(running: Collector) -> Non
     assert "Expires" not in str([answer.headers.get_list("set-cookie") for answer in answers if COOKIE in answer.text])
 
 
-def test_forms_and_scripts_with_a_cookie_need_their_token(running: Collector) -> None:
+def test_forms_and_scripts_with_a_cookie_need_their_token(shared: Collector) -> None:
     """Without the session's token, with another's, or from another site nothing is done; with it, it is."""
-    with running.browser() as client, running.browser() as other:
+    with shared.browser() as client, shared.browser() as other:
         csrf, foreign = (hidden(browser.get("/").text)["csrf"] for browser in (client, other))
         form = {"from_": "2026-01-01T00:00", "to": "2026-01-02T00:00", "gwp": "AR6"}
         refused = [

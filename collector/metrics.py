@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.api.observe import Seen
 from collector.api.shapes import fate_name
 from collector.books import Books
+from collector.live.hub import Hub
 from collector.store.comparisons import verdicts
 from collector.store.schema import SCHEMA_VERSION
 from collector.store.tallies import read_tallies
@@ -68,6 +69,10 @@ class Metrics:
         )  # fmt: skip
         for way in ("page", "script"):
             self._refused.labels(way)
+
+    def show_live(self, hub: Hub) -> None:
+        """Show what the live values' hub counts as well."""
+        self.registry.register(_OfLive(hub))
 
     def ingested(self, outcomes: Mapping[str, int], waited_s: list[float]) -> None:
         """A group of items was committed and acknowledged: how many by outcome, and how long each waited. [s]"""
@@ -130,6 +135,26 @@ class _OfBooks(Collector):
         yield _gauge("database_bytes", "Size of the books.", sizes.database)
         yield _gauge("wal_bytes", "Size of the write-ahead log of the books.", _wal_bytes(self._books))
         yield from _of_agents(vitals)
+
+
+class _OfLive(Collector):
+    """What live values are taken in and who looks at them, read at each scrape."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """A gauge of the open streams, and counters since the start."""
+        yield _gauge("live_streams", "Streams of live values that are open.", self._hub.lookers)
+        yield CounterMetricFamily(
+            f"{PREFIX}_live_messages_taken", "Live messages that were shown since the start.", self._hub.taken
+        )
+        refused = CounterMetricFamily(
+            f"{PREFIX}_live_messages_refused", "Live messages that could not be shown, by reason.", labels=["reason"]
+        )
+        for reason, count in self._hub.refused.copy().items():
+            refused.add_metric([reason], count)
+        yield refused
 
 
 def _of_agents(vitals: tuple[AgentVitals, ...]) -> Iterator[Metric]:

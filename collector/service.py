@@ -43,6 +43,7 @@ def serve(config: Config) -> None:
         broker = Broker(config, books.public_key)
         metrics = Metrics(books, lambda: broker.connected)
         hub = Hub(books, broker.publish)
+        metrics.show_live(hub)
         broker.on_live = hub.take
         ingest = IngestWorker(books, broker, metrics)
         ledger = LedgerWorker(books, ingest.committed)

@@ -18,6 +18,7 @@ from collector.api.observe import Seen
 from collector.books import Books
 from collector.clock import now_ms
 from collector.ingest.worker import commit_group
+from collector.live.hub import Hub
 from collector.metrics import Metrics
 from collector.recompute import Recomputer
 from collector.store import quarantine
@@ -51,6 +52,13 @@ def busy(books: Books, register: Callable[[Edge], None], ingest: Callable[..., o
     while Recomputer(books).step():
         pass
     return edge
+
+
+def watched(books: Books) -> Hub:
+    """A hub that has been sent rubbish once."""
+    hub = Hub(books, lambda _topic, _payload: None)
+    hub.take("emitrace/v1/nobody/live", b"")
+    return hub
 
 
 def scrape(metrics: Metrics) -> dict[str, Metric]:
@@ -187,6 +195,7 @@ def test_names_follow_the_conventions(books: Books, busy: Edge) -> None:
     metrics = Metrics(books)
     metrics.ingested({"stored": 1}, [0.01])
     metrics.answered(Seen("GET", "/", 200, 0.02, "admin"))
+    metrics.show_live(watched(books))
     text = generate_latest(metrics.registry).decode()
     families = list(text_string_to_metric_families(text))
 
@@ -206,6 +215,7 @@ def test_every_metric_is_documented_and_nothing_else(books: Books, busy: Edge) -
     metrics = Metrics(books)
     metrics.ingested({"stored": 1}, [0.01])
     metrics.answered(Seen("GET", "/", 200, 0.02, "admin"))
+    metrics.show_live(watched(books))
     text = generate_latest(metrics.registry).decode()
     shown = dict(re.findall(r"^# TYPE (emitrace_\w+) (\w+)$", text, re.MULTILINE))
     told = dict(re.findall(r"^\| `(emitrace_\w+)(?:\{[^`]*)?` \| (\w+) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE))
@@ -218,6 +228,7 @@ def test_labels_are_documented(books: Books, busy: Edge) -> None:
     metrics = Metrics(books)
     metrics.ingested({"stored": 1}, [0.01])
     metrics.answered(Seen("GET", "/", 200, 0.02, "admin"))
+    metrics.show_live(watched(books))
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     shown = {
         f.name: sorted(set(f.samples[0].labels) - {"le"}) for f in families if f.name.startswith(P) and f.samples
@@ -260,6 +271,7 @@ def test_a_running_collector_is_scraped(tmp_path: Path, spawn: Spawn, mosquitto:
     assert {("stored",): 4, ("duplicate",): 1, ("refused",): 0} == samples(found, "messages")
     assert 5 == next(s.value for s in found[f"{P}ack_duration_seconds"].samples if s.name.endswith("_count"))
     assert 1 == samples(found, "broker_connected")[()]
+    assert (0, 0) == (samples(found, "live_streams")[()], samples(found, "live_messages_taken")[()])
     assert 1 <= samples(found, "sign_ins_refused")[("script",)] <= 2
     assert found["process_resident_memory_bytes"].samples[0].value > 1e6
     assert samples(found, "http_requests")[("GET", "/metrics", "200")] >= 2

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from collector.books import Books
 from collector.clock import now_ms
@@ -18,6 +19,7 @@ from collector.live import hub as hub_module
 from collector.live.events import events
 from collector.live.hub import MOST_LOOKERS, MOST_OF_A_USER, Hub, TooManyError
 from collector.live.point import text_of
+from collector.metrics import Metrics
 from protocols.messages import Ack, Live, LiveReading, Watch
 from protocols.records import Clock, ClockState, Fate
 from protocols.wire import limits, topics
@@ -141,6 +143,23 @@ async def test_what_does_not_fit_is_counted_and_passed_over(rig: Rig) -> None:
         assert {} == rig.hub.changes(looker)
     assert {"malformed": 3, "plan-unknown": 1, "stream-unknown": 1, "schema": 1} == dict(rig.hub.refused)
     assert 0 == rig.hub.taken
+
+
+async def test_a_scrape_shows_who_looks_and_what_was_taken(rig: Rig) -> None:
+    """Open streams, messages shown and refused by reason, as a Prometheus server reads them."""
+    metrics = Metrics(rig.books)
+    metrics.show_live(rig.hub)
+    with rig.hub.look(SITE, "ann"), rig.hub.look(SITE, "ben"):
+        rig.hub.renew(SITE)
+        rig.show("stack-1.flow", float_words(1.0))
+        rig.hub.take(rig.topic, b"")
+        during = generate_latest(metrics.registry).decode()
+    after = generate_latest(metrics.registry).decode()
+
+    assert [
+        "live_streams 2.0", "live_messages_taken_total 1.0", 'live_messages_refused_total{reason="malformed"} 1.0',
+    ] == [line.removeprefix("emitrace_collector_") for line in during.splitlines() if "collector_live_" in line[:30]]
+    assert "emitrace_collector_live_streams 0.0" in after
 
 
 async def test_lookers_are_bounded_per_user_and_in_all(rig: Rig) -> None:

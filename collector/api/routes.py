@@ -31,6 +31,7 @@ from collector.store.log import read_frontier
 from collector.store.plans import sources_known
 from collector.store.refresh import broken_cells, dirty_cells
 from collector.store.schema import items, slots
+from collector.store.stated_events import events_page
 from protocols.errors import EmitraceError
 
 FAR_MS = 253_339_228_800_000
@@ -41,6 +42,7 @@ MOST = 100_000
 FromMs = Annotated[int, Query(ge=0, lt=FAR_MS, description="Start of the period [UTC ms]")]
 ToMs = Annotated[int, Query(gt=0, le=FAR_MS, description="End of the period, exclusive [UTC ms]")]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Most rows in one answer")]
+BatchLimit = Annotated[int, Query(ge=1, le=PAGE, description="Most batches to open for one answer")]
 Number = Annotated[int, InPath(ge=0, lt=2**63)]
 AgentId = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Agent id")]
 GwpSet = Annotated[str | None, Query(max_length=16, description="GWP set, for example AR6")]
@@ -157,6 +159,17 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         with books.database.reading() as connection:
             data = connection.scalar(select(items.c.bytes).where(items.c.id == item))
         return _download(data, f"item-{item}.cose")
+
+    @router.get("/events", tags=["evidence"])
+    @needs(Permission.READ)
+    def stated_events(
+        agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: BatchLimit = PAGE
+    ) -> dict[str, Any]:
+        """Events of an agent's batches, by the batch's start; ``next_from_ms`` is where to go on, null at the end."""
+        _check_order(from_ms, to_ms)
+        with books.database.reading() as connection:
+            found, following = events_page(connection, agent, from_ms, to_ms, limit)
+        return {"events": [shapes.event(item, one) for item, one in found], "next_from_ms": following}
 
     @router.get("/quarantine", tags=["evidence"])
     @needs(Permission.READ)

@@ -13,7 +13,7 @@ from collector.store.hours import VersionedHour
 from collector.store.inventories import StoredInventory
 from collector.store.refresh import BrokenCell
 from protocols.plan.bound import BoundPlan
-from protocols.records import Window, fate_text
+from protocols.records import Event, Window, fate_text
 
 Json = dict[str, Any]
 
@@ -44,6 +44,13 @@ def window(agent_id: str, plan: BoundPlan, one: Window) -> Json:
         "stopped_ms": one.stopped_ms, "flags": one.flags, "u_independent": one.u_independent, "u_shared": shared,
         "u_end": one.u_end,
     }  # fmt: skip
+
+
+def event(item: int, one: Event) -> Json:
+    """An event as the edge stated it, and the item that carries it."""
+    details = {name: value.hex() if isinstance(value, bytes) else plain(value) for name, value in one.details}
+    kind = one.kind.name.lower().replace("_", "-")
+    return {"kind": kind, "at_ms": one.at_ms, "subject": one.subject, "details": details, "item": item}
 
 
 def broken_cell(one: BrokenCell) -> dict[str, Any]:

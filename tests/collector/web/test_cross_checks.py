@@ -1,4 +1,4 @@
-"""Two methods for one source: only what both know is compared, and what they share cancels."""
+"""Two methods for one source: only what both know is compared, what they share cancels; and an agent's events."""
 
 from __future__ import annotations
 
@@ -63,3 +63,10 @@ def test_the_api_answers_with_every_cross_check(filled: Collector) -> None:
         (one["source"], one["checks"], one["gas"], one["hours"], one["in_u"]) for one in found
     ]
     assert found[0]["left_out"] >= 1
+
+
+def test_the_api_lists_the_events_of_an_agent(filled: Collector) -> None:
+    """That agent's batches state none; the answer is whole."""
+    (agent,) = filled.get("agents")["agents"]
+
+    assert {"events": [], "next_from_ms": None} == filled.get(f"events?agent={agent['agent']}")

@@ -35,6 +35,8 @@ ASIDE_LINES = 10_000
 """Lines of ``set_aside`` at most, with or without bytes."""
 RATE_BATCHES = 64
 """So many of the newest batches say how fast the outbox grows."""
+_SALVAGED = 2**60
+"""A salvaged item's number is its row less this."""
 VACUUM_PAGES = 512
 """Free pages given back to the disk in one transaction."""
 
@@ -58,7 +60,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits for the collector: items, bytes, sequence of the oldest (-1 where none).
+    """How much waits for the collector: items, bytes, sequence of the stream's oldest (-1 where none).
 
     Every item up to ``acknowledged`` has been acknowledged (-1 where none has).
     """
@@ -132,6 +134,14 @@ class Waiting:
     to_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """An item of a stream whose outbox was damaged."""
+
+    stream_id: bytes
+    item: SealedItem
+
+
 class Outbox:
     """An open outbox; opening creates what is missing and changes nothing that is there."""
 
@@ -153,7 +163,7 @@ class Outbox:
     def standing(self) -> Standing | None:
         """Where the stream stands; None before its first item."""
         rows = list(self._db.query("select * from state"))
-        return _standing(rows[0]) if rows else None
+        return standing_of(rows[0]) if rows else None
 
     def document(self, plan: bytes) -> bytes:
         """The plan document with a digest."""
@@ -201,6 +211,69 @@ class Outbox:
                 self._bound_aside()
             self._db.execute("delete from journal where edge_ms <= ?", [edge_ms])
 
+    def restore(
+        self, standing: Standing, plans: Sequence[tuple[bytes, bytes]], entries: Sequence[tuple[int, bytes]]
+    ) -> None:
+        """Into an empty outbox: where a stream stands, its plan documents, and its journal."""
+        with self._db.atomic():
+            self._save(standing)
+            self._db.table("plans").insert_all({"digest": digest, "document": text} for digest, text in plans)
+            self._db.table("journal").insert_all({"edge_ms": edge, "entry": entry} for edge, entry in entries)
+
+    def keep_salvaged(self, salvaged: Sequence[Salvaged]) -> int:
+        """Items of a stream whose outbox was damaged, in one transaction; the number that was not here yet."""
+        with self._db.atomic():
+            before = self._db.conn.total_changes
+            self._db.conn.executemany(
+                "insert or ignore into salvaged (stream_id, sequence, kind, data, digest, from_ms, to_ms)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (one.stream_id, one.item.sequence, one.item.kind.value, one.item.data, one.item.digest,
+                     one.item.from_ms, one.item.to_ms)
+                    for one in salvaged
+                ],
+            )
+            return self._db.conn.total_changes - before
+
+    def salvaged_streams(self) -> set[bytes]:
+        """Streams of which salvaged items are here."""
+        return {bytes(row[0]) for row in self._db.execute("select distinct stream_id from salvaged")}
+
+    def mark_salvaged(self, stream_id: bytes, contiguous: int, beyond: Sequence[tuple[int, int]], now_ms: int) -> int:
+        """Note what the collector has committed of a salvaged stream; the number of items newly acknowledged."""
+        marked = 0
+        with self._db.atomic():
+            for first, last in ((0, contiguous), *beyond):
+                marked += self._db.execute(
+                    "update salvaged set acked_ms = ? where acked_ms is null and stream_id = ?"
+                    " and sequence between ? and ?",
+                    [now_ms, stream_id, first, last],
+                ).rowcount
+        return marked
+
+    def acknowledged_salvaged(self, stream_id: bytes, first: int, last: int, most: int) -> list[int]:
+        """Of a salvaged stream's items first..last those that the collector has acknowledged."""
+        rows = self._db.execute(
+            "select id from salvaged where stream_id = ? and sequence between ? and ? and acked_ms is not null"
+            " order by sequence limit ?", [stream_id, first, last, most],
+        )
+        return [row[0] - _SALVAGED for row in rows]
+
+    def rescued(self) -> set[str]:
+        """Names of the damaged files that were gone through."""
+        return {row[0] for row in self._db.execute("select name from rescued")}
+
+    def note_rescued(self, name: str) -> None:
+        """A damaged file was gone through."""
+        with self._db.atomic():
+            self._db.table("rescued").insert({"name": name}, pk="name", ignore=True)
+
+    def set_aside_results(self, aside: Sequence[SetAside]) -> None:
+        """Keep results that no batch of this stream could hold."""
+        with self._db.atomic():
+            self._db.table("set_aside").insert_all(asdict(one) for one in aside)
+            self._bound_aside()
+
     def set_aside(self) -> list[SetAside]:
         """Everything that was set aside, oldest first."""
         rows = self._db.query("select sequence, from_ms, to_ms, reason, results, entry from set_aside order by id")
@@ -218,19 +291,27 @@ class Outbox:
         return [row[0] for row in rows]
 
     def waiting(self, oldest: int, newest: int) -> tuple[list[int], list[int]]:
-        """The oldest and the newest sequences without an acknowledgement, each in order."""
+        """The oldest and the newest items without an acknowledgement, each in order.
+
+        An item goes by its sequence, one that was salvaged by a negative number of its own, older than all others.
+        """
+        salvaged = self._db.execute("select id from salvaged where acked_ms is null order by id limit ?", [oldest])
         rows = self._db.execute(
             "select sequence from items where acked_ms is null order by sequence desc limit ?", [newest]
         )
-        return self.unacknowledged(oldest), [row[0] for row in rows][::-1]
+        before = [row[0] - _SALVAGED for row in salvaged]
+        return (before + self.unacknowledged(oldest))[:oldest], [row[0] for row in rows][::-1]
 
     def item(self, sequence: int) -> SealedItem | None:
         """A stored item, bytes as they were sealed; None where it is not here (any more)."""
-        rows = list(self._db.query("select * from items where sequence = ?", [sequence]))
+        table, key = ("items", sequence) if sequence >= 0 else ("salvaged", sequence + _SALVAGED)
+        column = "sequence" if sequence >= 0 else "id"
+        rows = list(self._db.query(f"select * from {table} where {column} = ?", [key]))  # noqa: S608 - our own names
         if not rows:
             return None
         row = rows[0]
-        return SealedItem(sequence, ItemKind(row["kind"]), row["data"], row["digest"], row["from_ms"], row["to_ms"])
+        kind = ItemKind(row["kind"])
+        return SealedItem(row["sequence"], kind, row["data"], row["digest"], row["from_ms"], row["to_ms"])
 
     def stored(self, first: int, last: int, most: int) -> list[int]:
         """Sequences in first..last that are here, at most ``most``."""
@@ -261,7 +342,8 @@ class Outbox:
     def evict(self, before_ms: int) -> int:
         """Drop items acknowledged before an instant; the newest item stays. The number dropped."""
         with self._db.atomic():
-            return int(
+            salvaged = self._db.execute("delete from salvaged where acked_ms < ?", [before_ms]).rowcount
+            return int(salvaged) + int(
                 self._db.execute(
                     "delete from items where acked_ms < ? and sequence < (select max(sequence) from items)", [before_ms]
                 ).rowcount
@@ -274,6 +356,10 @@ class Outbox:
             " (select min(first) from buried join items on sequence = stone where acked_ms is null)"
             " from items where acked_ms is null"
         ).fetchone()
+        more, bytes_more = self._db.execute(
+            "select count(*), coalesce(sum(length(data)), 0) from salvaged where acked_ms is null"
+        ).fetchone()
+        items, size = items + more, size + bytes_more
         first = min((one for one in (oldest, buried) if one is not None), default=None)
         acknowledged = first - 1 if first is not None else -1 if newest is None else newest
         return Backlog(items, size, -1 if oldest is None else oldest, acknowledged)
@@ -304,6 +390,20 @@ class Outbox:
         gone = self._oldest("acked_ms is not null", size)
         with self._db.atomic():
             self._delete(gone)
+        return len(gone)
+
+    def give_up_salvaged(self, size: int) -> int:
+        """Let the oldest salvaged items go, acknowledged ones first, of so many bytes together; the number gone."""
+        gone: list[tuple[int]] = []
+        rows = self._db.execute("select id, length(data) from salvaged order by acked_ms is null, id")
+        for key, length in rows:
+            if size <= 0:
+                break
+            gone.append((key,))
+            size -= length
+        rows.close()
+        with self._db.atomic():
+            self._db.conn.executemany("delete from salvaged where id = ?", gone)
         return len(gone)
 
     def oldest_waiting(self, size: int) -> list[Waiting]:
@@ -424,7 +524,8 @@ def open_outbox(path: Path, now_ms: int, bounds: Bounds = Bounds()) -> tuple[Out
         return Outbox(path, bounds), aside
 
 
-def _standing(row: dict[str, Any]) -> Standing:
+def standing_of(row: dict[str, Any]) -> Standing:
+    """What a row of ``state`` says."""
     return Standing(
         Tail(
             row["stream_id"], row["sequence"], row["previous"], row["span_end_ms"], row["plan"],
@@ -447,6 +548,12 @@ _SCHEMA = (
     """create table if not exists buried (
         stone integer primary key, first integer not null, last integer not null
     ) strict""",
+    """create table if not exists salvaged (
+        id integer primary key, stream_id blob not null, sequence integer not null, kind text not null,
+        data blob not null, digest blob not null, from_ms integer not null, to_ms integer not null, acked_ms integer,
+        unique (stream_id, sequence)
+    ) strict""",
+    """create table if not exists rescued (name text primary key) strict""",
     """create index if not exists items_waiting on items (sequence) where acked_ms is null""",
     """create table if not exists set_aside (
         id integer primary key, sequence integer not null, from_ms integer not null, to_ms integer not null,

@@ -19,10 +19,13 @@ REASON = "the outbox was full: [outbox] max_bytes"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What making room cost: items the collector has, batches nobody has, and the tombstones that stand for these."""
+    """What making room cost: items the collector has, salvaged ones (a damaged file holds them still), batches nobody
+    has, and the tombstones that stand for these.
+    """
 
     standing: Standing
     acknowledged: int = 0
+    salvaged: int = 0
     dropped: tuple[Waiting, ...] = ()
     stones: tuple[SealedItem, ...] = ()
 
@@ -32,6 +35,9 @@ def make_room(outbox: Outbox, standing: Standing, key: Ed25519PrivateKey) -> Mad
     acknowledged = 0
     while (excess := outbox.excess()) and (gone := outbox.give_up_acknowledged(excess)):
         acknowledged += gone
+    salvaged = 0
+    while (excess := outbox.excess()) and (gone := outbox.give_up_salvaged(excess)):
+        salvaged += gone
     dropped: list[Waiting] = []
     stones: list[SealedItem] = []
     while (excess := outbox.excess()) and (oldest := outbox.oldest_waiting(excess)):
@@ -45,7 +51,7 @@ def make_room(outbox: Outbox, standing: Standing, key: Ed25519PrivateKey) -> Mad
         outbox.bury(oldest, marked, standing)
         dropped += oldest
         stones += [stone for _, _, stone in marked]
-    return Made(standing, acknowledged, tuple(dropped), tuple(stones))
+    return Made(standing, acknowledged, salvaged, tuple(dropped), tuple(stones))
 
 
 def runs(items: Sequence[Waiting]) -> list[list[Waiting]]:

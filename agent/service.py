@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from logging import getLogger
-from typing import Any
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -26,10 +26,11 @@ from agent.parts import Sealer
 from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
 from agent.poll import poll
 from agent.results import Result
+from agent.salvage import pending, save_end, save_items
 from agent.schedule import Agenda
 from agent.site import Site, keep_pushed, load_site, pushed_site
 from agent.spans import SealedItem, next_edge
-from agent.startup import Begun, begin_run, finish_last_run, known_head
+from agent.startup import Begun, Head, begin_run, finish_last_run, known_head
 from agent.trust import Refused, Trust
 from agent.uplink import Broker, Uplink
 from agent.waiting import comes_within
@@ -78,7 +79,8 @@ async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
         before = read_status(config.state_dir)
         writer = await Writer.open(config.state_dir / OUTBOX, machine.read().utc_ms, config.bounds)
         try:
-            service = _Service(config, site, key, writer, machine, before)
+            service = _Service(config, site, key, writer, machine)
+            await service.save_ends(known_head(before))
             async with service.uplink(broker):
                 await service.run(stop)
         finally:
@@ -119,14 +121,14 @@ class _Service:
         key: Ed25519PrivateKey,
         writer: Writer,
         machine: Machine,
-        before: dict[str, Any],
     ) -> None:
         self._config = config
         self._site = site
         self._key = key
         self._writer = writer
         self._machine = machine
-        self._lost = known_head(before) if writer.damaged is not None else None
+        self._lost: Head | None = None
+        self._damaged: list[Path] = []
         self._stream_id = b""
         self._agent_id = fingerprint(public_bytes(key))
         bound = site.reading.bound
@@ -138,6 +140,25 @@ class _Service:
         self._watched = Watched(site.reading, machine, self._on_watch)
         if writer.damaged is not None:
             _log.error(line("outbox-damaged", moved_to=writer.damaged, hint="a new stream begins; keep the old file"))
+
+    async def save_ends(self, known: Head | None) -> None:
+        """Seal what a damaged predecessor had journalled, and learn the head that the new stream names."""
+        fresh = await self._writer.call(self._writer.outbox.standing) is None
+        for file in await pending(self._writer):
+            head = await save_end(self._writer, file, self._key, software(), known if fresh else None)
+            if head is not None:
+                self._lost = head if fresh else None
+            self._damaged.append(file)
+
+    async def _save_items(self) -> None:
+        for file in self._damaged:
+            try:
+                await save_items(self._writer, file, public_bytes(self._key))
+            except sqlite3.Error as error:
+                hint = "tried again at the next start"
+                _log.error(line("items-not-salvaged", file=file.name, error=error, hint=hint))
+            if self._uplink is not None:
+                self._uplink.wake()
 
     @asynccontextmanager
     async def uplink(self, broker: Broker) -> AsyncIterator[None]:
@@ -152,6 +173,7 @@ class _Service:
             tasks = [
                 group.create_task(uplink.run(), name="uplink"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
+                group.create_task(self._save_items(), name="salvage"),
                 group.create_task(give_signs_of_life(self._writer.answers), name="signs-of-life"),
             ]
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -48,13 +48,13 @@ class Trust:
             with suppress(OSError):  # only a convenience: the broker retains the key as well
                 self._memory.write_bytes(key)
 
-    def ack(self, data: bytes, stream_id: bytes) -> Ack:
-        """An acknowledgement that holds for this stream; Refused otherwise."""
-        return self._heard(read_ack, data, stream_id)
+    def ack(self, data: bytes, stream_id: bytes, salvaged: Collection[bytes] = ()) -> Ack:
+        """An acknowledgement that holds for this stream or a salvaged one; Refused otherwise."""
+        return self._heard(read_ack, data, stream_id, salvaged)
 
-    def resend(self, data: bytes, stream_id: bytes) -> Resend:
-        """A request that holds for this stream; Refused otherwise."""
-        return self._heard(read_resend, data, stream_id)
+    def resend(self, data: bytes, stream_id: bytes, salvaged: Collection[bytes] = ()) -> Resend:
+        """A request that holds for this stream or a salvaged one; Refused otherwise."""
+        return self._heard(read_resend, data, stream_id, salvaged)
 
     def plan_push(self, data: bytes, stream_id: bytes) -> PlanPush:
         """A plan meant for this stream; Refused otherwise."""
@@ -64,13 +64,15 @@ class Trust:
         """A watch that holds for this stream; Refused otherwise."""
         return self._heard(read_watch, data, stream_id)
 
-    def _heard(self, read: Callable[[bytes, bytes], Heard], data: bytes, own: bytes) -> Heard:
+    def _heard(
+        self, read: Callable[[bytes, bytes], Heard], data: bytes, own: bytes, salvaged: Collection[bytes] = ()
+    ) -> Heard:
         if self._key is None:
             raise Refused("the collector's key has not been seen yet")
         try:
             heard = read(data, self._key)
         except WireError as error:
             raise Refused(str(error)) from error
-        if heard.stream_id != own:
+        if heard.stream_id != own and heard.stream_id not in salvaged:
             raise Refused(f"it speaks of stream {heard.stream_id.hex()}, ours is {own.hex()}")
         return heard

@@ -254,21 +254,29 @@ class Uplink:
             self.wake()
 
     async def _on_ack(self, message: aiomqtt.Message) -> None:
-        ack = self._trust.ack(message.payload, self._stream_id())
-        outbox = self._writer.outbox
-        marked = await self._writer.call(outbox.mark_acknowledged, ack.contiguous, ack.beyond, self._now_ms())
+        outbox, own = self._writer.outbox, self._stream_id()
+        ack = self._trust.ack(message.payload, own, await self._writer.call(outbox.salvaged_streams))
+        told = ack.contiguous, ack.beyond, self._now_ms()
+        if ack.stream_id == own:
+            marked = await self._writer.call(outbox.mark_acknowledged, *told)
+        else:
+            marked = await self._writer.call(outbox.mark_salvaged, ack.stream_id, *told)
         if marked:
             _log.info(line("acknowledged", items=marked, contiguous=ack.contiguous))
             self.wake()
             self.wake_status()
 
     async def _on_resend(self, message: aiomqtt.Message) -> None:
-        request = self._trust.resend(message.payload, self._stream_id())
-        outbox = self._writer.outbox
+        outbox, own = self._writer.outbox, self._stream_id()
+        request = self._trust.resend(message.payload, own, await self._writer.call(outbox.salvaged_streams))
         for first, last in request.ranges:
-            here = await self._writer.call(outbox.acknowledged, first, last, self._outflow.window)
+            bounds = first, last, self._outflow.window
+            if request.stream_id == own:
+                here = await self._writer.call(outbox.acknowledged, *bounds)
+                self._outflow.ask_again(first, last, time.monotonic())
+            else:
+                here = await self._writer.call(outbox.acknowledged_salvaged, request.stream_id, *bounds)
             self._outflow.ask(here)
-            self._outflow.ask_again(first, last, time.monotonic())
             _log.info(line("resend-asked", first=first, last=last, here=len(here)))
         self.wake()
 

@@ -19,6 +19,7 @@ from agent.spans import SealedItem
 
 ASIDE_HINT = "kept in the outbox: see 'emitrace-agent outbox --set-aside', and report the reason"
 ROOM_HINT = "they went before their retention: raise [outbox] max_bytes or lower [retention] acknowledged_days"
+SALVAGED_HINT = "the outbox was full; the damaged file beside it still holds them: raise [outbox] max_bytes"
 DROPPED_HINT = "the outbox was full of what no collector has; signed tombstones say so: raise [outbox] max_bytes"
 
 _log = getLogger(__name__)
@@ -69,6 +70,8 @@ class Writer:
         made = await self.call(make_room, self.outbox, standing, key)
         if made.acknowledged:
             _log.warning(line("room-made", acknowledged_items=made.acknowledged, hint=ROOM_HINT))
+        if made.salvaged:
+            _log.error(line("salvaged-dropped", items=made.salvaged, hint=SALVAGED_HINT))
         if made.dropped:
             span = {"from_ms": made.dropped[0].from_ms, "to_ms": made.dropped[-1].to_ms}
             _log.error(line("batches-dropped", items=len(made.dropped), **span, hint=DROPPED_HINT))

@@ -12,7 +12,7 @@ import aiomqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.outbox import Standing
+from agent.outbox import Salvaged, Standing
 from agent.outflow import Outflow
 from agent.spans import SealedItem, Tail
 from agent.trust import Trust
@@ -219,6 +219,27 @@ async def test_a_resend_brings_the_stored_bytes_even_of_acknowledged_items(rig: 
     await rig.peer.ask(Resend(STREAM, ((1, 99),)))
     await until(lambda: len(rig.peer.items) >= before + 2, "the items asked for")
     assert [b"item 1", b"item 2"] == rig.peer.items[before : before + 2]
+
+
+async def test_salvaged_items_leave_with_the_backlog_under_their_own_stream(rig: Rig) -> None:
+    """An acknowledgement of the old stream ends them and nothing of the own; one of a foreign stream is refused."""
+    old = [Salvaged(b"o" * 16, SealedItem(one, ItemKind.BATCH, b"old %d" % one, bytes(32), 0, 0)) for one in range(5)]
+    await rig.writer.call(rig.writer.outbox.keep_salvaged, old)
+    await put(rig.writer, 0, 3)
+    await rig.peer.give_key()
+    rig.uplink.wake()
+    await until(lambda: len(set(rig.peer.items)) >= 4, "four items")
+    assert {b"item 2", b"item 3"} == set(rig.peer.items[:2])
+
+    await rig.peer.acknowledge(Ack(b"o" * 16, 4))
+    await rig.peer.acknowledge(Ack(b"x" * 16, 99))
+    await until(rig.refusals, "a refusal")
+    assert [0, 1, 2, 3] == (await rig.writer.call(rig.writer.outbox.waiting, 100, 8))[0]
+
+    await until(lambda: b"item 1" in rig.peer.items, "the own backlog")
+    await rig.peer.ask(Resend(b"o" * 16, ((3, 3),)))
+    before = rig.peer.items.count(b"old 3")
+    await until(lambda: rig.peer.items.count(b"old 3") > before, "what the collector asks for")
 
 
 async def test_a_killed_broker_costs_nothing(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -20,23 +21,23 @@ from protocols.plan.bind import bind
 from protocols.plan.load import parse_plan
 from protocols.records import Fate, Samples, Window, fate_of
 from protocols.windows.fold import fold, initial_state
-from simulators.faults.catalogue import AnyFault, parse_fault
+from simulators.faults.catalogue import parse_fault
 from simulators.faults.fault import LineKind
 from simulators.instruments import build_devices
 from simulators.modbus.delivery import Delivery
-from simulators.modbus.line import Line, utc_ms
+from simulators.modbus.line import Line
 from simulators.modbus.pdu import registers_of
 from simulators.modbus.tcp import TcpServer
 from simulators.plant import Plant, build_plant
 from simulators.scenario import load_scenario
+from simulators.timeline import milliseconds
 from tests.services import LOOPBACK
 
-INTERVAL_MS = 250
-SECONDS = 5.0
-TIMEOUT_S = 0.1
+BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
+INTERVAL_MS = 400
+SECONDS = 6.0
+TIMEOUT_S = 0.15
 METER, OTHER, GAS, ANALYZER = 1, 2, 4, 240
-SLACK_MS = 20
-"""Between the plant's clock and the agent's line, and for rounding. [ms]"""
 
 PLAN = """
 schema = 1
@@ -44,7 +45,7 @@ version = "faults-1"
 organisation = { id = "org", name = { zh = "组织", en = "Organisation" } }
 facility = { id = "site", name = { zh = "厂区", en = "Site" }, time_zone = "Asia/Shanghai" }
 windows = { window_s = 1, batch_s = 1 }
-scan_classes = [{ id = "fast", interval_ms = 250 }]
+scan_classes = [{ id = "fast", interval_ms = 400 }]
 buses = [{ id = "line" }]
 """ + "".join(
     f"""
@@ -131,30 +132,34 @@ def open_plan() -> Reading:
     return Reading(bound, plan_reads(bound))
 
 
-def faulty_plant(fault: AnyFault) -> Plant:
+def faulty_plant(text: str) -> Plant:
     """The demo plant in the middle of its cycle, with an analyzer that has a status register, and one fault."""
     scenario = load_scenario("demo")
     analyzer = {"map": "sim-stack-analyzer", "constants": {"model_code": 605, "doing": 0}}
     instruments = tuple(i.model_copy(update=analyzer if i.unit == ANALYZER else {}) for i in scenario.instruments)
     signals = {**scenario.signals, "sim-stack-analyzer": {"co2_dry": "stack.co2_dry", "h2o": "stack.water"}}
-    own = {"instruments": instruments, "signals": signals, "faults": (fault,)}
-    return build_plant(scenario.model_copy(update=own), 7, datetime.now(UTC) - timedelta(seconds=100))
+    own = {"instruments": instruments, "signals": signals, "faults": (parse_fault(text, BEGIN),)}
+    return build_plant(scenario.model_copy(update=own), 7, BEGIN - timedelta(seconds=100))
 
 
 class Witnessed(Line):
-    """A line that keeps what its instruments would have shown without the fault, request by request."""
+    """A line that keeps what its instruments would have shown without the fault, request by request.
 
-    def __init__(self, plant: Plant, kind: LineKind) -> None:
+    Its clock is the agent's own line, so that a time means the same on both sides.
+    """
+
+    def __init__(self, plant: Plant, kind: LineKind, clock: Callable[[], int]) -> None:
         super().__init__(
             build_devices(plant), lambda: self.now_ms, kind=kind,
             faults=plant.scenario.faults, seed=plant.seed, start_ms=plant.start_ms,
         )  # fmt: skip
         self.now_ms = 0
+        self._utc_ms = clock
         self.seen: list[tuple[int, tuple[int, int, int, int], list[int]]] = []
 
     def ask(self, transaction: int, unit: int, pdu: bytes) -> Delivery | None:
         """Answer as ever; keep the truth with its time."""
-        asked, self.now_ms = registers_of(pdu), utc_ms()
+        asked, self.now_ms = registers_of(pdu), self._utc_ms()
         assert asked is not None
         words = self.devices[unit].read(pdu[0], *asked, self.now_ms)
         assert words is not None
@@ -203,13 +208,13 @@ class Outcome:
         """Fates of the slots of some points."""
         return Counter(fate_of(fate) for (point, _), fate in self.fates.items() if point in points)
 
-    def wrong(self, age_s: float) -> list[str]:
-        """Good readings that are not what the instrument would truly have shown at some time so shortly before."""
+    def wrong(self, stale: int = 0) -> list[str]:
+        """Good readings that are not what the instrument would truly have shown in their slot, or so many before."""
         return [
             point
             for result in self.results
             for point, words in self._words(result).items()
-            if fate_of(self.fates[point, result.slot]) is Fate.GOOD and words not in self._true(result, point, age_s)
+            if fate_of(self.fates[point, result.slot]) is Fate.GOOD and words not in self._true(result, point, stale)
         ]
 
     def amount(self, point: str) -> int:
@@ -238,12 +243,12 @@ class Outcome:
             for point, at, width in zip(request.points, request.offsets, request.widths, strict=True)
         }
 
-    def _true(self, result: Result, point: str, age_s: float) -> set[bytes]:
+    def _true(self, result: Result, point: str, stale: int) -> set[bytes]:
         """What stood in a point's registers at each request that may be the answered one, and when the fault began."""
         request = self.reading.requests[result.request]
         asked = (request.unit, request.function, request.address, request.count)
-        stamp_ms = result.slot * INTERVAL_MS + result.delay_ms
-        low, high = stamp_ms - round(1000 * age_s) - SLACK_MS, stamp_ms + SLACK_MS
+        low = (result.slot - stale) * INTERVAL_MS
+        high = result.slot * INTERVAL_MS + result.delay_ms
         place = [self.reading.bound.points[position].id for position in request.points].index(point)
         at, width = request.offsets[place], request.widths[place]
         begins_ms = self.plant.scenario.faults[0].begins_ms(self.plant.start_ms)
@@ -255,25 +260,38 @@ class Outcome:
         }
 
 
-async def meet(text: str, kind: LineKind) -> Outcome:
-    """Poll the plant with a fault for some seconds; what came of it is still to be folded."""
-    plant, reading = faulty_plant(parse_fault(text, datetime.now(UTC))), open_plan()
-    line, machine = Witnessed(plant, kind), KernelClock()
-    utc = UtcLine(machine, machine.read().utc_ms - machine.mono_ms())
-    server = TcpServer(line)
-    bus = Bus(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, machine.mono_ms)
-    assert await bus.open()
-    results: list[Result] = []
-    from_ms = (utc.now_ms() // INTERVAL_MS + 1) * INTERVAL_MS
-    agenda = Agenda(reading.intervals(0), from_ms)
-    task = asyncio.create_task(poll(bus, agenda, reading.requests, utc, results.append))
-    await asyncio.sleep(SECONDS)
-    to_ms = utc.now_ms() // INTERVAL_MS * INTERVAL_MS
-    async with asyncio.timeout(5):
-        while not agenda.settled(to_ms):
-            await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await bus.close()
-    await server.stop()
-    return Outcome(reading, plant, line, from_ms, to_ms, [r for r in results if r.slot * INTERVAL_MS < to_ms])
+class Meeting:
+    """A plant with a fault and an agent that is about to poll it.
+
+    Both live on one time line, which begins at ``BEGIN`` when the polling does: what a fault does when does not
+    depend on how long it took to get ready.
+    """
+
+    def __init__(self, text: str, kind: LineKind) -> None:
+        self.reading = open_plan()
+        self.plant = faulty_plant(text)
+        self.machine = KernelClock()
+        self.utc = UtcLine(self.machine, 0)
+        self.line = Witnessed(self.plant, kind, self.utc.now_ms)
+
+    async def run(self) -> Outcome:
+        """Poll for some seconds; what came of it is still to be folded."""
+        server = TcpServer(self.line)
+        bus = Bus(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, self.machine.mono_ms)
+        assert await bus.open()
+        results: list[Result] = []
+        from_ms = milliseconds(BEGIN)
+        self.utc.offset_ms = from_ms - self.machine.mono_ms()
+        agenda = Agenda(self.reading.intervals(0), from_ms)
+        task = asyncio.create_task(poll(bus, agenda, self.reading.requests, self.utc, results.append))
+        await asyncio.sleep(SECONDS)
+        to_ms = self.utc.now_ms() // INTERVAL_MS * INTERVAL_MS
+        async with asyncio.timeout(5):
+            while not agenda.settled(to_ms):
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await bus.close()
+        await server.stop()
+        polled = [result for result in results if result.slot * INTERVAL_MS < to_ms]
+        return Outcome(self.reading, self.plant, self.line, from_ms, to_ms, polled)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from protocols.records import Fate
 from simulators.faults.catalogue import FAULTS, applies, parse_fault
 from simulators.faults.fault import LineKind
-from tests.agent.faulty import ANALYZER, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, TIMEOUT_S, Outcome, meet
+from tests.agent.faulty import ANALYZER, BEGIN, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, Meeting, Outcome
 
 LINES = (LineKind.TCP,)
 STEP = {"em-1.energy_import": 1_000, "em-2.energy_import": 1_000, "gas-1.volume_base": 10_000}
@@ -42,11 +41,11 @@ def case(
 
 CALIBRATION = "calibration-cycle unit=240 every_s=3 zero_s=1 span_s=1 status=doing span_gas.co2_dry=12"
 CASES = [
-    case("late-answer unit=1 delay_s=0.15", Fate.TIMEOUT),
-    case("late-answer unit=1 delay_s=0.3 probability=0.5", Fate.TIMEOUT),
+    case("late-answer unit=1 delay_s=0.2", Fate.TIMEOUT),
+    case("late-answer unit=1 delay_s=0.4 probability=0.5", Fate.TIMEOUT),
     case("stale-answer unit=1 probability=0.5", Fate.TIMEOUT),
     case("stale-answer probability=0.3", Fate.TIMEOUT, shared=True),
-    case("slow-turnaround unit=1 delay_s=0.05"),
+    case("slow-turnaround unit=1 delay_s=0.03"),
     case("dead-unit unit=1", Fate.TIMEOUT),
     case("wrong-transaction unit=1 probability=0.5", Fate.TIMEOUT),
     case("constant-transaction unit=1 transaction=0", Fate.BAD_ANSWER),
@@ -82,12 +81,7 @@ CONTROL = "drift unit=1 percent_per_h=1000"
 
 Which = tuple[LineKind, Case]
 Key = tuple[LineKind, str]
-CELLS: list[Which] = [
-    (kind, one)
-    for kind in LINES
-    for one in CASES
-    if applies(parse_fault(one.text, datetime(2026, 1, 1, tzinfo=UTC)), kind)
-]
+CELLS: list[Which] = [(kind, one) for kind in LINES for one in CASES if applies(parse_fault(one.text, BEGIN), kind)]
 MATRIX = [pytest.param(cell, id=f"{cell[0].value}-{cell[1].text}") for cell in CELLS]
 
 
@@ -96,8 +90,10 @@ def outcomes() -> dict[Key, Outcome]:
     """Every case at the same time, each on a line and with a poll loop of its own."""
     keys = [(kind, one.text) for kind, one in CELLS] + [(kind, CONTROL) for kind in LINES]
 
+    ready = [Meeting(text, kind) for kind, text in keys]
+
     async def all_of_them() -> list[Outcome]:
-        return await asyncio.gather(*(meet(text, kind) for kind, text in keys))
+        return await asyncio.gather(*(one.run() for one in ready))
 
     met = asyncio.run(all_of_them())  # nothing is folded while others are still polling
     return {key: one.fold() for key, one in zip(keys, met, strict=True)}
@@ -114,11 +110,10 @@ def test_no_wrong_value_becomes_a_good_reading(outcomes: dict[Key, Outcome], whi
     kind, one = which
     outcome = outcomes[kind, one.text]
     fates = outcome.counted(*outcome.of_unit(one.victim))
-    age_s = 2 * TIMEOUT_S + one.stale * INTERVAL_MS / 1000
 
     assert one.told <= set(fates)
     assert set(fates) <= {Fate.GOOD, *one.told, *({Fate.DISCONNECTED, Fate.BUS_BUSY} if one.shared else ())}
-    assert set() == set(outcome.wrong(age_s)) - set(one.own)
+    assert set() == set(outcome.wrong(one.stale)) - set(one.own)
 
 
 @pytest.mark.parametrize("which", MATRIX)
@@ -141,11 +136,12 @@ def test_fates_add_up_and_the_others_keep_their_slots(outcomes: dict[Key, Outcom
     slots = (outcome.to_ms - outcome.from_ms) // INTERVAL_MS
     points = [point.id for point in outcome.reading.bound.points]
     healthy = [point for unit in {METER, OTHER, GAS, ANALYZER} - {one.victim} for point in outcome.of_unit(unit)]
-    kept, fates = outcome.counted(*healthy)[Fate.GOOD], outcome.counted(*points)
+    fates, lost = outcome.counted(*points), slots * len(healthy) - outcome.counted(*healthy)[Fate.GOOD]
+    stalls = outcomes[kind, CONTROL].counted(*points)  # what a busy machine costs a line where every answer comes
 
     assert slots * len(points) == fates.total()
     assert 0 == fates[Fate.AGENT_DOWN]
-    assert one.shared or kept > 0.98 * slots * len(healthy)
+    assert one.shared or lost - (stalls.total() - stalls[Fate.GOOD]) < 0.02 * slots * len(healthy)
 
 
 @pytest.mark.parametrize("kind", LINES)
@@ -153,5 +149,4 @@ def test_the_comparison_would_notice(outcomes: dict[Key, Outcome], kind: LineKin
     """Readings that drift away are good to the agent, and the comparison with the truth finds them."""
     outcome = outcomes[kind, CONTROL]
 
-    assert {Fate.GOOD} == set(outcome.counted("em-1.power_total"))
-    assert len(outcome.wrong(2 * TIMEOUT_S)) > 10
+    assert len(outcome.wrong()) > 10

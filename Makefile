@@ -24,6 +24,8 @@ ARGS ?=
 ONLY ?=
 WORKERS ?= 3
 WAITERS ?= 4
+COVER := --cov --cov-report=
+SPREAD := --dist loadfile --no-loadscope-reorder
 INTO ?= dist/wheelhouse
 MACHINE ?= aarch64
 FOR_PYTHON ?= 3.11
@@ -36,11 +38,12 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-dev
 	@rm -f .coverage
-ifeq ($(strip $(ARGS)),)  # the agent's tests wait on the real clock: several wait at a time, but nothing works beside them
-	$(VENV)/bin/python -m pytest -n $(WAITERS) --dist loadfile --cov --cov-report= tests/agent
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-append --cov-report= --ignore=tests/agent
+ifeq ($(strip $(ARGS)),)  # what keeps time alone, then what waits for the agent's clock, then what works
+	$(VENV)/bin/python -m pytest -m "clock and not soak" $(COVER)
+	$(VENV)/bin/python -m pytest -m "not clock and not soak" -n $(WAITERS) $(SPREAD) $(COVER) --cov-append tests/agent
+	$(VENV)/bin/python -m pytest -m "not clock and not soak" -n $(WORKERS) $(SPREAD) $(COVER) --cov-append --ignore=tests/agent
 else
-	$(VENV)/bin/python -m pytest --cov --cov-report= $(ARGS)
+	$(VENV)/bin/python -m pytest $(COVER) $(ARGS)
 endif
 	@if [ -z "$(ARGS)" ]; then $(VENV)/bin/python -m coverage report | sed -n 's/^TOTAL.* /coverage of the five packages, branches included: /p'; \
 	  $(VENV)/bin/python -m coverage report --include='protocols/*,calibration/*' --fail-under=90 >/dev/null \

@@ -11,6 +11,8 @@ from protocols.records import Fate
 from tests.agent.rig import Asked, Endpoint
 from tests.services import LOOPBACK, free_port
 
+pytestmark = pytest.mark.clock
+
 
 def mono_ms() -> int:
     return time.monotonic_ns() // 1_000_000

@@ -12,6 +12,7 @@ from simulators.faults.catalogue import FAULTS, applies, parse_fault
 from simulators.faults.fault import LineKind
 from tests.agent.faulty import ANALYZER, BEGIN, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, Meeting, Outcome
 
+pytestmark = pytest.mark.clock
 LINES = (LineKind.TCP,)
 STEP = {"em-1.energy_import": 1_000, "em-2.energy_import": 1_000, "gas-1.volume_base": 10_000}
 """Least step of each counter. [mWh, mL]"""

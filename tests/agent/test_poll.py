@@ -14,6 +14,7 @@ from protocols.records import Fate, ReadRequest
 from tests.agent.rig import Asked, Endpoint, behave_well
 from tests.services import LOOPBACK
 
+pytestmark = pytest.mark.clock
 REQUESTS = tuple(ReadRequest(0, unit, 3, 0, 2, 0, (unit,), (0,), (2,)) for unit in (1, 2, 3))
 
 

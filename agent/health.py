@@ -18,6 +18,7 @@ class Health:
     """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped.
 
     ``buses`` and ``units`` count the fates of slots since the program started, by bus and by ``bus/unit``;
+    ``dead`` are the units taken for dead, by ``bus/unit``, and since when [UTC ms];
     every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
     ``outbox_bytes`` are its files on the disk, of at most ``outbox_max_bytes``; ``oldest_waiting_ms`` is the begin of
@@ -50,6 +51,7 @@ class Health:
     watched_until_ms: int = 0
     buses: dict[str, dict[str, int]] = field(default_factory=dict)
     units: dict[str, dict[str, int]] = field(default_factory=dict)
+    dead: dict[str, int] = field(default_factory=dict)
 
     def count(self, bus: str, unit: int, code: int) -> None:
         """One more slot of a request to a unit of a bus met a fate; an exception counts under its number."""

@@ -1,10 +1,11 @@
-"""The loop of one bus: take the next due slot, ask, report; sleep until the next one is due."""
+"""The loop of one bus: take the next due slot, ask if its unit is worth asking, report; sleep until the next is due."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 
+from agent.breaker import Breakers
 from agent.bus import Bus
 from agent.clock import UtcLine
 from agent.results import Result
@@ -13,29 +14,55 @@ from protocols.records import Fate, ReadRequest
 
 
 async def poll(
-    bus: Bus, agenda: Agenda, requests: Sequence[ReadRequest], line: UtcLine, report: Callable[[Result], None]
+    bus: Bus,
+    agenda: Agenda,
+    breakers: Breakers,
+    requests: Sequence[ReadRequest],
+    line: UtcLine,
+    report: Callable[[Result], None],
+    on_change: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve a bus's agenda until cancelled; ``report`` gets every slot exactly once.
+    """Serve a bus's agenda until cancelled.
 
-    A request is not repeated within the millisecond of its last answer, so that a request's stamps grow.
+    A request is not repeated within the millisecond of its last answer, so that a request's stamps grow. Without a
+    connection no unit is asked, so nothing is learnt about any.
+
+    Parameters
+    ----------
+    report : callable
+        Gets every slot exactly once.
+    on_change : callable
+        Called after a unit was found dead or alive again.
     """
     last_ms = dict.fromkeys(range(len(requests)), -1)
     while True:
         skipped, turn = agenda.take(line.now_ms())
         for late in skipped:
-            report(Result(late.request, late.slot, Fate.BUS_BUSY))
+            fate = Fate.DEVICE_DEAD if breakers.is_dead(late.request) else Fate.BUS_BUSY
+            report(Result(late.request, late.slot, fate))
         if turn is None:
             wake_ms = agenda.wake_ms()
             if wake_ms is None:
                 return
             await asyncio.sleep(max(wake_ms - line.now_ms(), 0) / 1000)
             continue
+        if not breakers.lets_through(turn.request, line.now_ms()):
+            agenda.finish()
+            report(Result(turn.request, turn.slot, Fate.DEVICE_DEAD))
+            continue
         ahead_ms = last_ms[turn.request] - line.now_ms()
         if ahead_ms >= 0:
             await asyncio.sleep((ahead_ms + 2) / 1000)
+        was_connected, sent_ms = bus.connected, line.now_ms()
         result = await _ask(bus, requests[turn.request], turn, line)
         last_ms[turn.request] = turn.due_ms + result.delay_ms
         agenda.finish()
+        if was_connected:
+            changed = breakers.met(turn.request, result.fate, sent_ms, line.now_ms())
+            if result.fate != Fate.GOOD:
+                agenda.put_back(breakers.failing(turn.request), line.now_ms())
+            if changed:
+                on_change()
         report(result)
 
 

@@ -2,13 +2,14 @@
 
 Slot k of a request is due at ``k x interval`` on the UTC line. Polls never queue: where a request's next slot
 has become due, its older ones are given up as *bus busy*. Among due slots the one whose successor comes first
-goes first; among equals the request that has waited longest. Every slot is handed out exactly once: served,
-skipped, or settled at a batch edge.
+goes first; among equals the request that has waited longest. Requests to a unit that fails to answer go behind the
+others of their round, so that the wait for it costs them as little as can be. Every slot is handed out exactly once:
+served, skipped, or settled at a batch edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -68,6 +69,12 @@ class Agenda:
         chosen.served_ms = now_ms
         self._underway = turn
         return skipped, turn
+
+    def put_back(self, requests: Collection[int], now_ms: int) -> None:
+        """Let requests go behind the others for one round, as if served in the next; so none starves."""
+        for line in self._lines:
+            if line.request in requests:
+                line.served_ms = now_ms + line.interval_ms
 
     def finish(self) -> None:
         """The slot under way has its fate."""

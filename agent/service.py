@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.breaker import Breakers
 from agent.bus import Bus
 from agent.clock import Anchor, Machine, SystemTime, UtcLine, choose_offset
 from agent.config import Config
@@ -234,6 +235,10 @@ class _Service:
         """One run: poll, journal and seal until told to stop or the clock steps."""
         reading = self._site.reading
         agendas = [Agenda(reading.intervals(bus), begun.start_ms) for bus in range(len(buses))]
+        breakers = [
+            Breakers(reading.requests, reading.intervals(bus), begun.start_ms, begun.start_ms + bus)
+            for bus in range(len(buses))
+        ]
         settle_s = max(bus.timeout_s for bus in buses) + SETTLE_SPARE_S
         sealer = Sealer(reading.bound, begun.standing.clock, software(), self._key)
         pipeline = self._pipeline = Pipeline(
@@ -248,14 +253,25 @@ class _Service:
             pipeline.report(result)
             self._health.last_poll_ms = pipeline.last_poll_ms
 
+        def show_dead() -> None:
+            dead = [
+                (f"{name}/{unit}", since_ms)
+                for name, own in zip(names, breakers, strict=True)
+                for unit, since_ms in own.dead().items()
+            ]
+            self._on_dead(dict(dead))
+
+        show_dead()
         await self._tell("running")
         tail, clock = begun.standing.tail, begun.standing.clock
         self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)
         async with asyncio.TaskGroup() as group:
             group.create_task(pipeline.run(), name="pipeline")
             pollers = [
-                group.create_task(poll(bus, agenda, reading.requests, utc, report), name=f"poll {name}")
-                for bus, agenda, name in zip(buses, agendas, names, strict=True)
+                group.create_task(
+                    poll(bus, agenda, own, reading.requests, utc, report, show_dead), name=f"poll {name}"
+                )
+                for bus, agenda, own, name in zip(buses, agendas, breakers, names, strict=True)
             ]
             await self._end_of_run(stop, utc)
             for poller in pollers:
@@ -352,6 +368,16 @@ class _Service:
 
     def _on_connection(self, connected: bool) -> None:
         self._health.broker = "connected" if connected else "disconnected"
+
+    def _on_dead(self, dead: dict[str, int]) -> None:
+        before, self._health.dead = self._health.dead, dead
+        for unit in sorted(dead.keys() - before.keys()):
+            hint = "check its power, wiring and unit id; it is asked now and then"
+            _log.warning(line("unit-dead", unit=unit, hint=hint))
+        for unit in sorted(before.keys() - dead.keys()):
+            _log.info(line("unit-back", unit=unit, dead_since_ms=before[unit]))
+        if self._uplink is not None:
+            self._uplink.wake_status()
 
     def _on_watch(self, until_ms: int) -> None:
         if bool(until_ms) != bool(self._health.watched_until_ms):

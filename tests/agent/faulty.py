@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from agent.breaker import Breakers
 from agent.bus import Bus
 from agent.clock import KernelClock, UtcLine
 from agent.gather import Gathering
@@ -283,7 +284,8 @@ class Meeting:
         from_ms = milliseconds(BEGIN)
         self.utc.offset_ms = from_ms - self.machine.mono_ms()
         agenda = Agenda(self.reading.intervals(0), from_ms)
-        task = asyncio.create_task(poll(bus, agenda, self.reading.requests, self.utc, results.append))
+        breakers = Breakers(self.reading.requests, self.reading.intervals(0), from_ms, seed=1)
+        task = asyncio.create_task(poll(bus, agenda, breakers, self.reading.requests, self.utc, results.append))
         await asyncio.sleep(SECONDS)
         to_ms = self.utc.now_ms() // INTERVAL_MS * INTERVAL_MS
         async with asyncio.timeout(5):

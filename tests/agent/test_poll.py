@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from agent.breaker import Breakers
 from agent.bus import Bus
 from agent.clock import KernelClock, UtcLine
 from agent.poll import poll
@@ -33,7 +34,8 @@ async def poll_for(endpoint: Endpoint, interval_ms: int, seconds: float) -> tupl
     start_ms = line.now_ms()
     agenda = Agenda([(position, interval_ms) for position in range(3)], start_ms)
     results: list[Result] = []
-    task = asyncio.create_task(poll(bus, agenda, REQUESTS, line, results.append))
+    breakers = Breakers(REQUESTS, [(position, interval_ms) for position in range(3)], start_ms, seed=1)
+    task = asyncio.create_task(poll(bus, agenda, breakers, REQUESTS, line, results.append))
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

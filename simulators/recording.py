@@ -59,6 +59,9 @@ class Recorder:
         register, instrument = channel.register, device.instrument
         if register.name in instrument.constants:
             return np.tile(np.array(channel.words(self.plant.start_ms), dtype=np.uint16), (at_ms.size, 1))
+        cycle = instrument.checks
+        if cycle is not None and (register.name == cycle.status or register.name in cycle.span_gas):
+            return np.array([channel.words(at) for at in at_ms.tolist()], dtype=np.uint16)
         kind = register.quantity.definition.kind
         if kind is Kind.STATE:
             return steps_words(self.trajectory.instants(channel.signal, at_ms).astype(np.int64), Fraction(1), register)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from protocols.records import Fate, ReadRequest
 from protocols.tape import Header, TapeWriter, Track, open_plan
 from protocols.windows.series import slot_range
+from simulators.faults.process import Stop
 from simulators.instruments import Device, build_devices
 from simulators.ledger import Truth, truth
 from simulators.plant import Plant, build_plant
@@ -67,6 +68,12 @@ class Recorded:
 
     def __post_init__(self) -> None:
         plant = self.recording.plant()
+        untold = [fault.kind for fault in plant.scenario.faults if not isinstance(fault, Stop)]
+        if untold:
+            raise ScenarioError(
+                f"scenario {plant.scenario.name}: fault {untold[0]}: a tape holds no faults but stops. "
+                "Take the others out, or let an agent read the plant"
+            )
         self._recorder = Recorder(plant, Trajectory(plant))
         self._devices = {device.instrument.unit: device for device in build_devices(plant)}
         bound, self._requests = open_plan(self.recording.header)

@@ -18,7 +18,9 @@ from protocols.windows.fold import fold, initial_state
 from protocols.windows.series import slot_range
 from simulators.instruments import build_devices
 from simulators.plant import build_plant
+from simulators.recording import Recorder
 from simulators.scenario import ScenarioError, load_scenario
+from simulators.trajectory import Trajectory
 
 SCENARIOS = resources.files("simulators") / "scenarios"
 MGP = "percent_of_reading = 2.0\nrepeatability_percent = 0.5\nconstants = { device_status = 0, serial_address = 240 }"
@@ -75,6 +77,19 @@ def test_a_check_of_the_simulated_analyzer_is_an_event_with_its_bias_as_drift(tm
     assert [0, 12 * float(bias)] * 2 == pytest.approx([drift for _, drift in drifts], abs=1e-5)
     assert 20 == seconds[fate_code(Fate.IN_CALIBRATION, Phase.ZERO)]
     assert 20 == seconds[fate_code(Fate.IN_CALIBRATION, Phase.SPAN)]
+
+
+def test_a_tape_shows_the_check_gases(tmp_path: Path) -> None:
+    """Many instants at once are the instrument's own, zero and span gas and the status included."""
+    path = tmp_path / "plant.toml"
+    path.write_text(scenario_text(), encoding="utf-8")
+    plant = build_plant(load_scenario(str(path)), 1)
+    device = next(one for one in build_devices(plant) if one.instrument.unit == 240)
+    at_ms = plant.start_ms + np.arange(0, 130_000, 1_700, dtype=np.int64)
+    together = Recorder(plant, Trajectory(plant)).read(device, 4, 0, 5, at_ms)
+
+    assert together.tolist() == [device.read(4, 0, 5, at) for at in at_ms.tolist()]
+    assert {0, 1, 2} == set(together[:, 2].tolist())
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,25 @@ def test_a_tape_holds_what_the_instruments_show_when_they_answer(tmp_path: Path)
                 assert track.registers[row].tolist() == shown
 
 
+def test_a_tape_holds_stops_and_refuses_other_faults(tmp_path: Path) -> None:
+    """What a tape cannot show is not left out in silence; the truth beside it knows the stop."""
+    text = (resources.files("simulators") / "scenarios" / "demo.toml").read_text(encoding="utf-8")
+    own, out = tmp_path / "own.toml", tmp_path / "a.tape"
+    options = ("--days", "0.0416666667", "--scenario", str(own), "--out", str(out))
+    own.write_text(f'{text}\n[[faults]]\nkind = "busy"\n', encoding="utf-8")
+    refused = run(*options)
+    own.write_text(f'{text}\n[[faults]]\nkind = "stop"\nof = "boiler"\nto = 3600\n', encoding="utf-8")
+    written = run(*options)
+    told = json.loads((tmp_path / "a.tape.truth.json").read_text(encoding="utf-8"))
+
+    assert 2 == refused.exit_code
+    assert "fault busy: a tape holds no faults but stops" in refused.output
+    assert 0 == written.exit_code, written.output
+    assert (
+        0 == told["total"]["activity"]["gas_ml_at_0c"] < told["total"]["activity"]["import_milliwatt_hours"]["office"]
+    )
+
+
 def test_the_tape_is_the_same_however_many_processes_write_it(tmp_path: Path) -> None:
     """One process or two, twice or once: equal options give equal bytes; another seed gives others."""
     paths = [tmp_path / f"{name}.tape" for name in "abc"]

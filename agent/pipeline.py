@@ -72,6 +72,7 @@ class Pipeline:
     ) -> None:
         self.standing = begun.standing
         self.last_poll_ms = 0
+        self.disk_problem = ""
         self._reading = reading
         self._agendas = tuple(agendas)
         self._writer = writer
@@ -165,9 +166,11 @@ class Pipeline:
         try:
             await self._writer.call(self._writer.outbox.journal, entries)
         except sqlite3.Error as error:
-            self._behind = DISK_BEHIND
+            self._behind, self.disk_problem = DISK_BEHIND, str(error)
             self._unsaved, self._untold = fresh + self._unsaved, events + self._untold
             _log.error(log_line("journal-failed", error=error, hint="check the disk; readings wait in memory"))
+        else:
+            self.disk_problem = ""
 
     async def _seal_edges(self) -> None:
         while True:
@@ -179,12 +182,12 @@ class Pipeline:
             try:
                 await self._seal(edge_ms, clean=False)
             except sqlite3.Error as error:
-                self._behind = DISK_BEHIND
+                self._behind, self.disk_problem = DISK_BEHIND, str(error)
                 _log.error(log_line("seal-failed", error=error, hint="check the disk; it is tried again"))
                 if await comes_within(self._stopping, DISK_RETRY_S):
                     return
             else:
-                self._behind = PROCESSOR_BEHIND
+                self._behind, self.disk_problem = PROCESSOR_BEHIND, ""
 
     async def _settle(self, edge_ms: int) -> bool:
         """Wait for the slots due before an edge, then give up the rest; False when stopping comes first."""

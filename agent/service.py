@@ -330,6 +330,9 @@ class _Service:
 
     async def _publish_health(self) -> None:
         outbox = self._writer.outbox
+        if self._pipeline is not None and self._health.phase == "running":
+            problem = self._pipeline.disk_problem
+            self._health.note = f"the disk refuses: {problem}; readings wait in memory" if problem else ""
         backlog = await self._writer.call(outbox.backlog)
         self._health.set_aside = await self._writer.call(outbox.results_set_aside)
         self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size

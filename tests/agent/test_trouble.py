@@ -7,10 +7,11 @@ import json
 import resource
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 
 from agent import gather, pipeline, service, spans
 from agent.clock import KernelClock
-from agent.config import Config
+from agent.config import Config, load_config
+from agent.health import read_status
 from agent.outbox import Bounds, Outbox
 from agent.parts import Sealer, SetAside
 from agent.results import Result, decode_entry, encode_entry
@@ -76,9 +78,21 @@ async def told(log: pytest.LogCaptureFixture, word: str, times: int = 1, timeout
             await asyncio.sleep(0.02)
 
 
+async def noted(config: Config, note: str) -> None:
+    """Wait until the status file says so."""
+    async with asyncio.timeout(15):
+        while read_status(config.state_dir).get("note") != note:
+            await asyncio.sleep(0.05)
+
+
 async def set_pages(writer: Writer, most: int) -> None:
     """Let the outbox grow up to so many pages."""
     await writer.call(lambda: writer.outbox._db.execute(f"pragma max_page_count = {most}").fetchone())
+
+
+async def read_only(writer: Writer, on: int) -> None:
+    """Let SQLite refuse every write as it does on a disk that turned read-only, or no more."""
+    await writer.call(lambda: writer.outbox._db.execute(f"pragma query_only = {on}").fetchall())
 
 
 async def fill(writer: Writer) -> None:
@@ -123,9 +137,11 @@ async def test_a_full_outbox_is_waited_out_in_memory(
         failed = len(await told(caplog, "journal-failed"))
         before = count(config.state_dir / OUTBOX, "items")
         await told(caplog, "seal-failed", 5)
+        await noted(config, "the disk refuses: database or disk is full; readings wait in memory")
         assert before == count(config.state_dir / OUTBOX, "items")
         await set_pages(writer, 2**30)
         await sealed(config, before + 3)
+        await noted(config, "")
     read = batches(stream_of(config))
 
     assert failed > 0
@@ -217,6 +233,48 @@ async def test_a_disk_that_takes_no_byte_more_is_waited_out(config: Config, tmp_
 
     assert {Fate.GOOD} == {Fate(slot.fate) for batch in read[1:-1] for slot in batch.slots}
     assert 1 == len([e for e in events(read) if e.kind is EventKind.AGENT_START])
+    assert_every_slot_counted(read)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own that can be filled up and made read-only."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "disk", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("a disk of its own needs the right to mount")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+async def test_a_full_disk_and_one_that_turned_read_only_are_waited_out(
+    config: Config, small_disk: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real file system without room, then a file that takes no write: polling goes on, and no slot is missing."""
+    caplog.set_level("INFO", "agent")
+    monkeypatch.setattr(pipeline, "DISK_RETRY_S", 0.2)
+    config.file.write_text(f'state_dir = "{small_disk}/state"\n{config.file.read_text()}')
+    config = load_config(config.file)
+    async with running(config) as writer:
+        rest = small_disk / "rest"
+        with suppress(OSError), rest.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        await told(caplog, "seal-failed", 2)
+        rest.unlink()
+        await sealed(config, count(config.state_dir / OUTBOX, "items") + 2)
+        failed = len(await told(caplog, "seal-failed", 2))
+        await read_only(writer, 1)
+        await told(caplog, "seal-failed", failed + 2)
+        await read_only(writer, 0)
+        await sealed(config, count(config.state_dir / OUTBOX, "items") + 2)
+    read = batches(stream_of(config))
+
+    assert {Fate.GOOD} == {Fate(slot.fate) for batch in read[1:-1] for slot in batch.slots}
+    assert [] == gaps(read)
     assert_every_slot_counted(read)
 
 

@@ -73,7 +73,7 @@ def check_config(config: ConfigPath = _CONFIG) -> None:
         _print(f"digest      {reading.bound.digest.hex()}")
         _print(f"points      {len(reading.bound.points)} in {len(reading.requests)} requests")
         for bus, endpoint in zip(reading.bound.plan.buses, site.endpoints, strict=True):
-            _print(f"bus         {bus.id} at {endpoint.host}:{endpoint.port}, timeout {endpoint.timeout_s:g} s")
+            _print(f"bus         {bus.id} at {endpoint.place}, timeout {endpoint.timeout_s:g} s")
         for model, text in sorted(decode_document(site.document)[1].items()):
             _print(f"map         {model}: {parse_map(text, model).status}")
         tls = "TLS" if broker.tls_ca is not None else "no TLS"

@@ -7,25 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from agent.endpoint import AnyBus, BusTable, Host, PortNumber, Table, TlsBus
 from agent.outbox import MAX_BYTES, Bounds
 from agent.outflow import BACKLOG_PER_S
 from protocols.errors import InputError
 from protocols.plan.model import Identifier
 from protocols.toml import read_toml, validate
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Host = Annotated[str, Field(pattern=r"^([^\s/:]+|[^\s/]*:[^\s/]*:[^\s/]*)$")]
-"""A name or an address, IPv6 too."""
-
-
-class Table(BaseModel):
-    """Base of every table: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KeyTable(Table):
@@ -44,7 +35,7 @@ class BrokerTable(Table):
     """The MQTT broker; TLS where ``tls_ca`` names the file of its CA."""
 
     host: Host
-    port: Port = 1883
+    port: PortNumber = 1883
     username: str | None = None
     password_file: str | None = None
     tls_ca: str | None = None
@@ -54,15 +45,6 @@ class BrokerTable(Table):
         if self.password_file is not None and not self.username:
             raise ValueError("a password_file without username; add the user name, or leave both out")
         return self
-
-
-class BusTable(Table):
-    """Where a bus of the plan is reached; ``timeout_s`` is for connecting and for each answer."""
-
-    kind: Literal["tcp"]
-    host: Host
-    port: Port = 502
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
 
 
 class JournalTable(Table):
@@ -133,6 +115,11 @@ class Config:
     def key_file(self) -> Path:
         """The agent's private key."""
         return self._resolve(self.settings.key.file)
+
+    def bus(self, name: str) -> AnyBus:
+        """Where a bus is reached, with every path resolved."""
+        table = self.settings.buses[name]
+        return table.beside(self.file.parent) if isinstance(table, TlsBus) else table
 
     @property
     def password_file(self) -> Path | None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from agent.breaker import Breakers
-from agent.bus import Bus
+from agent.bus.bus import Bus
 from agent.clock import UtcLine
 from agent.results import Result
 from agent.schedule import Agenda, Turn

@@ -14,7 +14,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.breaker import Breakers
-from agent.bus import Bus
+from agent.bus.bus import Bus
+from agent.bus.opening import bus_of
 from agent.clock import Anchor, Machine, SystemTime, UtcLine, choose_offset
 from agent.config import Config
 from agent.health import Health, read_status
@@ -218,7 +219,7 @@ class _Service:
         if chosen is None:
             return
         clock, utc = chosen
-        buses = [Bus(e.host, e.port, e.timeout_s, self._machine.mono_ms) for e in self._site.endpoints]
+        buses = [bus_of(endpoint, self._machine.mono_ms) for endpoint in self._site.endpoints]
         try:
             await asyncio.gather(*(bus.open() for bus in buses))
             begun = await begin_run(

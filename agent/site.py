@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config import BusTable, Config
+from agent.config import Config
+from agent.endpoint import AnyBus
 from protocols.errors import EmitraceError, InputErrors
 from protocols.modbus.planner import plan_reads
 from protocols.plan.bound import BoundPlan
@@ -42,7 +43,7 @@ class Site:
 
     document: bytes
     reading: Reading
-    endpoints: tuple[BusTable, ...]
+    endpoints: tuple[AnyBus, ...]
     pushed: bool = False
 
 
@@ -112,7 +113,7 @@ def _site_of(config: Config, document: bytes, file: str, *, pushed: bool) -> Sit
     bound = open_document(document, file)
     ids = [bus.id for bus in bound.plan.buses]
     _check_buses(config, file, ids, spare_allowed=pushed)
-    endpoints = tuple(config.settings.buses[bus] for bus in ids)
+    endpoints = tuple(config.bus(bus) for bus in ids)
     return Site(document, Reading(bound, plan_reads(bound)), endpoints, pushed)
 
 

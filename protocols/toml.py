@@ -159,17 +159,23 @@ def shown(value: object) -> str:
 
 def _shape_error(document: Document, model: type[BaseModel], problem: Problem) -> InputError:
     """One problem that pydantic saw, in the words of this project."""
-    path = tuple(problem["loc"])
+    told = tuple(problem["loc"])
+    path = _without_kinds(document, told)
     kind = problem["type"]
     if kind == "missing":
         return document.error(path, "the key is missing", "add it")
     path = document.known(path) or path
     if kind == "extra_forbidden":
-        names = _keys_at(model, path[:-1])
+        names = _keys_at(model, told[:-1])
         name = str(path[-1])
         near = nearest(name, names)
         hint = "" if near else f"known here: {', '.join(names)}"
         return InputError(document.file, document.locate(path), written(path), f"unknown key '{name}'", hint, near)
+    if kind == "union_tag_not_found":
+        return document.error((*path, "kind"), "the key is missing", "add it")
+    if kind == "union_tag_invalid":
+        valid = _QUOTED.findall(str(problem["ctx"]["expected_tags"]))
+        return document.error((*path, "kind"), shown(problem["ctx"]["tag"]), f"one of {', '.join(valid)}", valid)
     seen = shown(problem["input"])
     if kind in {"literal_error", "enum"}:
         expected = str(problem["ctx"]["expected"])
@@ -179,7 +185,7 @@ def _shape_error(document: Document, model: type[BaseModel], problem: Problem) -
         pattern = str(problem["ctx"]["pattern"])
         return document.error(path, seen, PATTERNS.get(pattern, f"it must match {pattern}"))
     if kind in {"model_type", "dict_type"}:
-        return document.error(path, seen, f"a table is needed, with {', '.join(_keys_at(model, path)) or 'its keys'}")
+        return document.error(path, seen, f"a table is needed, with {', '.join(_keys_at(model, told)) or 'its keys'}")
     if kind.startswith("date"):
         return document.error(path, seen, "write a date without quotes, for example 2026-01-31")
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -187,25 +193,26 @@ def _shape_error(document: Document, model: type[BaseModel], problem: Problem) -
 
 
 def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The keys a table at ``path`` may have, as written in the file."""
-    here: type[BaseModel] | None = model
+    """The keys a table at ``path`` may have, as written in the file; a path may name kinds of tables."""
+    here = [model]
     for part in path:
-        if isinstance(part, int):
-            continue
-        fields = here.model_fields.items() if here is not None else ()
-        inner = [f.annotation for name, f in fields if part in {name, f.alias}]
-        here = _model_in(inner[0]) if inner else here
-    if here is None:
-        return []
-    return [f.alias or name for name, f in here.model_fields.items()]
+        chosen = [one for one in here if len(here) > 1 and part in get_args(one.model_fields["kind"].annotation)]
+        inner = [f.annotation for one in here for name, f in one.model_fields.items() if part in {name, f.alias}]
+        here = chosen or (_models_in(inner[0]) if inner else here)
+    return [f.alias or name for one in here[:1] for name, f in one.model_fields.items()]
 
 
-def _model_in(annotation: object) -> type[BaseModel] | None:
-    """The model inside an annotation such as ``tuple[Point, ...]`` or ``Operating | None``."""
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    """The models inside an annotation such as ``tuple[Point, ...]`` or ``Operating | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in get_args(annotation):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+
+
+def _without_kinds(document: Document, path: TomlPath) -> TomlPath:
+    """A path as it stands in the file: the kind of a table, which pydantic names on the way, is no part of it."""
+    here: TomlPath = ()
+    for part in path:
+        is_key = (*here, part) in document.lines
+        here = here if not is_key and document.value((*here, "kind")) == part else (*here, part)
+    return here

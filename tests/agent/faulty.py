@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from agent.breaker import Breakers
-from agent.bus import Bus
+from agent.bus.bus import Bus
+from agent.bus.tcp import tcp
 from agent.clock import KernelClock, UtcLine
 from agent.gather import Gathering
 from agent.poll import poll
@@ -278,7 +279,8 @@ class Meeting:
     async def run(self) -> Outcome:
         """Poll for some seconds; what came of it is still to be folded."""
         server = TcpServer(self.line)
-        bus = Bus(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, self.machine.mono_ms)
+        connect = tcp(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, self.machine.mono_ms)
+        bus = Bus(connect, TIMEOUT_S, self.machine.mono_ms)
         assert await bus.open()
         results: list[Result] = []
         from_ms = milliseconds(BEGIN)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config, Settings, load_config
+from agent.endpoint import TlsBus
 from agent.site import load_site
 from protocols.errors import InputErrors
 from tests.agent.rig import PLAN, write_agent
@@ -59,6 +60,53 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     )
     assert tmp_path / "secrets" / "broker" == config.password_file
     assert Path("/etc/ca.pem") == config.tls_ca
+
+
+def with_bus(folder: Path, table: str) -> Path:
+    """An agent.toml whose only bus has these lines."""
+    path = write_agent(folder, 502, 1883).file
+    before, _, rest = path.read_text().partition("[buses.line-a]")
+    path.write_text(f"{before}[buses.line-a]\n{table}\n[journal]{rest.partition('[journal]')[2]}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('kind = "dlt645"\nhost = "h"', "needs a gateway to Modbus"),
+        ('kind = "rtu-over-tpc"\nhost = "h"\nport = 1', "did you mean 'rtu-over-tcp'?"),
+        ('host = "h"', "buses.line-a.kind: the key is missing"),
+        ('kind = "rtu"\nport = "/dev/ttyUSB0"\nbuad = 9600', "unknown key 'buad'. did you mean 'baud'?"),
+        ('kind = "rtu"\nport = "COM3"', "buses.line-a.port"),
+        ('kind = "rtu"\nport = "/dev/ttyUSB0"\nparity = "E"', "one of none, even, odd"),
+        ('kind = "rtu-over-tcp"\nhost = "h"', "buses.line-a.port: the key is missing"),
+        ('kind = "tls"\nhost = "h"\nca = "ca.pem"\ncert = "c.pem"', "cert and key go together"),
+    ],
+)
+def test_a_wrong_bus_is_told_in_the_words_of_its_kind(tmp_path: Path, table: str, expected: str) -> None:
+    """Each kind has its own keys; what is no Modbus is told what to put between."""
+    path = with_bus(tmp_path, table)
+    with pytest.raises(InputErrors) as told:
+        load_config(path)
+
+    assert expected in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ('kind = "tcp"\nhost = "gateway"', "gateway:502"),
+        ('kind = "tls"\nhost = "gateway"\nca = "ca.pem"', "gateway:802 through TLS"),
+        ('kind = "rtu"\nport = "/dev/ttyUSB0"\nparity = "even"', "/dev/ttyUSB0, 9600 baud, 8E1"),
+        ('kind = "rtu-over-tcp"\nhost = "gateway"\nport = 4001', "gateway:4001, RTU frames"),
+    ],
+)
+def test_every_kind_of_bus_says_where_it_is(tmp_path: Path, table: str, place: str) -> None:
+    """As check-config prints it; paths of a TLS bus stand beside agent.toml."""
+    bus = load_config(with_bus(tmp_path, table)).bus("line-a")
+
+    assert bus.place == place
+    assert not isinstance(bus, TlsBus) or bus.ca == str(tmp_path / "ca.pem")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from agent.breaker import Breakers
-from agent.bus import Bus
+from agent.bus.bus import Bus
+from agent.bus.tcp import tcp
 from agent.clock import KernelClock, UtcLine
 from agent.poll import poll
 from agent.results import Result
@@ -29,7 +30,7 @@ async def poll_for(endpoint: Endpoint, interval_ms: int, seconds: float) -> tupl
     """Results of polling three requests for a while; with the agenda, the start and the end."""
     machine = KernelClock()
     line = UtcLine(machine, machine.read().utc_ms - machine.mono_ms())
-    bus = Bus(LOOPBACK, endpoint.port, 0.5, machine.mono_ms)
+    bus = Bus(tcp(LOOPBACK, endpoint.port, 0.5, machine.mono_ms), 0.5, machine.mono_ms)
     assert await bus.open()
     start_ms = line.now_ms()
     agenda = Agenda([(position, interval_ms) for position in range(3)], start_ms)

@@ -6,7 +6,9 @@ import asyncio
 import selectors
 from collections.abc import Callable
 
-from agent.bus import Answer, Bus
+from agent.bus.answer import Answer
+from agent.bus.bus import Bus, Talk
+from agent.bus.tally import Tally
 from protocols.records import Fate
 
 
@@ -48,11 +50,15 @@ class VirtualLine:
         return int(1000 * self._loop.now_s + 1e-6)
 
 
+async def _nowhere(_: Tally) -> Talk:
+    raise OSError("a virtual line has no connection")
+
+
 class VirtualBus(Bus):
     """A line that takes the time ``behave`` says for a unit's answer and its fate, and sums up what each took."""
 
     def __init__(self, line: VirtualLine, behave: Callable[[int, int], tuple[float, int]]) -> None:
-        super().__init__("nowhere", 0, 1.0, line.now_ms)
+        super().__init__(_nowhere, 1.0, line.now_ms)
         self._line = line
         self._behave = behave
         self.spent: list[tuple[int, int, int]] = []

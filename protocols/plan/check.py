@@ -114,6 +114,9 @@ def _instrument_problems(plan: Plan, maps: Maps | None) -> Iterator[Problem]:
         if instrument.registers == "secondary" and not stated:
             hint = "state ct_ratio and pt_ratio (1 where there is no transformer), or say primary"
             yield Problem((*path, "registers"), "secondary values without a transformer ratio", hint)
+        elif instrument.rating is not None and not stated:
+            hint = "state ct_ratio and pt_ratio (1 where there is no transformer): the rating is multiplied by them"
+            yield Problem((*path, "rating"), "a rating without a transformer ratio", hint)
         accuracy = instrument.accuracy
         if accuracy.percent_of_span > 0 and accuracy.span == 0:
             hint = "state the span in the register's unit"

@@ -22,6 +22,8 @@ def instant_problems(plan: Plan, registers: Mapping[str, Register] | None) -> It
     """Every broken rule of status registers, plausible values and ratings."""
     points = [point.id for point in plan.points]
     instruments = {instrument.id: instrument for instrument in plan.instruments}
+    if registers is not None:
+        yield from _idle_ratings(plan, registers)
     for position, point in enumerate(plan.points):
         path: TomlPath = ("points", position)
         if point.status is not None:
@@ -35,6 +37,15 @@ def instant_problems(plan: Plan, registers: Mapping[str, Register] | None) -> It
             if quantity not in STATUSES:
                 hint = f"name a point of {' or '.join(q.value for q in STATUSES)}"
                 yield Problem((*path, "status", "point"), f"{point.status.point} is {quantity.value}", hint)
+
+
+def _idle_ratings(plan: Plan, registers: Mapping[str, Register]) -> Iterator[Problem]:
+    """Ratings that bound nothing."""
+    for position, instrument in enumerate(plan.instruments):
+        own = [registers[one.id] for one in plan.points if one.instrument == instrument.id and one.id in registers]
+        if instrument.rating is not None and own and not any(one.quantity in ENERGIES | RATED for one in own):
+            hint = "it bounds energy, power, voltage and current; remove it, or read one of them"
+            yield Problem(("instruments", position, "rating"), f"a rating of {instrument.id}, which shows none", hint)
 
 
 def apart_problems(bound: BoundPlan, requests: Sequence[ReadRequest]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from protocols.records import Absence, Doubt, Event, EventKind, Fate, Phase, Rea
 from protocols.windows.fold import Folded, fold, initial_state
 from protocols.wire.state import read_state, state_map
 from tests.plans import MAP, PLAN, Answer, float_words, sample, small_plan
+from tests.protocols.plan.site import bound_site, changed
 
 REGISTER = 'name = "doing"\nquantity = "device_status"\nfunction = 3\naddress = 11\ntype = "u16"\nunit = "1"\n'
 RIG = f"{MAP}\n[[registers]]\n{REGISTER}"
@@ -222,5 +223,20 @@ def test_a_rating_bounds_the_growth_of_an_energy_counter() -> None:
     bound = small_plan(plan=PLAN.replace(METER, METER + RATING).replace(RATE, ""))
 
     assert 414 * 10**6 == bound.points[0].max_per_hour
+    with pytest.raises(InputErrors, match="a rating without a transformer ratio"):
+        small_plan(plan=PLAN.replace(METER, METER + RATING.replace("ct_ratio = 100\n", "")).replace(RATE, ""))
+    gas = 'accuracy = { class = "1.5", percent_of_reading = 1.5 }\n'
+    with pytest.raises(InputErrors, match="a rating of gm-1, which shows none"):
+        small_plan(plan=PLAN.replace(gas, gas + RATING))
     with pytest.raises(InputErrors, match=r"1000 kWh/h, where 3 x 230 V x 5 A \+ 20 % allows 414 kWh/h"):
         small_plan(plan=PLAN.replace(METER, METER + RATING))
+
+
+def test_a_rating_bounds_instants_by_transformer_ratios() -> None:
+    """5 A x CT 40 + 20 % is 240 A on the primary side, whatever side the register shows."""
+    rated = changed("pt_ratio = 1.5\n", "pt_ratio = 1.5\nrating = { voltage_v = 100, current_a = 5 }\n")
+    current = bound_site(rated).points[2]
+
+    assert current.plausible is not None
+    assert (0.0, 240.0, None) == (current.plausible.low, current.plausible.high, current.plausible.max_step)
+    assert bound_site().points[2].plausible is None

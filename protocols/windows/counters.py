@@ -2,8 +2,8 @@
 
 An accepted index is an integer; amounts are differences of such integers, so any split adds up exactly.
 The state machine never guesses: an index that does not fit waits as a candidate; three candidates that fit
-each other are a reset, with the amount between the old and the new index unknown; a rollover is accepted
-only at a known modulus and a plausible rate.
+each other are a reset, with the amount between the old and the new index unknown; zeros confirm nothing, however
+many, until the counter moves; a rollover is accepted only at a known modulus and a plausible rate.
 
 Counters that one request reads share their times; what fits without doubt, nearly everything, is judged and
 split for all of them in one pass (``fold_alike``). The rest goes through the state machine one by one.
@@ -221,8 +221,8 @@ def _judge(
         after, cut = _split_one(point, window_ms, state, [at_ms], [growth], index, factor)
         return after, cut, None, True
     waiting = state.candidates
-    if waiting and _growth(point, index, waiting[-1][1], at_ms - waiting[-1][0]) is None:
-        waiting = ()
+    if not index or (waiting and _growth(point, index, waiting[-1][1], at_ms - waiting[-1][0]) is None):
+        waiting = ()  # zero after zero confirms nothing: so reads a meter that starts, and one whose register failed
     waiting = (*waiting, (at_ms, index))
     if len(waiting) < CONFIRMATIONS:
         return replace(state, candidates=waiting), None, None, False

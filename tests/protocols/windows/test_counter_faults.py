@@ -85,7 +85,7 @@ def test_a_rollover_at_the_known_modulus_loses_nothing(indexes: list[int], place
 
 
 @settings(max_examples=60, deadline=None)
-@given(honest(), st.integers(1, 8), st.integers(0, 10**6))
+@given(honest(), st.integers(1, 8), st.integers(1, 10**6))
 def test_a_reset_books_what_both_sides_show_and_nothing_between(indexes: list[int], place: int, opening: int) -> None:
     """Set back to any lower index: closed, opened, and the amount between is unknown."""
     told = indexes[:place] + [opening + index - indexes[place] for index in indexes[place:]]
@@ -95,6 +95,28 @@ def test_a_reset_books_what_both_sides_show_and_nothing_between(indexes: list[in
     assert indexes[place - 1] - indexes[0] + indexes[-1] - indexes[place] == booked(folded)
     ends = [(start, end) for cut in folded.amounts for start, end in zip(cut.from_ms, cut.to_ms, strict=True)]
     assert not any(start < place * STEP_MS and end > (place - 1) * STEP_MS for start, end in ends)
+
+
+@settings(max_examples=60, deadline=None)
+@given(honest(), st.integers(1, 10), st.integers(1, 10))
+def test_zeros_are_never_believed_however_many(indexes: list[int], first: int, length: int) -> None:
+    """A meter that starts again shows zero for a while: uncertain, nothing lost, and no reset."""
+    last = min(first + length, len(indexes) - 1)
+    folded = run([0 if first <= at < last else index for at, index in enumerate(indexes)])
+
+    assert indexes[-1] - indexes[0] == booked(folded)
+    assert () == folded.resets
+    assert [at for at in range(len(indexes)) if not folded.fits[at]] == list(range(first, last))
+    assert folded.state is not None
+    assert () == folded.state.candidates
+
+
+def test_a_counter_set_back_to_zero_is_believed_when_it_moves() -> None:
+    """Zeros, then growth from zero on: a reset whose opening index is the last zero."""
+    folded = run([10**8, 10**8 + 5, 0, 0, 0, 0, 7, 9, 12])
+
+    assert [(10**8 + 5, 0, 5 * STEP_MS)] == [(r.closing_index, r.opening_index, r.opened_ms) for r in folded.resets]
+    assert 5 + 12 == booked(folded)
 
 
 def test_a_replaced_meter_starts_anew_without_a_reset() -> None:

@@ -89,11 +89,13 @@ def open_drill(
     if cell is not None:
         named = query.get("agent"), query.get("source")
         row = next((row for row in cell.rows if (row.agent, row.source) == named), None)
-    source = None if row is None else _months(connection, inventory, row, zone)
+    source = None if row is None else _months(connection, inventory, row, zone, kept)
     return Drill(matrix, path, kept, place, cell, source)
 
 
-def _months(connection: Connection, inventory: Inventory, row: InventoryRow, zone: ZoneInfo) -> OpenSource:
+def _months(
+    connection: Connection, inventory: Inventory, row: InventoryRow, zone: ZoneInfo, kept: Mapping[str, str]
+) -> OpenSource:
     series = read_series(
         connection, inventory.from_ms, inventory.to_ms, By.MONTH, zone, agent=row.agent, source=row.source, gas=row.gas
     )
@@ -104,11 +106,12 @@ def _months(connection: Connection, inventory: Inventory, row: InventoryRow, zon
         before = co2e_mg(mass, row.gwp_record, weights)
         mass += one.mass_mg
         share = co2e_mg(mass, row.gwp_record, weights) - before
-        months.append(Month(one, share, one.u_mg * factor, _explorer(one, zone, weights)))
+        months.append(Month(one, share, one.u_mg * factor, _explorer(one, zone, weights, kept)))
     return OpenSource(row, tuple(months), sum_exact(one.row.mass_mg for one in months) - row.mass_mg)
 
 
-def _explorer(one: SeriesRow, zone: ZoneInfo, weights: GwpSet) -> str:
-    """The month day by day in the emissions explorer."""
-    own = {"agent": one.agent, "source": one.source, "gas": one.gas, "gwp": weights.name}
+def _explorer(one: SeriesRow, zone: ZoneInfo, weights: GwpSet, kept: Mapping[str, str]) -> str:
+    """The month day by day in the emissions explorer, of the same site."""
+    site = {"site": kept["site"]} if "site" in kept else {}
+    own = site | {"agent": one.agent, "source": one.source, "gas": one.gas, "gwp": weights.name}
     return "/emissions?" + urlencode(Period(one.from_ms, one.to_ms, By.DAY, zone).query | own)

@@ -66,6 +66,18 @@ def test_the_way_down_leads_from_the_matrix_to_an_hour(filled: Collector) -> Non
         assert 200 == client.get(address).status_code
 
 
+def test_a_month_is_opened_for_the_same_site(filled: Collector) -> None:
+    """The site chosen on the inventory is chosen in the explorer too; where none was, none is."""
+    agent = filled.get("agents")["agents"][0]["agent"]
+    opened = {"category": "1", "gas": "CO2", "agent": agent, "source": "boiler"}
+    with filled.browser() as client:
+        pages = [client.get("/inventory", params=opened | site).text for site in ({"site": "org/site"}, {})]
+    links = [re.findall(r'href="(/emissions\?[^"]*by=day[^"]*source=boiler[^"]*)"', unescape(page)) for page in pages]
+
+    assert [1, 1] == [len(found) for found in links]
+    assert [True, False] == ["site=org%2Fsite" in found[0] for found in links]
+
+
 def test_an_hour_that_is_not_there_says_what_is(filled: Collector) -> None:
     """A wrong time, source or agent is refused with what to write instead; an empty hour is unknown and no zero."""
     agent = filled.get("agents")["agents"][0]["agent"]

@@ -16,8 +16,10 @@ from collector.hours.calendar import By
 from collector.web import overview
 from collector.web.chart.bars import draw_bars
 from collector.web.chart.model import Bucket, Chart, Row
+from collector.web.export import exported, provenance_of
 from collector.web.frame import Entry, Frame, View
 from collector.web.language import LANGUAGES
+from collector.web.overview_tables import overview_tables
 from collector.web.period import around
 from collector.web.preferences import with_query
 from collector.web.shown import mass_unit, percent
@@ -32,7 +34,13 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     @needs(Permission.READ)
     def overview_page(request: Request) -> Response:
         view, gathered = frame.open(request), overview.gather(books, now_ms())
-        return view.render("overview.html", o=gathered, **_details(gathered, view))
+        details = _details(gathered, view)
+        if "format" in request.query_params:
+            query = request.query_params
+            tables = overview_tables(gathered, view, details["name"], details["fate"])
+            basis = provenance_of(view, gathered.origin, gathered.tree_size)
+            return exported(query["format"], tables, query.get("table"), basis, "overview", view)
+        return view.render("overview.html", o=gathered, **details)
 
 
 def _details(o: overview.Overview, view: View) -> Mapping[str, Any]:

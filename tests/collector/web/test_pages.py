@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from html import unescape
@@ -7,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
+import openpyxl
 import pytest
 
 from collector.books import Books
@@ -193,6 +196,33 @@ def test_the_overviews_figures_lead_on(filled: Collector) -> None:
     assert ["by=day", "by=day", "by=hour"] == [
         re.findall(r"by=\w+", href)[0] for href in (*figures, hours[-1])
     ]  # fmt: skip
+
+
+def test_the_overviews_lists_can_be_taken_along(filled: Collector) -> None:
+    """Each list as CSV and all as sheets of one XLSX, with the ledger's own integers and what they rest on."""
+    period = {"from_ms": NOW_MS - NOW_MS % HOUR_MS, "to_ms": NOW_MS - NOW_MS % HOUR_MS + HOUR_MS}
+    made = httpx.post(f"{filled.address}/api/v1/inventories", json=period, auth=("admin", PASSWORD)).json()
+    with filled.browser() as client:
+        page = client.get("/", params={"lang": "en"}).text
+        links = sorted({unescape(href) for href in re.findall(r'href="(/\?format=[^"]*)"', page)})
+        answers = {href: client.get(href) for href in links}
+        other = client.get("/?format=pdf")
+    names = ("agents", "hours", "quarantine", "slots", "versions")
+    files = {name: answers[f"/?format=csv&table={name}"].content.decode("utf-8-sig") for name in names}
+    lists = {
+        name: list(csv.DictReader(line for line in text.splitlines() if not line.startswith(("#", '"#'))))
+        for name, text in files.items()
+    }
+
+    assert (6, {200}, 422) == (len(links), {one.status_code for one in answers.values()}, other.status_code)
+    book = openpyxl.load_workbook(io.BytesIO(answers["/?format=xlsx"].content))
+    assert len(names) + 1 == len(book.sheetnames)  # and the one that says what they rest on
+    hours = filled.get("hours")["hours"]
+    assert sorted(int(one["mass_mg"]) for one in hours) == sorted(int(one["Mass [mg]"]) for one in lists["hours"])
+    assert ["boiler <house>"] == [one["Agent"] for one in lists["agents"]]
+    assert "1" == lists["quarantine"][0]["Times"]
+    assert made["digest"] in files["versions"]
+    assert all(filled.get("log")["origin"] in text for text in files.values())
 
 
 def test_a_time_out_of_any_calendar_breaks_no_page() -> None:

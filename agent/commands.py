@@ -33,7 +33,7 @@ from agent.site import Site, load_site
 from agent.uplink import Broker
 from protocols.errors import EmitraceError
 from protocols.modbus.maps import parse_map
-from protocols.modbus.planner import describe, explain_loads
+from protocols.modbus.planner import UNSTATED, describe, explain_loads, overloads, stated_timing
 from protocols.modbus.timing import LineTiming
 from protocols.plan.document import decode_document
 from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes
@@ -81,6 +81,8 @@ def check_config(config: ConfigPath = _CONFIG) -> None:
         _print(f"agent       {fingerprint(public_bytes(key))}")
         _print(f"collector   {loaded.settings.collector.fingerprint}")
         _print(f"state       {loaded.state_dir}")
+        for problem in overloads(reading.requests, reading.bound):
+            _print(f"warning     {problem}")
 
 
 @app.command()
@@ -97,19 +99,33 @@ def key(config: ConfigPath = _CONFIG) -> None:
 def plan(
     config: ConfigPath = _CONFIG,
     explain: Annotated[bool, typer.Option("--explain", help="Add times, and the load of each scan class.")] = False,
-    turnaround_ms: Annotated[float, typer.Option(min=0, help="What a meter takes to begin its answer. [ms]")] = 20.0,
-    baud: Annotated[int, typer.Option(min=0, help="Of the serial line behind a gateway; 0 on a network.")] = 0,
+    turnaround_ms: Annotated[
+        float | None, typer.Option(min=0, help="What a meter takes to begin its answer; else as the plan says. [ms]")
+    ] = None,
+    baud: Annotated[
+        int | None, typer.Option(min=0, help="Of the serial line, 0 on a network; else as the plan says.")
+    ] = None,
 ) -> None:
     """Print the read plan: every request with its points."""
     with _told():
         reading = load_site(load_config(config)).reading
-        timing = LineTiming(turnaround_ms, baud)
+        stated = stated_timing(reading.bound)
+
+        def timing_of(bus: int, unit: int) -> LineTiming:
+            timing = stated(bus, unit) or UNSTATED
+            return LineTiming(
+                timing.turnaround_ms if turnaround_ms is None else turnaround_ms,
+                timing.baud if baud is None else baud,
+                timing.bits,
+            )
+
         for request in reading.requests:
             _print(describe(request, reading.bound))
             if explain:
-                _print(f"  {request.count} registers, {timing.poll_ms(request.count):.1f} ms")
+                took_ms = timing_of(request.bus, request.unit).poll_ms(request.count)
+                _print(f"  {request.count} registers, {took_ms:.1f} ms")
         if explain:
-            for line in explain_loads(reading.requests, reading.bound, timing):
+            for line in explain_loads(reading.requests, reading.bound, timing_of):
                 _print(line)
 
 

@@ -1,13 +1,14 @@
 """The read plan: which Modbus requests fetch the points of a plan.
 
 Points of one device, function and scan class share a request where the gap between them and the device's
-limits allow. Equal plans give equal requests in equal order: positions of requests are written on the wire.
+limits allow; where the plan states the line of a bus, by what a request takes on it. Equal plans give equal
+requests in equal order: positions of requests are written on the wire.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,14 +30,23 @@ class _Span:
     point: int
 
 
-def plan_reads(bound: BoundPlan, timings: Sequence[LineTiming] = ()) -> tuple[ReadRequest, ...]:
+UNSTATED = LineTiming(20.0)
+"""What a line is taken for where a plan does not state it: a network, and meters that take 20 ms."""
+
+
+TimingOf: TypeAlias = Callable[[int, int], LineTiming | None]
+"""What a request costs, by position of the bus and unit; None where nobody knows."""
+
+
+def plan_reads(bound: BoundPlan, timing_of: TimingOf | None = None) -> tuple[ReadRequest, ...]:
     """The requests that read every point of a plan exactly once, ordered by bus, unit, function, class, address.
 
     A request never splits a value, reads no more registers than the device allows (``max_registers``) and
     reads over a gap of unused registers only up to ``max_gap``. Where instruments of several models answer
-    under one unit, the tightest limits hold. Inside these limits the requests are as few as can be; with
-    ``timings``, by position of the bus, they take the least time on their line.
+    under one unit, the tightest limits hold. Inside these limits the requests are as few as can be; on a bus whose
+    line the plan states they take the least time on it. ``timing_of`` overrules the plan.
     """
+    timing_of = timing_of or stated_timing(bound)
     buses = {bus.id: position for position, bus in enumerate(bound.plan.buses)}
     spans: dict[Group, list[_Span]] = defaultdict(list)
     limits: dict[Group, Quirks] = {}
@@ -50,8 +60,47 @@ def plan_reads(bound: BoundPlan, timings: Sequence[LineTiming] = ()) -> tuple[Re
     return tuple(
         _request(group, run, registers)
         for group in sorted(spans)
-        for run in _runs_of(sorted(spans[group]), limits[group], timings[group[0]] if timings else None)
+        for run in _runs_of(sorted(spans[group]), limits[group], timing_of(*group[:2]))
     )
+
+
+def stated_timing(bound: BoundPlan) -> TimingOf:
+    """What a request costs as the plan states it; of instruments under one unit the longest turnaround counts."""
+    lines = [bus.line for bus in bound.plan.buses]
+    buses = {bus.id: position for position, bus in enumerate(bound.plan.buses)}
+    own: dict[tuple[int, int], float] = {}
+    for one in bound.plan.instruments:
+        if one.turnaround_ms is not None:
+            place = buses[one.bus], one.unit
+            own[place] = max(own.get(place, 0.0), float(one.turnaround_ms))
+
+    def timing_of(bus: int, unit: int) -> LineTiming | None:
+        line = lines[bus]
+        if line is None:
+            return None
+        return LineTiming(own.get((bus, unit), float(line.turnaround_ms)), line.baud or 0, line.bits)
+
+    return timing_of
+
+
+def overloads(requests: Sequence[ReadRequest], bound: BoundPlan) -> list[str]:
+    """What the stated lines cannot keep up with: a class whose round is longer than its interval, or all together."""
+    timing_of = stated_timing(bound)
+    known = [(one, timing) for one in requests if (timing := timing_of(one.bus, one.unit)) is not None]
+    loads = class_loads([one for one, _ in known], bound.intervals_ms, [timing for _, timing in known])
+    names = [bus.id for bus in bound.plan.buses]
+    told = [
+        f"bus {names[load.bus]}: a round of {bound.plan.scan_classes[load.scan_class].id} takes {load.busy_ms:.1f} ms"
+        f" of {bound.intervals_ms[load.scan_class]} ms; a longer interval_ms, or fewer points"
+        for load in loads
+        if load.slack_ms < 0
+    ]
+    for bus, name in enumerate(names):
+        own = [load for load in loads if load.bus == bus]
+        share = sum(load.utilisation for load in own)
+        if share > 1 and all(load.slack_ms >= 0 for load in own):
+            told.append(f"bus {name}: its classes together take {100 * share:.1f} % of its time; read some less often")
+    return told
 
 
 def plan_map(register_map: RegisterMap) -> tuple[ReadRequest, ...]:
@@ -78,22 +127,30 @@ def describe(request: ReadRequest, bound: BoundPlan) -> str:
     )
 
 
-def explain_loads(requests: Sequence[ReadRequest], bound: BoundPlan, timing: LineTiming) -> list[str]:
-    """What each scan class asks of each bus, and what merging over gaps would save, for a technician."""
+def explain_loads(
+    requests: Sequence[ReadRequest], bound: BoundPlan, timing_of: Callable[[int, int], LineTiming]
+) -> list[str]:
+    """What each scan class asks of each bus, and what requests cut for the line would save, for a technician."""
+    timings = [timing_of(one.bus, one.unit) for one in requests]
     buses = bound.plan.buses
+    loads = class_loads(requests, bound.intervals_ms, timings)
     lines = []
-    for load in class_loads(requests, bound.intervals_ms, (timing,) * len(buses)):
+    for load in loads:
         verdict = "the bus cannot keep up" if load.slack_ms < 0 else f"{load.slack_ms:.0f} ms left"
         lines.append(
             f"bus {buses[load.bus].id}, {bound.plan.scan_classes[load.scan_class].id}: {load.requests} requests,"
             f" {load.registers} registers, {load.busy_ms:.1f} ms of {bound.intervals_ms[load.scan_class]} ms"
             f" ({100 * load.utilisation:.1f} %), {verdict}"
         )
-    best = plan_reads(bound, (timing,) * len(buses))
-    now, then = (sum(timing.poll_ms(one.count) for one in each) for each in (requests, best))
-    lines.append(f"reading over a gap of up to {timing.gap_that_pays} registers pays on such a line")
+    for bus in sorted({load.bus for load in loads}):
+        share = sum(load.utilisation for load in loads if load.bus == bus)
+        lines.append(f"bus {buses[bus].id}: busy {100 * share:.1f} % of the time")
+        gap = min(timing.gap_that_pays for one, timing in zip(requests, timings, strict=True) if one.bus == bus)
+        lines.append(f"bus {buses[bus].id}: reading over a gap of up to {gap} registers pays")
+    best = plan_reads(bound, timing_of)
+    now, then = (sum(timing_of(one.bus, one.unit).poll_ms(one.count) for one in each) for each in (requests, best))
     if then < now:
-        lines.append(f"{len(best)} requests cut for it would take {then:.1f} ms instead of {now:.1f} ms")
+        lines.append(f"{len(best)} requests cut for the line would take {then:.1f} ms instead of {now:.1f} ms")
     return lines
 
 

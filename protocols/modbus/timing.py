@@ -90,12 +90,16 @@ class ClassLoad:
 def class_loads(
     requests: Sequence[ReadRequest], intervals_ms: Sequence[int], timings: Sequence[LineTiming]
 ) -> list[ClassLoad]:
-    """The load of every scan class on every bus, in order; ``timings`` by position of the bus."""
+    """The load of every scan class on every bus, in order; ``timings`` request by request."""
     loads = []
     for bus, scan_class in sorted({(request.bus, request.scan_class) for request in requests}):
-        own = [request for request in requests if (request.bus, request.scan_class) == (bus, scan_class)]
+        own = [
+            (request, timing)
+            for request, timing in zip(requests, timings, strict=True)
+            if (request.bus, request.scan_class) == (bus, scan_class)
+        ]
         interval = intervals_ms[scan_class]
-        busy = sum(timings[bus].poll_ms(request.count) for request in own)
-        counts = sum(request.count for request in own)
+        busy = sum(timing.poll_ms(request.count) for request, timing in own)
+        counts = sum(request.count for request, _ in own)
         loads.append(ClassLoad(bus, scan_class, len(own), counts, busy, interval - busy, busy / interval))
     return loads

@@ -103,6 +103,7 @@ def _grid_problems(plan: Plan) -> Iterator[Problem]:
 
 def _instrument_problems(plan: Plan, maps: Maps | None) -> Iterator[Problem]:
     buses = [bus.id for bus in plan.buses]
+    lineless = {bus.id for bus in plan.buses if bus.line is None}
     for position, instrument in enumerate(plan.instruments):
         path: TomlPath = ("instruments", position)
         if instrument.bus not in buses:
@@ -121,6 +122,9 @@ def _instrument_problems(plan: Plan, maps: Maps | None) -> Iterator[Problem]:
         if accuracy.percent_of_span > 0 and accuracy.span == 0:
             hint = "state the span in the register's unit"
             yield Problem((*path, "accuracy", "span"), "percent_of_span without a span", hint)
+        if instrument.turnaround_ms is not None and instrument.bus in lineless:
+            hint = f"state the line of {instrument.bus} too, or remove it"
+            yield Problem((*path, "turnaround_ms"), "a turnaround on a bus without a line", hint)
 
 
 def _point_problems(plan: Plan, maps: Maps | None) -> Iterator[Problem]:

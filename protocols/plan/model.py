@@ -63,10 +63,25 @@ class ScanClass(Model):
     interval_ms: Annotated[int, Field(ge=100, le=3_600_000, strict=True)]
 
 
+Milliseconds = Annotated[Decimal, Field(ge=0, le=60_000, max_digits=40)]
+
+
+class Line(Model):
+    """What a request costs on a bus; ``baud`` is None on a network, whose bytes cost next to nothing.
+
+    ``bits`` are those of a character with start, parity and stop: 10 for 8N1, 11 for 8E1 and 8N2.
+    """
+
+    turnaround_ms: Milliseconds
+    baud: Annotated[int, Field(ge=300, le=4_000_000, strict=True)] | None = None
+    bits: Literal[10, 11] = 11
+
+
 class Bus(Model):
     """One line or endpoint; where it is reached is the agent's own configuration."""
 
     id: Identifier
+    line: Line | None = None
 
 
 class Regime(Enum):
@@ -117,6 +132,7 @@ class Instrument(Model):
     map: Identifier
     bus: Identifier
     unit: Annotated[int, Field(ge=0, le=255, strict=True)]
+    turnaround_ms: Milliseconds | None = None
     regime: Regime
     registers: Literal["primary", "secondary"]
     ct_ratio: PositiveDecimal = Decimal(1)

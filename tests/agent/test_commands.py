@@ -18,7 +18,7 @@ from agent.log import keep_secret, line, start_logging
 from agent.service import serve
 from protocols.records import Fate
 from protocols.wire.keys import fingerprint
-from tests.agent.rig import Endpoint, write_agent
+from tests.agent.rig import PLAN, Endpoint, write_agent
 from tests.services import free_port
 
 COMMANDS = ["run", "check-config", "key", "plan", "status", "outbox"]
@@ -149,6 +149,23 @@ def test_the_read_plan_is_explained(tmp_path: Path) -> None:
     )
 
 
+def test_a_plan_that_states_its_line_is_explained_by_it(tmp_path: Path) -> None:
+    """Options try another line; check-config warns of a class, or of all together, that the line cannot serve."""
+    def said(line: str, *command: str) -> str:
+        plan = PLAN.replace('[[buses]]\nid = "line-a"\n', f'[[buses]]\nid = "line-a"\nline = {{ {line} }}\n')
+        assert plan != PLAN
+        code, text = invoke(*command, "--config", write_agent(tmp_path, 5020, 1883, "c" * 64, plan=plan).file)
+        assert 0 == code
+        return text
+
+    explained = said("turnaround_ms = 50, baud = 9600", "plan", "--explain")
+    assert "bus line-a: reading over a gap of up to 31 registers pays" in explained
+    assert "bus line-a: busy " in explained
+    assert "up to 125 registers" in said("turnaround_ms = 50, baud = 9600", "plan", "--explain", "--baud", "0")
+    assert "warning" not in said("turnaround_ms = 5", "check-config")
+    assert "warning     bus line-a: a round of " in said("turnaround_ms = 5000", "check-config")
+
+
 def test_the_read_plan_is_printed(tmp_path: Path) -> None:
     """Each request with its points."""
     code, said = invoke("plan", "--config", write_agent(tmp_path, 5020, 1883).file)
@@ -169,7 +186,7 @@ async def test_status_and_outbox_are_read_beside_a_running_agent(tmp_path: Path)
         while True:
             code, said = await asyncio.to_thread(invoke, "status", "--json", "--config", config.file)
             seen = json.loads(said) if code == 0 else {"sequence": None}
-            if (seen["sequence"] or 0) >= 2 and seen["units"]:
+            if (seen.get("sequence") or 0) >= 2 and seen["units"]:
                 break
             await asyncio.sleep(0.1)
     told = json.loads(said)

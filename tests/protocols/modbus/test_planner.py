@@ -1,6 +1,7 @@
 """A random device is read through the plan and one register at a time; both must agree."""
 
 import itertools
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,16 +12,28 @@ from hypothesis import strategies as st
 from protocols.modbus.decode import join_words
 from protocols.modbus.planner import describe, plan_reads
 from protocols.modbus.registermap import WIDTHS, Quirks
+from protocols.modbus.timing import LineTiming
 from protocols.plan.bound import BoundPlan
+from protocols.plan.model import Line
 from tests.protocols.modbus.points import make_point, make_register
 from tests.protocols.plan.site import bound_site
 
 
-def bound_of(points: list[Any], units: list[tuple[str, int]], quirks: list[Quirks]) -> BoundPlan:
-    """As much of a bound plan as the planner looks at."""
+def bound_of(
+    points: list[Any],
+    units: list[tuple[str, int]],
+    quirks: list[Quirks],
+    line: Line | None = None,
+    own: dict[int, Decimal] | None = None,
+) -> BoundPlan:
+    """As much of a bound plan as the planner looks at; ``own`` are turnarounds by position of the instrument."""
+    own = own or {}
     plan = SimpleNamespace(
-        buses=tuple(SimpleNamespace(id=name) for name in ("a", "b")),
-        instruments=tuple(SimpleNamespace(bus=bus, unit=unit) for bus, unit in units),
+        buses=tuple(SimpleNamespace(id=name, line=line) for name in ("a", "b")),
+        instruments=tuple(
+            SimpleNamespace(bus=bus, unit=unit, turnaround_ms=own.get(position))
+            for position, (bus, unit) in enumerate(units)
+        ),
     )
     return cast("BoundPlan", SimpleNamespace(plan=plan, points=tuple(points), quirks=tuple(quirks)))
 
@@ -90,11 +103,19 @@ def covered_by(request: Any, bound: BoundPlan) -> set[int]:
     }
 
 
-@given(bound_plans())
-def test_reading_by_the_plan_equals_reading_register_by_register(bound: BoundPlan) -> None:
-    """The plan changes how often is asked, never what is read."""
+timings = st.builds(
+    LineTiming,
+    turnaround_ms=st.floats(0, 200),
+    baud=st.sampled_from([0, 1200, 9600, 19200, 115200]),
+    bits=st.sampled_from([10, 11]),
+)
+
+
+@given(bound_plans(), st.none() | timings)
+def test_reading_by_the_plan_equals_reading_register_by_register(bound: BoundPlan, timing: LineTiming | None) -> None:
+    """The plan and its line change how often is asked, never what is read."""
     by_plan: dict[int, int] = {}
-    for request in plan_reads(bound):
+    for request in plan_reads(bound, lambda *_: timing):
         answer = [
             memory(request.bus, request.unit, request.function, request.address + i) for i in range(request.count)
         ]

@@ -1,6 +1,7 @@
 """Requests by their cost on the line, and by what a device refuses, against ways to count that try everything."""
 
 import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,16 +13,10 @@ from protocols.modbus.planner import plan_reads
 from protocols.modbus.registermap import Quirks
 from protocols.modbus.timing import LineTiming, class_loads
 from protocols.plan.bound import BoundPlan
+from protocols.plan.model import Line
 from protocols.records import ReadRequest
 from tests.protocols.modbus.points import make_point, make_register
-from tests.protocols.modbus.test_planner import bound_of, bound_plans
-
-timings = st.builds(
-    LineTiming,
-    turnaround_ms=st.floats(0, 200),
-    baud=st.sampled_from([0, 1200, 9600, 19200, 115200]),
-    bits=st.sampled_from([10, 11]),
-)
+from tests.protocols.modbus.test_planner import bound_of, bound_plans, timings
 
 
 def cost_of(requests: tuple[ReadRequest, ...], timing: LineTiming) -> float:
@@ -32,7 +27,7 @@ def cost_of(requests: tuple[ReadRequest, ...], timing: LineTiming) -> float:
 @given(bound_plans(), timings)
 def test_the_cheapest_plan_reads_everything_and_costs_no_more(bound: BoundPlan, timing: LineTiming) -> None:
     """Every point once, no limit passed, and never slower than the plan that only merges."""
-    cheapest, merged = plan_reads(bound, (timing, timing)), plan_reads(bound)
+    cheapest, merged = plan_reads(bound, lambda *_: timing), plan_reads(bound)
 
     assert sorted(p for r in cheapest for p in r.points) == list(range(len(bound.points)))
     assert all(r.count <= bound.quirks[bound.points[p].instrument].max_registers for r in cheapest for p in r.points)
@@ -57,7 +52,7 @@ def test_no_way_to_cut_is_cheaper(places: list[tuple[int, str]], quirks: Quirks,
         if all(allowed(run, quirks) for run in runs):
             costs.append(sum(timing.poll_ms(max(e for _, e in run) - run[0][0]) for run in runs))
 
-    assert min(costs) == pytest.approx(cost_of(plan_reads(bound, (timing,)), timing))
+    assert min(costs) == pytest.approx(cost_of(plan_reads(bound, lambda *_: timing), timing))
 
 
 def allowed(run: list[tuple[int, int]], quirks: Quirks) -> bool:
@@ -94,14 +89,27 @@ def test_reading_over_a_gap_depends_on_the_line() -> None:
     points = [make_point(make_register(address=at)) for at in (0, 13)]
     bound = bound_of(points, [("a", 1)], [Quirks()])
 
-    assert 2 == len(plan_reads(bound, (LineTiming(0, 9600),)))
-    assert 1 == len(plan_reads(bound, (LineTiming(50, 9600),)))
+    assert 2 == len(plan_reads(bound, lambda *_: LineTiming(0, 9600)))
+    assert 1 == len(plan_reads(bound, lambda *_: LineTiming(50, 9600)))
+
+
+def test_a_plan_that_states_its_line_is_cut_for_it() -> None:
+    """The line's turnaround counts for the first unit, an own one for the second: the gap is read over or skipped."""
+    points = [make_point(make_register(address=at), instrument=one) for one in (0, 1, 2) for at in (0, 13)]
+    units, quirks = [("a", 1), ("a", 2), ("a", 2)], [Quirks()] * 3
+    line = Line(turnaround_ms=Decimal(0), baud=9600)
+    own = {1: Decimal(50), 2: Decimal("0.5")}
+    bound = bound_of(points, units, quirks, line, own)
+
+    assert [(1, 0, 1), (1, 13, 1), (2, 0, 14)] == [(r.unit, r.address, r.count) for r in plan_reads(bound)]
+    lineless = plan_reads(bound_of(points, units, quirks))
+    assert [(1, 0, 14), (2, 0, 14)] == [(r.unit, r.address, r.count) for r in lineless]
 
 
 def test_the_load_of_a_class_is_its_round_against_its_interval() -> None:
     """Two requests of 10 registers every second at 9600 baud 8E1."""
     requests = tuple(ReadRequest(0, unit, 3, 0, 10, 0, (unit,), (0,), (1,)) for unit in (1, 2))
-    (load,) = class_loads(requests, (1000,), (LineTiming(0, 9600),))
+    (load,) = class_loads(requests, (1000,), (LineTiming(0, 9600),) * 2)
 
     assert (0, 0, 2, 20) == (load.bus, load.scan_class, load.requests, load.registers)
     assert (91.6667, 908.3333, 0.0916667) == pytest.approx((load.busy_ms, load.slack_ms, load.utilisation), rel=1e-6)

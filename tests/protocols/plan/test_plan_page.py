@@ -16,6 +16,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "The plan itself": model.Plan,
     "windows": model.Windows,
     "scan_classes": model.ScanClass,
+    "buses": model.Bus,
+    "line": model.Line,
     "instruments": model.Instrument,
     "accuracy": model.Accuracy,
     "rating": model.Rating,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeAlias
 
 from protocols.modbus.registermap import Quirks, Register, RegisterMap
@@ -174,12 +175,12 @@ def _cheapest_runs(spans: list[_Span], limits: Quirks, timing: LineTiming) -> li
     """
     best: list[tuple[float, int]] = [(0.0, 0)]
     cut = [0]
-    for end in range(1, len(spans) + 1):
-        options = [
+    reached = list(accumulate((span.end for span in spans), max))
+    for last in range(len(spans)):
+        cost, runs, start = min(
             (best[start][0] + timing.poll_ms(reach), best[start][1] + 1, start)
-            for start, reach in _starts(spans[:end], limits)
-        ]
-        cost, runs, start = min(options)
+            for start, reach in _starts(spans, reached, last, limits)
+        )
         best.append((cost, runs))
         cut.append(start)
     found: list[list[_Span]] = []
@@ -190,15 +191,19 @@ def _cheapest_runs(spans: list[_Span], limits: Quirks, timing: LineTiming) -> li
     return found[::-1]
 
 
-def _starts(spans: list[_Span], limits: Quirks) -> Iterator[tuple[int, int]]:
-    """Where a run that ends with the last span may begin, and how many registers it then reads."""
-    for start in range(len(spans) - 1, -1, -1):
-        end = max(span.end for span in spans[start:])
+def _starts(spans: list[_Span], reached: list[int], last: int, limits: Quirks) -> Iterator[tuple[int, int]]:
+    """Where a run that ends with a span may begin, and how many registers it then reads.
+
+    ``reached[i]`` is where the registers of all spans up to the i-th end.
+    """
+    end = 0
+    for start in range(last, -1, -1):
+        end = max(end, spans[start].end)
         reach = end - spans[start].address
-        if reach > limits.max_registers and start < len(spans) - 1:
+        if reach > limits.max_registers and start < last:
             return
         yield start, reach
-        if start and spans[start].address - max(span.end for span in spans[:start]) > limits.max_gap:
+        if start and spans[start].address - reached[start - 1] > limits.max_gap:
             return
 
 

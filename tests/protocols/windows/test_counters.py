@@ -179,7 +179,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, int]]:
     return history
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(histories(), st.data())
 def test_splitting_a_history_anywhere_changes_nothing_to_the_bit(
     history: list[tuple[int, int]], data: st.DataObject
@@ -201,7 +201,7 @@ def test_splitting_a_history_anywhere_changes_nothing_to_the_bit(
     assert whole.fits.tolist() == fits
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(histories())
 def test_windows_and_the_pending_part_add_up_to_what_was_accepted(history: list[tuple[int, int]]) -> None:
     """No unit is lost or doubled by the split, whatever the history."""
@@ -215,6 +215,7 @@ def test_windows_and_the_pending_part_add_up_to_what_was_accepted(history: list[
 
 
 @pytest.mark.parametrize("cell", [1_000, 5_000, 60_000, 3_600_000])
+@settings(deadline=None)
 @given(histories())
 def test_the_width_of_windows_changes_no_total(cell: int, history: list[tuple[int, int]]) -> None:
     """Splitting windows changes counter amounts by nothing."""

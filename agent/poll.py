@@ -36,7 +36,8 @@ async def poll(
     """
     last_ms = dict.fromkeys(range(len(requests)), -1)
     while True:
-        skipped, turn = agenda.take(line.now_ms())
+        now_ms = line.now_ms()
+        skipped, turn = agenda.take(now_ms)
         for late in skipped:
             fate = Fate.DEVICE_DEAD if breakers.is_dead(late.request) else Fate.BUS_BUSY
             report(Result(late.request, late.slot, fate))
@@ -46,19 +47,19 @@ async def poll(
                 return
             await asyncio.sleep(max(wake_ms - line.now_ms(), 0) / 1000)
             continue
-        if not breakers.lets_through(turn.request, line.now_ms()):
+        if not breakers.lets_through(turn.request, now_ms):
             agenda.finish()
             report(Result(turn.request, turn.slot, Fate.DEVICE_DEAD))
             continue
-        ahead_ms = last_ms[turn.request] - line.now_ms()
+        ahead_ms = last_ms[turn.request] - now_ms
         if ahead_ms >= 0:
             await asyncio.sleep((ahead_ms + 2) / 1000)
-        was_connected, sent_ms = bus.connected, line.now_ms()
+        was_connected = bus.connected
         result = await _ask(bus, requests[turn.request], turn, line)
         last_ms[turn.request] = turn.due_ms + result.delay_ms
         agenda.finish()
         if was_connected:
-            changed = breakers.met(turn.request, result.fate, sent_ms, line.now_ms())
+            changed = breakers.met(turn.request, result.fate, now_ms, line.now_ms())
             if result.fate != Fate.GOOD:
                 agenda.put_back(breakers.failing(turn.request), line.now_ms())
             if changed:

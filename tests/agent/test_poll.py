@@ -70,3 +70,39 @@ async def test_answers_are_stamped_after_their_due_time_and_in_order() -> None:
     assert all(0 <= result.delay_ms < 100 for result in results)
     assert sorted(set(stamps)) == stamps
     assert len(stamps) >= 6
+
+
+async def test_endpoints_share_a_tick() -> None:
+    """Eight servers that take 20 ms to answer are asked within 50 ms of each other and of the due time, on UTC's grid.
+
+    One tick in ten may be off: the machine has other work.
+    """
+    interval_ms, machine = 200, KernelClock()
+    line = UtcLine(machine, machine.read().utc_ms - machine.mono_ms())
+    arrived: dict[int, list[int]] = {}
+
+    async def note(endpoint: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        slot, late_ms = divmod(line.now_ms(), interval_ms)
+        arrived.setdefault(slot, []).append(late_ms)
+        await asyncio.sleep(0.02)
+        await behave_well(endpoint, asked, writer)
+
+    endpoints = [await Endpoint(behave=note).start() for _ in range(8)]
+    buses = [Bus(tcp(LOOPBACK, one.port, 0.5, machine.mono_ms), 0.5, machine.mono_ms) for one in endpoints]
+    await asyncio.gather(*(bus.open() for bus in buses))
+    own, start_ms = [(0, interval_ms)], line.now_ms()
+    tasks = [
+        asyncio.create_task(
+            poll(bus, Agenda(own, start_ms), Breakers(REQUESTS, own, start_ms, seed=1), REQUESTS, line, lambda _: None)
+        )
+        for bus in buses
+    ]
+    await asyncio.sleep(2.3)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*(bus.close() for bus in buses), *(one.stop() for one in endpoints))
+
+    whole = [late for _, late in sorted(arrived.items())][:-1]
+    assert len(whole) >= 10
+    assert sum(len(late) == len(buses) and max(late) <= 50 for late in whole) >= 0.9 * len(whole)

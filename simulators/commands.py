@@ -164,6 +164,10 @@ def plant(
 
     async def serve() -> None:
         lines = await serving.start()
+        for name in serving.idle_faults():
+            typer.echo(
+                f"plant: no line here can show {name}; see 'emitrace-simulate faults' for those that can", err=True
+            )
         units = {d.instrument.id: d.instrument.unit for group in serving.groups for d in group}
         faults = [f.model_dump(mode="json", by_alias=True, exclude_defaults=True) for f in built.scenario.faults]
         ready = {"host": host, "port": lines[0]["port"], "scenario": scenario, "seed": seed}

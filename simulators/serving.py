@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocols.modbus.timing import LineTiming
 from simulators.crowd import crowd
+from simulators.faults.catalogue import applies
 from simulators.faults.fault import Fault, LineKind
 from simulators.instruments import Device, build_devices
 from simulators.modbus.line import Line
@@ -67,6 +68,11 @@ class Serving:
     def lines(self) -> list[Line]:
         """Every line, in the order of ``start``."""
         return [server.line for server in self._servers]
+
+    def idle_faults(self) -> list[str]:
+        """Faults that none of the open lines can show."""
+        kinds = {line.kind for line in self.lines}
+        return [f.kind for f in self._plant.scenario.faults if not any(applies(f, kind) for kind in kinds)]
 
     async def start(self) -> list[dict[str, Any]]:
         """Open every line; kind and place of each.

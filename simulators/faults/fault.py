@@ -46,17 +46,15 @@ class Occasion:
     seed, fault, unit, request : int
         The plant's seed, the fault's place in the list, who was asked and for the how manieth time: they decide
         every draw, so the same requests in the same order meet the same faults.
-    at_ms, begins_ms, start_ms : int
-        Now, when the fault begins, when the plant began. [UTC ms]
+    begins_ms : int
+        When the fault begins. [UTC ms]
     """
 
     seed: int
     fault: int
     unit: int
     request: int
-    at_ms: int
     begins_ms: int
-    start_ms: int
 
     def draw(self, name: str) -> float:
         """A draw from the open interval (0, 1)."""

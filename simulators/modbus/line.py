@@ -97,7 +97,7 @@ class Line:
             if fault.holds(at_ms, self._start_ms) and fault.meets(unit, pdu):
                 begins_ms = fault.begins_ms(self._start_ms)
                 asked = self._asked[unit]
-                occasion = Occasion(self._seed, number, unit, asked, at_ms, begins_ms, self._start_ms)
+                occasion = Occasion(self._seed, number, unit, asked, begins_ms)
                 if fault.probability >= 1 or occasion.draw("meets") < fault.probability:
                     met.append((fault, occasion))
         return met

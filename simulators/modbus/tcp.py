@@ -35,7 +35,6 @@ class TcpServer:
         self.line = line
         self.timing = timing
         self.place = ""
-        self.connections = 0
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Transport] = set()
@@ -70,7 +69,6 @@ class TcpServer:
 
     def opened(self, transport: asyncio.Transport) -> None:
         """A client has come."""
-        self.connections += 1
         self._open.add(transport)
 
     def closed(self, transport: asyncio.Transport) -> None:

@@ -146,6 +146,16 @@ def test_faults_come_from_the_command_line_and_from_the_scenario(
     assert "stop" == told["events"][0]["kind"]
 
 
+def test_a_fault_that_no_line_can_show_is_told(started: list[subprocess.Popen[str]]) -> None:
+    """Noise on Modbus TCP alone: served as ever, and said."""
+    process, _ = start(started, "plant", "--port", "0", "--fault", "noise", "--fault", "busy")
+    process.terminate()
+    said = process.communicate(timeout=15)[1]
+
+    assert "no line here can show noise" in said
+    assert "busy" not in said
+
+
 def test_a_start_in_the_future_is_told(started: list[subprocess.Popen[str]]) -> None:
     """Meters that stand still for a mistyped year are no surprise."""
     process, _ = start(started, "plant", "--port", "0", "--start", "2999-01-01T00:00:00Z")

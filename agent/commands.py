@@ -56,9 +56,10 @@ T = TypeVar("T")
 @app.command()
 def run(config: ConfigPath = _CONFIG, verbose: Verbose = False) -> None:
     """Run until SIGTERM or SIGINT; the end is sealed and published as far as two seconds allow."""
-    start_logging(verbose=verbose)
     with _told():
-        asyncio.run(_serve(load_config(config)))
+        loaded = load_config(config)
+        start_logging(loaded.settings.log.format, verbose=verbose)
+        asyncio.run(_serve(loaded))
 
 
 @app.command(name="check-config")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -74,6 +74,12 @@ class ClockTable(Table):
     sync_wait_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
 
 
+class LogTable(Table):
+    """How the agent logs: lines for people, or one JSON object each for programs."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class Settings(Table):
     """The whole file."""
 
@@ -87,6 +93,7 @@ class Settings(Table):
     outbox: OutboxTable = OutboxTable()
     retention: RetentionTable = RetentionTable()
     clock: ClockTable = ClockTable()
+    log: LogTable = LogTable()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,27 @@ _redactor = Redactor()
 
 
 class _Formatter(logging.Formatter):
-    """One line per record, the traceback under it."""
+    """One line per record; the traceback under it (text) or in it (JSON)."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage() if record.args else record.msg
         traceback = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
-        return _redactor.text_line(f"{self.formatTime(record)} {record.levelname} {record.name}", message, traceback)
+        return _redactor.record(
+            record.created, record.levelname, record.name, message, traceback, as_json=self._as_json
+        )  # fmt: skip
 
 
-def start_logging(*, verbose: bool = False) -> None:
-    """Send this program's lines to stderr; the libraries' own only from warnings up, pymodbus not at all."""
+def start_logging(form: str = "text", *, verbose: bool = False) -> None:
+    """Send this program's lines to stderr; the libraries' own only from warnings up, pymodbus not at all.
+
+    ``form`` is text or json.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter())
+    handler.setFormatter(_Formatter(as_json=form == "json"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

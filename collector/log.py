@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
 from types import TracebackType
 
 from protocols.logline import Redactor, line
@@ -24,13 +23,11 @@ class _Formatter(logging.Formatter):
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
         message = record.getMessage() if record.args else record.msg
         traceback = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
-        if self._as_json:
-            head = {"time": at, "level": record.levelname.lower(), "logger": record.name}
-            return _redactor.json_line(head, message, traceback)
-        return _redactor.text_line(f"{at} {record.levelname} {record.name}", message, traceback)
+        return _redactor.record(
+            record.created, record.levelname, record.name, message, traceback, as_json=self._as_json
+        )  # fmt: skip
 
 
 def start_logging(level: str, form: str = "text") -> None:

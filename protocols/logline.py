@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 HIDDEN = "***"
@@ -71,6 +72,15 @@ class Redactor:
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+    def record(
+        self, at_s: float, level: str, logger: str, message: object, traceback: str = "", *, as_json: bool = False
+    ) -> str:
+        """What a program prints of one record: when in UTC [Unix s], how grave, who says it, and what."""
+        at = f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+        if as_json:
+            return self.json_line({"time": at, "level": level.lower(), "logger": logger}, message, traceback)
+        return self.text_line(f"{at} {level} {logger}", message, traceback)
 
     def text_line(self, head: str, message: object, traceback: str = "") -> str:
         """``head message`` on one line, a traceback under it."""

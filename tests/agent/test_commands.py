@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -247,11 +248,12 @@ def test_the_running_program_loads_no_web_stack() -> None:
     assert set() == WEB & set(loaded)
 
 
-def test_a_secret_never_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever logs it, and however it got into the line."""
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_never_reaches_the_log(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Whoever logs it, and however it got into the line; each line says when in UTC, as text or as one JSON object."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
     try:
-        start_logging()
+        start_logging(form)
         keep_secret("hunter2hunter2")
         logging.getLogger("agent.x").info(line("event", password="hunter2hunter2", n=1))
         logging.getLogger("other").warning("connect %s", "user:hunter2hunter2@host")
@@ -259,8 +261,17 @@ def test_a_secret_never_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> N
         logging.getLogger().handlers[:], _ = before
         logging.getLogger().setLevel(before[1])
     said = capsys.readouterr().err
+    first = said.splitlines()[0]
+    if form == "json":
+        told = json.loads(first)
+        at, rest = told.pop("time"), told
+        assert {"level": "info", "logger": "agent.x", "event": "event", "password": "***", "n": 1} == rest
+    else:
+        at, _, words = first.partition(" ")
+        assert words == "INFO agent.x event password=*** n=1"
 
-    assert "event password=*** n=1" in said
+    assert abs((datetime.now(UTC) - datetime.strptime(at, "%Y-%m-%dT%H:%M:%S.%f%z")).total_seconds()) < 120
+    assert at.endswith("Z")
     assert "hunter2hunter2" not in said
 
 

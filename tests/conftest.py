@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.services import Mosquitto, Spawn, find_program, free_port, in_ci, spawning
 
+TOGETHER = {"tests/browser", "tests/collector/accounts", "tests/collector/web"}
+"""Folders with fixtures of the whole folder, which every further worker would have to make again."""
 SERVICES = {
     "mosquitto": "apt-get install mosquitto",
     "chromium": "apt-get install chromium fonts-wqy-microhei",
@@ -64,6 +68,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for item in items:
                 if item.get_closest_marker(name) is not None:
                     item.add_marker(pytest.mark.skip(reason=f"no {name} on this machine ({how})"))
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  -- its types are not published
+    """A file stays with one worker, and so does a folder whose tests share a running program."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        folder = file.rpartition("/")[0]
+        return folder if folder in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Spread the tests over the workers."""
+    return ByFile(config, log)
 
 
 @pytest.fixture

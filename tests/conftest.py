@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     item.add_marker(pytest.mark.skip(reason=f"no {name} on this machine ({how})"))
 
 
-class ByFile(LoadFileScheduling):  # type: ignore[misc]  -- its types are not published
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # no types are published
     """A file stays with one worker, and so does a folder whose tests share a running program."""
 
     def _split_scope(self, nodeid: str) -> str:

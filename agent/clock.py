@@ -2,7 +2,8 @@
 
 Samples are stamped on the monotonic clock; UTC is that plus the offset. The offset never moves while the
 agent runs, so a step of the system clock cannot reorder samples; a clock that has come to differ is noticed
-(``UtcLine.drift_ms``) and the service then begins a new run with a clock-correction event.
+(``UtcLine.drift_ms``) and, where it is to be followed (``choose_clock``), the service begins a new run with a
+clock-correction event.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from protocols.records import ClockState
+from protocols.records import Clock, ClockState
 
 UNSET_BEFORE_MS = 1_735_689_600_000
 """2025-01-01: a wall clock before this was never set."""
@@ -39,14 +40,6 @@ class SystemTime:
     mono_ms: int
     state: ClockState
     uncertainty_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """The offset of a boot: UTC = monotonic + offset. [ms]"""
-
-    boot_id: bytes
-    offset_ms: int
 
 
 class Machine(Protocol):
@@ -105,12 +98,20 @@ class UtcLine:
         return now.utc_ms - now.mono_ms - self.offset_ms
 
 
-def choose_offset(now: SystemTime, boot_id: bytes, last: Anchor | None) -> int:
-    """Offset for a run that starts now: the old one where boot and clocks agree, so that a restart moves nothing."""
-    offset = now.utc_ms - now.mono_ms
-    if last is not None and last.boot_id == boot_id and abs(offset - last.offset_ms) <= SAME_OFFSET_MS:
-        return last.offset_ms
-    return offset
+def choose_clock(now: SystemTime, boot_id: bytes, last: Clock | None) -> Clock:
+    """The clock of a run that starts now, or goes on.
+
+    Within a boot the last offset stays where the clocks agree, so that a restart moves nothing. The whole last clock
+    stays where it was synchronised and the system clock is not now: the monotonic clock keeps the time, and a hand
+    or a lost time server that moves the system clock moves no reading.
+    """
+    offset_ms = now.utc_ms - now.mono_ms
+    if last is not None and last.boot_id == boot_id:
+        if abs(offset_ms - last.offset_ms) <= SAME_OFFSET_MS:
+            offset_ms = last.offset_ms
+        elif last.state is ClockState.SYNCED and now.state is not ClockState.SYNCED:
+            return last
+    return Clock(boot_id, offset_ms, now.state, now.uncertainty_ms)
 
 
 class _Timex(ctypes.Structure):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent.breaker import Breakers
 from agent.bus.bus import Bus
 from agent.bus.opening import bus_of
-from agent.clock import Anchor, Machine, SystemTime, UtcLine, choose_offset
+from agent.clock import Machine, UtcLine, choose_clock
 from agent.config import Config
 from agent.health import Health, read_status
 from agent.lock import hold_lock
@@ -131,6 +131,7 @@ class _Service:
         self._machine = machine
         self._lost: Head | None = None
         self._damaged: list[Path] = []
+        self._clock_apart = False
         self._stream_id = b""
         self._agent_id = fingerprint(public_bytes(key))
         bound = site.reading.bound
@@ -274,14 +275,14 @@ class _Service:
                 )
                 for bus, agenda, own, name in zip(buses, agendas, breakers, names, strict=True)
             ]
-            await self._end_of_run(stop, utc)
+            await self._end_of_run(stop, utc, clock)
             for poller in pollers:
                 poller.cancel()
             pipeline.stop()
         await self._tell("stopping")
         await pipeline.close()
 
-    async def _end_of_run(self, stop: asyncio.Event, utc: UtcLine) -> None:
+    async def _end_of_run(self, stop: asyncio.Event, utc: UtcLine, clock: Clock) -> None:
         """Wait until told to stop, the clock steps, or a window ends after which another plan is to be followed."""
         while not await comes_within(stop, CLOCK_LOOK_S):
             if self._following is not None:
@@ -290,34 +291,37 @@ class _Service:
                 return
             now = self._machine.read()
             self._health.clock = now.state.name.lower()
-            if abs(utc.drift_ms(now)) > CLOCK_STEP_MS:
+            stepped = abs(utc.drift_ms(now)) > CLOCK_STEP_MS
+            if stepped and choose_clock(now, clock.boot_id, clock) is not clock:
                 _log.warning(line("clock-stepped", by_ms=utc.drift_ms(now)))
                 return
+            if stepped != self._clock_apart:
+                self._clock_apart = stepped
+                _log.warning(line("clock-not-followed" if stepped else "clock-agrees", by_ms=utc.drift_ms(now)))
 
     async def _clock(self, standing: Standing | None, stop: asyncio.Event) -> tuple[Clock, UtcLine] | None:
         """The clock of the next run, once the system's can be used; None when told to stop first."""
-        boot_id = self._machine.boot_id()
-        last = None if standing is None else Anchor(standing.clock.boot_id, standing.clock.offset_ms)
+        boot_id, last = self._machine.boot_id(), None if standing is None else standing.clock
         began_ms = self._machine.mono_ms()
         while True:
             now = self._machine.read()
             self._health.clock = now.state.name.lower()
-            offset_ms = choose_offset(now, boot_id, last)
-            utc = UtcLine(self._machine, offset_ms)
-            problem = self._clock_problem(now, now.mono_ms - began_ms, utc, standing)
+            clock = choose_clock(now, boot_id, last)
+            utc = UtcLine(self._machine, clock.offset_ms)
+            problem = self._clock_problem(clock, now.mono_ms - began_ms, utc, standing)
             if not problem:
-                self._health.offset_ms = offset_ms
-                return Clock(boot_id, offset_ms, now.state, now.uncertainty_ms), utc
+                self._health.offset_ms = clock.offset_ms
+                return clock, utc
             if problem != self._health.note:
                 _log.warning(line("waiting", reason=problem))
                 await self._tell("waiting", problem)
             if await comes_within(stop, 1.0):
                 return None
 
-    def _clock_problem(self, now: SystemTime, waited_ms: int, utc: UtcLine, standing: Standing | None) -> str:
-        if now.state is ClockState.UNSET:
+    def _clock_problem(self, clock: Clock, waited_ms: int, utc: UtcLine, standing: Standing | None) -> str:
+        if clock.state is ClockState.UNSET:
             return "the clock was never set; set it or connect a time server"
-        if now.state is not ClockState.SYNCED and waited_ms < 1000 * self._config.settings.clock.sync_wait_s:
+        if clock.state is not ClockState.SYNCED and waited_ms < 1000 * self._config.settings.clock.sync_wait_s:
             return "the clock is not synchronised yet"
         if standing is not None and utc.now_ms() < standing.tail.span_end_ms:
             return f"the clock is behind the last batch, which ends at {standing.tail.span_end_ms} ms; polling waits"
@@ -333,7 +337,9 @@ class _Service:
         outbox = self._writer.outbox
         if self._pipeline is not None and self._health.phase == "running":
             problem = self._pipeline.disk_problem
-            self._health.note = f"the disk refuses: {problem}; readings wait in memory" if problem else ""
+            apart = "the system clock was moved and is not synchronised; readings keep the time they had"
+            disk = f"the disk refuses: {problem}; readings wait in memory" if problem else ""
+            self._health.note = disk or (apart if self._clock_apart else "")
         backlog = await self._writer.call(outbox.backlog)
         self._health.set_aside = await self._writer.call(outbox.results_set_aside)
         self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size

@@ -18,6 +18,7 @@ import pytest
 from agent import service
 from agent.clock import KernelClock, SystemTime
 from agent.config import Config
+from agent.health import read_status
 from agent.lock import LockedError
 from agent.outbox import Outbox
 from agent.results import decode_entry
@@ -38,10 +39,11 @@ class ShiftedClock(KernelClock):
 
     ahead_ms: int = 0
     unset: bool = False
+    state: ClockState | None = None
 
     def read(self) -> SystemTime:
         now = super().read()
-        state = ClockState.UNSET if self.unset else now.state
+        state = ClockState.UNSET if self.unset else self.state or now.state
         return replace(now, utc_ms=now.utc_ms + self.ahead_ms, state=state)
 
 
@@ -109,6 +111,13 @@ async def sealed(config: Config, items: int, timeout_s: float = 15) -> None:
         while True:
             if path.exists() and count(path, "items") >= items:
                 return
+            await asyncio.sleep(0.05)
+
+
+async def noted(config: Config, note: str) -> None:
+    """Wait until the status file says so."""
+    async with asyncio.timeout(15):
+        while read_status(config.state_dir).get("note") != note:
             await asyncio.sleep(0.05)
 
 
@@ -311,6 +320,29 @@ async def test_a_stepped_clock_begins_a_new_run(config: Config, monkeypatch: pyt
     start, stopped = EventKind.AGENT_START, EventKind.AGENT_STOP
 
     assert [start, stopped, EventKind.CLOCK_CORRECTION, start, stopped] == kinds
+    assert_every_slot_counted(read)
+
+
+async def test_a_clock_moved_by_hand_moves_no_reading(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A synchronised run goes on through a wrong clock set forward and back, and through a restart meanwhile."""
+    monkeypatch.setattr(service, "CLOCK_LOOK_S", 0.1)
+    machine, stop = ShiftedClock(state=ClockState.SYNCED), asyncio.Event()
+    task = asyncio.create_task(serve(config, machine, stop))
+    await sealed(config, 2)
+    machine.state = ClockState.HOLDOVER
+    for machine.ahead_ms in (HOUR_MS, -HOUR_MS):
+        await noted(config, "the system clock was moved and is not synchronised; readings keep the time they had")
+        await sealed(config, count(config.state_dir / OUTBOX, "items") + 2)
+    stop.set()
+    await task
+    await run_for(config, 2, machine)
+    read = batches(stream_of(config))
+    starts = [dict(event.details)["after"] for event in events(read) if event.kind is EventKind.AGENT_START]
+
+    assert ["first start", "stop"] == starts
+    assert EventKind.CLOCK_CORRECTION not in {event.kind for event in events(read)}
+    assert 1 == len({batch.clock for batch in read})
+    assert fates(read[-2:])[Fate.GOOD] > 0
     assert_every_slot_counted(read)
 
 

@@ -20,7 +20,6 @@ import pytest
 from agent import gather, pipeline, service, spans
 from agent.clock import KernelClock
 from agent.config import Config, load_config
-from agent.health import read_status
 from agent.outbox import Bounds, Outbox
 from agent.parts import Sealer, SetAside
 from agent.results import Result, decode_entry, encode_entry
@@ -38,6 +37,7 @@ from tests.agent.test_service import (
     events,
     fates,
     meter,
+    noted,
     run_for,
     sealed,
     stream_of,
@@ -76,13 +76,6 @@ async def told(log: pytest.LogCaptureFixture, word: str, times: int = 1, timeout
             if len(found) >= times:
                 return found
             await asyncio.sleep(0.02)
-
-
-async def noted(config: Config, note: str) -> None:
-    """Wait until the status file says so."""
-    async with asyncio.timeout(15):
-        while read_status(config.state_dir).get("note") != note:
-            await asyncio.sleep(0.05)
 
 
 async def set_pages(writer: Writer, most: int) -> None:

@@ -28,7 +28,7 @@ def _live(words: list[str]) -> None:
 
 
 def main() -> None:
-    """A line on standard input begins a life; its process id and its exit code are told on standard output."""
+    """A line on standard input begins a life and tells its id; the next line waits for its exit code."""
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -42,6 +42,7 @@ def main() -> None:
                 os._exit(code)
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()
+        sys.stdin.readline()
         sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
         sys.stdout.flush()
 

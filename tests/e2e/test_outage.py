@@ -53,23 +53,25 @@ class Lives:
     server: subprocess.Popen[str]
 
     def begin(self, *words: object) -> int:
-        """Start one; its process id."""
-        assert self.server.stdin is not None
-        self.server.stdin.write(" ".join(map(str, words)) + "\n")
-        self.server.stdin.flush()
-        return self._told()
+        """Start one; its process id, which stays its own until its end is asked for."""
+        return self._told(" ".join(map(str, words)))
 
-    def kill(self, process: int) -> None:
-        """End it as kill -9 does, unless it has ended by itself."""
+    def kill(self, process: int) -> bool:
+        """End it as kill -9 does; False where it had ended by itself."""
         os.kill(process, signal.SIGKILL)
-        assert self._told() in {0, -signal.SIGKILL}
+        code = self._told("end")
+        assert code in {0, -signal.SIGKILL}
+        return code != 0
 
     def ended(self) -> int:
         """Wait for its end; its exit code."""
-        return self._told()
+        return self._told("end")
 
-    def _told(self) -> int:
+    def _told(self, line: str) -> int:
+        assert self.server.stdin is not None
         assert self.server.stdout is not None
+        self.server.stdin.write(f"{line}\n")
+        self.server.stdin.flush()
         return int(self.server.stdout.readline())
 
 
@@ -88,15 +90,15 @@ def lives(log: Path) -> Iterator[Lives]:
             server.wait()
 
 
-def write_tape(path: Path, start_ms: int) -> None:
-    """A week of a meter that counts 1 kWh a minute, with an answer missing now and then."""
+def write_tape(path: Path, start_ms: int, hours: int) -> None:
+    """Hours of a meter that counts 1 kWh a minute, with an answer missing now and then."""
     document = encode_document(WEEK_PLAN, {"eastron-sdm630": load_map("eastron-sdm630")[1]})
-    header = Header(document, start_ms, HOUR_MS, HOURS, {"made": "for an outage"})
+    header = Header(document, start_ms, HOUR_MS, hours, {"made": "for an outage"})
     chance = np.random.default_rng(7)
     with path.open("wb") as file:
         writer = TapeWriter(file, header)
         (request,) = writer.requests
-        for hour in range(HOURS):
+        for hour in range(hours):
             count = slot_range(*header.between(hour), writer.bound.intervals_ms[0])[1]
             fates = np.where(chance.random(count) < 0.02, Fate.TIMEOUT, Fate.GOOD).astype(np.uint16)
             index = (60 * hour + np.arange(count))[fates == Fate.GOOD]
@@ -121,23 +123,26 @@ def number(path: Path, query: str) -> int:
 
 
 def kill_on_the_way(
-    some: Lives, words: tuple[object, ...], progress: Callable[[], int], marks: list[int], chance: random.Random
+    some: Lives, words: tuple[object, ...], progress: Callable[[], int], marks: list[int], chance: random.Random,
+    most: int = 2**62,
 ) -> int:
-    """Begin anew and kill at each mark and a moment later; the kills."""
+    """Begin anew, let it move on to each mark, and kill it a moment later; how many were at work then."""
+    killed = 0
     for mark in marks:
+        wanted = min(max(mark, progress() + 1), most)
         process = some.begin(*words)
-        wait_until(partial(_reached, progress, mark), 60, f"mark {mark}, now at {progress()}", every_s=0.005)
+        wait_until(partial(_reached, progress, wanted), 60, f"mark {wanted}, now at {progress()}", every_s=0.005)
         time.sleep(chance.random() * 0.03)  # the kill falls anywhere in a transaction
-        some.kill(process)
-    return len(marks)
+        killed += some.kill(process)
+    return killed
 
 
 def _reached(progress: Callable[[], int], mark: int) -> bool:
     return progress() >= mark
 
 
-def outage(folder: Path, broker: Mosquitto, spawn: Spawn, kills: int) -> None:
-    """Write a week under half of the kills, let it drain under the other half, and compare."""
+def outage(folder: Path, broker: Mosquitto, spawn: Spawn, kills: int, hours: int = HOURS) -> None:
+    """Write them under half of the kills, let it drain under the other half, and compare."""
     chance = random.Random(kills)
     (folder / "collector").mkdir()
     collector = Collector(folder / "collector", spawn, broker.port, broker.username, broker.password_file)
@@ -149,29 +154,30 @@ def outage(folder: Path, broker: Mosquitto, spawn: Spawn, kills: int) -> None:
     collector.run("agents", "add", public_bytes(load_key(config.key_file)).hex(), "--name", "site")
     tape, path = folder / "tape", config.state_dir / OUTBOX
     books = folder / "collector" / "state" / "books.sqlite"
-    write_tape(tape, (int(time.time()) // 3600 - HOURS) * HOUR_MS)
+    write_tape(tape, (int(time.time()) // 3600 - hours) * HOUR_MS, hours)
     with lives(folder / "lives.log") as some:
-        marks = sorted(chance.choices(range(2, HOURS - 4), k=kills // 2))
+        marks = sorted(chance.choices(range(2, hours - 4), k=kills // 2))
         done = kill_on_the_way(
-            some, ("replay", tape, config.file), lambda: number(path, "select count(*) from items"), marks, chance
+            some, ("replay", tape, config.file), lambda: number(path, "select count(*) from items"), marks, chance,
+            hours + 1,
         )
         some.begin("replay", tape, config.file)
         assert 0 == some.ended(), (folder / "lives.log").read_text()
         backlog = stored(path)
         collector.start()
-        marks = sorted(chance.choices(range(LIVE, HOURS - 4), k=kills - done))
+        marks = sorted(chance.choices(range(LIVE, hours - 4), k=kills - done))
         acknowledged = "select count(*) from items where acked_ms is not null"
         done += kill_on_the_way(some, ("run", config.file), lambda: number(path, acknowledged), marks, chance)
         process = some.begin("run", config.file)
         waiting = f"select count(*) from items where acked_ms is null and sequence <= {backlog[-1].sequence}"  # noqa: S608
         wait_until(lambda: number(path, waiting) == 0, 90, "the backlog to be acknowledged", every_s=0.05)
         some.kill(process)
-    assert kills == done
-    compare(config, books, backlog)
+    assert done >= 0.9 * kills
+    compare(config, books, backlog, hours)
 
 
-def compare(config: Config, books: Path, backlog: list[SealedItem]) -> None:
-    """Bytes in equal bytes out, the newest came first, and the week is whole."""
+def compare(config: Config, books: Path, backlog: list[SealedItem], hours: int) -> None:
+    """Bytes in equal bytes out, the newest came first, and the time is whole."""
     kept = {item.sequence: item.data for item in stored(config.state_dir / OUTBOX)}
     connection = sqlite3.connect(f"{books.as_uri()}?mode=ro", uri=True)
     try:
@@ -190,7 +196,7 @@ def compare(config: Config, books: Path, backlog: list[SealedItem]) -> None:
     assert 1 == len(contiguous)
     assert contiguous[0][0] >= backlog[-1].sequence
     assert 0 == refused
-    assert HOURS == len(spans)
+    assert hours == len(spans)
     assert all(a[1] == b[0] for a, b in pairwise(spans))
     assert min(sequence for sequence, _, _ in arrived[:LIVE]) >= backlog[-1].sequence + 1 - LIVE
 
@@ -201,6 +207,6 @@ def test_a_week_behind_and_killed_thirty_times(tmp_path: Path, mosquitto: Mosqui
 
 
 @pytest.mark.soak
-def test_a_week_behind_and_killed_two_hundred_times(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn) -> None:
-    """The same with two hundred."""
-    outage(tmp_path, mosquitto, spawn, 200)
+def test_four_weeks_behind_and_killed_two_hundred_times(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn) -> None:
+    """The same with a hundred and a hundred."""
+    outage(tmp_path, mosquitto, spawn, 200, 4 * HOURS)

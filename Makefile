@@ -6,7 +6,7 @@
 #   make test                  all tests (uses the real services it finds and says what it left out)
 #   make test ARGS="tests/e2e" part of them
 #   make bench                 what a reading costs, beside what was measured of others; writes bench.json
-#   make bench ONLY=agent      part of it: agent, wire, collector, calibration, history, rig, web
+#   make bench ONLY=agent      part of it: agent, serial, wire, collector, calibration, history, rig, web
 #   make wheelhouse            what a Raspberry Pi needs, for installing without internet, into dist/wheelhouse
 #   make soak | make lint | make clean
 

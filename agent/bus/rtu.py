@@ -116,7 +116,7 @@ class RtuTalk(asyncio.Protocol):
         self._sent_s = 0.0
         self._first_s = 0.0
         self._last_s = self._loop.time()
-        self._quiet_s = 0.0
+        self._clear_s = 0.0  # not before this may anything be sent
 
     async def ask(self, question: Question) -> Answer:
         """Wait until the line is quiet, send, and wait for what comes of it."""
@@ -140,7 +140,7 @@ class RtuTalk(asyncio.Protocol):
             if self._alarm is not None:
                 self._alarm.cancel()
             if not waiter.done() or waiter.cancelled():  # given up half way: an answer may still come
-                self._dirty(self._pace.timeout_s + self._pace.late_s)
+                self._dirty(self._late_until_s)
 
     def attach(self, wire: Wire) -> None:
         """The line is open; what a device may have begun to say before is not listened to."""
@@ -171,6 +171,7 @@ class RtuTalk(asyncio.Protocol):
         self._last_s = now_s
         if self._waiter is None or self._waiter.done():
             self._tally.of(self._question.unit).strays += 1
+            self._dirty(now_s + REST_S)
             return
         if self._echo_left:
             data = self._without_echo(data)
@@ -200,7 +201,7 @@ class RtuTalk(asyncio.Protocol):
         expected = self._echo_left[: len(data)]
         if data[: len(expected)] != expected:
             self._echo_left = b""
-            self._fail(Fate.BAD_ANSWER, REST_S)
+            self._fail(Fate.BAD_ANSWER, self._last_s + REST_S)
             return b""
         self._echo_left = self._echo_left[len(expected) :]
         return data[len(expected) :]
@@ -216,10 +217,10 @@ class RtuTalk(asyncio.Protocol):
         frame = bytes(held)
         if size < 0 or len(frame) != size or not _checks(frame):
             tally.bad_checksums += size > 0 and len(frame) == size
-            self._fail(Fate.BAD_ANSWER, REST_S)
+            self._fail(Fate.BAD_ANSWER, self._last_s + REST_S)
         elif frame[0] != question.unit or frame[1] & ~_EXCEPTION != function:
             tally.strays += 1
-            self._fail(Fate.BAD_ANSWER, self._pace.late_s)
+            self._fail(Fate.BAD_ANSWER, self._late_until_s)
         elif frame[1] & _EXCEPTION:
             self._answer(Fate.EXCEPTION | frame[2] << 8)
         elif question.size < 0:
@@ -227,16 +228,21 @@ class RtuTalk(asyncio.Protocol):
         elif frame[2] == question.size:
             self._answer(Fate.GOOD, frame[_HEAD + 1 : -_CRC])
         else:
-            self._fail(Fate.BAD_ANSWER, self._pace.late_s)
+            self._fail(Fate.BAD_ANSWER, self._late_until_s)
 
     def _answer(self, fate: int, data: bytes = b"") -> None:
         if self._waiter is not None and not self._waiter.done():
             self.turnaround_ms = 1000 * max(self._first_s - self._sent_s, 0.0)
             self._waiter.set_result(Answer(fate, self._mono_ms(), data))
 
-    def _fail(self, fate: Fate, quiet_s: float) -> None:
-        """No answer, and the line must be quiet for a time before the next request."""
-        self._dirty(quiet_s)
+    @property
+    def _late_until_s(self) -> float:
+        """Until when the device may still answer the request that was sent last."""
+        return self._sent_s + self._pace.timeout_s + self._pace.late_s
+
+    def _fail(self, fate: Fate, clear_s: float) -> None:
+        """No answer, and nothing is sent before a time."""
+        self._dirty(clear_s)
         self._answer(fate)
 
     def _ring(self) -> None:
@@ -249,28 +255,28 @@ class RtuTalk(asyncio.Protocol):
             if self._loop.time() < until_s:
                 self._alarm = self._loop.call_at(until_s, self._ring)
                 return
-            self._fail(Fate.BAD_ANSWER, self._pace.late_s)
+            self._fail(Fate.BAD_ANSWER, self._late_until_s)
         else:
-            self._fail(Fate.TIMEOUT, self._pace.late_s)
+            self._fail(Fate.TIMEOUT, self._late_until_s)
 
-    def _dirty(self, quiet_s: float) -> None:
-        self._quiet_s = max(self._quiet_s, quiet_s)
+    def _dirty(self, clear_s: float) -> None:
+        self._clear_s = max(self._clear_s, clear_s)
 
     async def _quiet(self) -> bool:
         """Wait for the silence before a request; False where a dirty line would not become quiet."""
-        began_s = self._loop.time()
-        while True:
+        until_s = max(self._loop.time(), self._clear_s) + MOST_DRAIN_S
+        while not self.lost.is_set():
             now_s = self._loop.time()
-            left_s = self._last_s + max(self._pace.gap_s, self._quiet_s) - now_s
+            left_s = max(self._last_s + self._pace.gap_s, self._clear_s) - now_s
             if left_s <= 0:
-                self._quiet_s = 0.0
-                return not self.lost.is_set()
-            if now_s - began_s > MOST_DRAIN_S + self._quiet_s or self.lost.is_set():
+                return True
+            if now_s > until_s:
                 return False
             if left_s > COARSE_S:
                 await asyncio.sleep(left_s - COARSE_S)
             else:
                 time.sleep(left_s)  # noqa: ASYNC251 - no longer than COARSE_S: see above
+        return False
 
     def _end(self) -> None:
         self._answer(Fate.BAD_ANSWER if self._held else Fate.DISCONNECTED)

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import agent, calibration, collector, history, rig, web, wire
+from tests.bench import agent, calibration, collector, history, rig, serial, web, wire
 from tests.bench.figures import Figure, baselines, entry
 
 ROOMS = {
-    "agent": agent.run, "wire": wire.run, "collector": collector.run, "calibration": calibration.run,
-    "history": history.run, "rig": rig.run, "web": web.run,
+    "agent": agent.run, "serial": serial.run, "wire": wire.run, "collector": collector.run,
+    "calibration": calibration.run, "history": history.run, "rig": rig.run, "web": web.run,
 }  # fmt: skip
 
 

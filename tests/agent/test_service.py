@@ -26,7 +26,7 @@ from agent.service import OUTBOX, serve
 from protocols.records import Batch, ClockState, Event, EventKind, Fate, PlanItem, StreamItem
 from protocols.wire import topics
 from protocols.wire.keys import fingerprint, load_key, public_bytes
-from tests.agent.rig import ENERGY, PLAN, POWER, Endpoint, write_agent
+from tests.agent.rig import ENERGY, PLAN, POWER, Asked, Endpoint, behave_well, write_agent
 from tests.agent.stream import batches, read_stream, stored
 from tests.services import Mosquitto, free_port
 
@@ -238,6 +238,30 @@ async def test_a_changed_plan_takes_its_place_in_the_stream(config: Config) -> N
     assert isinstance(after, Batch)
     assert after.plan != batches(items)[0].plan
     assert after.opening.points[0].counter is not None
+
+
+async def test_a_dead_unit_is_named_until_it_is_back(meter: Endpoint, config: Config) -> None:
+    """Status says which and since when, the batches count its slots as device dead, and one answer ends both."""
+    async def silent(_: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        """No answer at all."""
+
+    meter.behave = silent
+    dead: dict[str, int] = {}
+
+    def came_back() -> bool:
+        seen = read_status(config.state_dir).get("dead", {})
+        if seen and not dead:
+            dead.update(seen)
+            meter.behave = behave_well
+        return bool(dead) and not seen
+
+    await run_until(config, came_back)
+    read = batches(stream_of(config))
+
+    assert {"line-a/1"} == set(dead)
+    assert read[0].from_ms < dead["line-a/1"] < read[-1].to_ms
+    assert {Fate.TIMEOUT, Fate.DEVICE_DEAD, Fate.GOOD} <= set(fates(read))
+    assert_every_slot_counted(read)
 
 
 async def test_a_damaged_outbox_starts_a_new_stream_that_names_the_old(config: Config) -> None:

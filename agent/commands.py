@@ -10,23 +10,21 @@ import json
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent import map_commands
+from agent import bus_commands, map_commands, site_commands
 from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
+from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
 from agent.health import read_status
-from agent.lock import LockedError, is_held
+from agent.lock import is_held
 from agent.log import start_logging
 from agent.outbox import OutboxError
-from agent.parts import StateRefusedError
 from agent.replay_command import replay_tape
 from agent.service import OUTBOX, broker_of, serve
 from agent.site import Site, load_site
@@ -38,67 +36,63 @@ from protocols.modbus.timing import LineTiming
 from protocols.plan.document import decode_document
 from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes
 
-USAGE, ENVIRONMENT = 2, 3
-
 app = typer.Typer(
     help="Poll meters and analyzers, compute emissions, and hand signed batches to the collector.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 app.add_typer(map_commands.app, name="map")
-ConfigPath = Annotated[Path, typer.Option("--config", help="The agent's configuration.")]
+for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS}.items():
+    app.command(name=_name)(_command)
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_CONFIG = Path("agent.toml")
-_WHO_MAY = "check the path, the disk, and that the command runs as the agent's own user (sudo -u emitrace)"
 T = TypeVar("T")
 
 
 @app.command()
-def run(config: ConfigPath = _CONFIG, verbose: Verbose = False) -> None:
+def run(config: ConfigPath = CONFIG, verbose: Verbose = False) -> None:
     """Run until SIGTERM or SIGINT; the end is sealed and published as far as two seconds allow."""
-    with _told():
+    with told():
         loaded = load_config(config)
         start_logging(loaded.settings.log.format, verbose=verbose)
         asyncio.run(_serve(loaded))
 
 
 @app.command(name="check-config")
-def check_config(config: ConfigPath = _CONFIG) -> None:
+def check_config(config: ConfigPath = CONFIG) -> None:
     """Check agent.toml, the plan, its register maps, the key and the password file; touch nothing else."""
-    with _told():
+    with told():
         loaded = load_config(config)
         site, key, broker = _checked(loaded)
         reading = site.reading
         where = f"pushed by the collector, before {loaded.plan}" if site.pushed else loaded.plan
-        _print(f"plan        {where} version {reading.bound.plan.version}")
-        _print(f"digest      {reading.bound.digest.hex()}")
-        _print(f"points      {len(reading.bound.points)} in {len(reading.requests)} requests")
+        say(f"plan        {where} version {reading.bound.plan.version}")
+        say(f"digest      {reading.bound.digest.hex()}")
+        say(f"points      {len(reading.bound.points)} in {len(reading.requests)} requests")
         for bus, endpoint in zip(reading.bound.plan.buses, site.endpoints, strict=True):
-            _print(f"bus         {bus.id} at {endpoint.place}, timeout {endpoint.timeout_s:g} s")
+            say(f"bus         {bus.id} at {endpoint.place}, timeout {endpoint.timeout_s:g} s")
         for model, text in sorted(decode_document(site.document)[1].items()):
-            _print(f"map         {model}: {parse_map(text, model).status}")
+            say(f"map         {model}: {parse_map(text, model).status}")
         tls = "TLS" if broker.tls_ca is not None else "no TLS"
-        _print(f"broker      {broker.host}:{broker.port} as {broker.username or 'nobody'}, {tls}")
-        _print(f"agent       {fingerprint(public_bytes(key))}")
-        _print(f"collector   {loaded.settings.collector.fingerprint}")
-        _print(f"state       {loaded.state_dir}")
+        say(f"broker      {broker.host}:{broker.port} as {broker.username or 'nobody'}, {tls}")
+        say(f"agent       {fingerprint(public_bytes(key))}")
+        say(f"collector   {loaded.settings.collector.fingerprint}")
+        say(f"state       {loaded.state_dir}")
         for problem in overloads(reading.requests, reading.bound):
-            _print(f"warning     {problem}")
+            say(f"warning     {problem}")
 
 
 @app.command()
-def key(config: ConfigPath = _CONFIG) -> None:
+def key(config: ConfigPath = CONFIG) -> None:
     """Make the agent's key if there is none; print its public part and fingerprint."""
-    with _told():
+    with told():
         path = load_config(config).key_file
         public = public_bytes(load_key(path) if path.exists() else make_key(path))
-        _print(f"public key  {public.hex()}")
-        _print(f"fingerprint {fingerprint(public)}")
+        say(f"public key  {public.hex()}")
+        say(f"fingerprint {fingerprint(public)}")
 
 
 @app.command()
 def plan(
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
     explain: Annotated[bool, typer.Option("--explain", help="Add times, and the load of each scan class.")] = False,
     turnaround_ms: Annotated[
         float | None, typer.Option(min=0, help="What a meter takes to begin its answer; else as the plan says. [ms]")
@@ -108,7 +102,7 @@ def plan(
     ] = None,
 ) -> None:
     """Print the read plan: every request with its points."""
-    with _told():
+    with told():
         reading = load_site(load_config(config)).reading
         stated = stated_timing(reading.bound)
 
@@ -121,31 +115,31 @@ def plan(
             )
 
         for request in reading.requests:
-            _print(describe(request, reading.bound))
+            say(describe(request, reading.bound))
             if explain:
                 took_ms = timing_of(request.bus, request.unit).poll_ms(request.count)
-                _print(f"  {request.count} registers, {took_ms:.1f} ms")
+                say(f"  {request.count} registers, {took_ms:.1f} ms")
         if explain:
             for line in explain_loads(reading.requests, reading.bound, timing_of):
-                _print(line)
+                say(line)
 
 
 @app.command()
-def status(config: ConfigPath = _CONFIG, as_json: AsJson = False) -> None:
+def status(config: ConfigPath = CONFIG, as_json: AsJson = False) -> None:
     """Say how the agent goes, without disturbing it; exit 1 where it does not run."""
-    with _told():
+    with told():
         loaded = load_config(config)
         running = is_held(loaded.state_dir)
-        told: dict[str, Any] = {"running": running, **read_status(loaded.state_dir)}
+        known: dict[str, Any] = {"running": running, **read_status(loaded.state_dir)}
         if (loaded.state_dir / OUTBOX).exists():
-            told.update(_waiting(loaded))
-    _show(told, as_json=as_json)
+            known.update(_waiting(loaded))
+    _show(known, as_json=as_json)
     raise typer.Exit(0 if running else 1)
 
 
 @app.command()
 def outbox(
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
     as_json: AsJson = False,
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many items, newest first.")] = 20,
     set_aside: Annotated[bool, typer.Option("--set-aside", help="List raw results no batch could hold.")] = False,
@@ -154,7 +148,7 @@ def outbox(
     if set_aside:
         _list_set_aside(config, last, as_json=as_json)
         return
-    with _told():
+    with told():
         rows = _query(
             load_config(config),
             "select sequence, kind, from_ms, to_ms, length(data) as bytes, acked_ms, hex(digest) as digest"
@@ -162,41 +156,41 @@ def outbox(
             last,
         )
     if as_json:
-        _print(json.dumps(rows))
+        say(json.dumps(rows))
         return
     for row in rows:
-        acked = "waiting" if row["acked_ms"] is None else f"acknowledged {_utc(row['acked_ms'])}"
-        span = f"{_utc(row['from_ms'])} {_utc(row['to_ms'])}"
-        _print(f"{row['sequence']:>8} {row['kind']:<9} {span} {row['bytes']:>8} {acked}")
+        acked = "waiting" if row["acked_ms"] is None else f"acknowledged {shown_utc(row['acked_ms'])}"
+        span = f"{shown_utc(row['from_ms'])} {shown_utc(row['to_ms'])}"
+        say(f"{row['sequence']:>8} {row['kind']:<9} {span} {row['bytes']:>8} {acked}")
 
 
 def _list_set_aside(config: Path, last: int, *, as_json: bool) -> None:
     """What was set aside, newest first; exit 1 where there is any."""
-    with _told():
+    with told():
         rows = _query(
             load_config(config),
             "select sequence, from_ms, to_ms, results, reason from set_aside order by id desc limit ?",
             last,
         )
     if as_json:
-        _print(json.dumps(rows))
+        say(json.dumps(rows))
     for row in () if as_json else rows:
-        span = f"{_utc(row['from_ms'])} {_utc(row['to_ms'])}"
-        _print(f"{row['sequence']:>8} {span} {row['results']:>8} {row['reason']}")
+        span = f"{shown_utc(row['from_ms'])} {shown_utc(row['to_ms'])}"
+        say(f"{row['sequence']:>8} {span} {row['results']:>8} {row['reason']}")
     if rows:
         if not as_json:
-            _print("These raw results are kept here and in no batch. Report the reason; do not delete the outbox.")
+            say("These raw results are kept here and in no batch. Report the reason; do not delete the outbox.")
         raise typer.Exit(1)
 
 
 @app.command()
 def replay(
     tape: Annotated[Path, typer.Argument(help="A register tape, as emitrace-simulate tape writes it.")],
-    config: ConfigPath = _CONFIG,
+    config: ConfigPath = CONFIG,
     out: Annotated[Path | None, typer.Option(help="Write item files into this folder, not into the outbox.")] = None,
 ) -> None:
     """Run a register tape through decoding, fold and sealing in batches of an hour; goes on where it stopped."""
-    with _told():
+    with told():
         code = replay_tape(tape, load_config(config), out)
     raise typer.Exit(code)
 
@@ -234,30 +228,6 @@ async def _serve(config: Config) -> None:
     await serve(config, KernelClock(), stop)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors of ours become their text and an exit code."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        ours, other = group.split(EmitraceError)
-        if ours is None or other is not None:
-            raise
-        _fail(ours.exceptions[0])
-    except EmitraceError as error:
-        _fail(error)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        sys.stderr.write(f"emitrace-agent: {error.filename}: {error.strerror}. {_WHO_MAY}.\n")
-        raise typer.Exit(ENVIRONMENT) from None
-
-
-def _fail(error: BaseException) -> None:
-    sys.stderr.write(f"emitrace-agent: {error}\n")
-    raise typer.Exit(ENVIRONMENT if isinstance(error, LockedError | OutboxError | StateRefusedError) else USAGE)
-
-
 def _waiting(config: Config) -> dict[str, Any]:
     """The backlog as the outbox itself has it."""
     return _query(
@@ -282,24 +252,16 @@ def _query(config: Config, sql: str, *values: object) -> list[dict[str, Any]]:
         raise OutboxError(f"outbox {path}", str(error), "has the agent run here?") from error
 
 
-def _show(told: dict[str, Any], *, as_json: bool) -> None:
+def _show(shown: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        _print(json.dumps(told))
+        say(json.dumps(shown))
         return
-    for name, value in told.items():
+    for name, value in shown.items():
         if value is None:
             continue
         if isinstance(value, dict):
             for key, fates in value.items():
-                _print(f"{name:<14} {key}: {', '.join(f'{fate} {count}' for fate, count in fates.items())}")
+                say(f"{name:<14} {key}: {', '.join(f'{fate} {count}' for fate, count in fates.items())}")
             continue
-        shown = _utc(value) if name.endswith("_ms") and name != "offset_ms" and value else value
-        _print(f"{name:<14} {shown}")
-
-
-def _utc(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
+        text = shown_utc(value) if name.endswith("_ms") and name != "offset_ms" and value else value
+        say(f"{name:<14} {text}")

@@ -106,6 +106,11 @@ class Pipeline:
         self._events.append(event)
         self._untold.append(event)
 
+    async def note_at_once(self, event: Event) -> None:
+        """The same for an event that somebody waits for: on the disk when this returns, if the disk takes anything."""
+        self.note(event)
+        await self._flush()
+
     def refuse_plan(self, digest: bytes, reason: str) -> None:
         """State that a pushed plan is not followed, and why."""
         details = (("plan", digest), ("reason", reason[:REASON_CHARACTERS]))

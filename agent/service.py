@@ -18,6 +18,9 @@ from agent.bus.bus import Bus
 from agent.bus.opening import bus_of
 from agent.clock import Machine, UtcLine, choose_clock
 from agent.config import Config
+from agent.desk.asks import DeskError
+from agent.desk.counter import open_counter
+from agent.desk.desk import Desk
 from agent.health import Health, read_status
 from agent.lock import hold_lock
 from agent.log import keep_secret, line
@@ -83,7 +86,7 @@ async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
         try:
             service = _Service(config, site, key, writer, machine)
             await service.save_ends(known_head(before))
-            async with service.uplink(broker):
+            async with open_counter(config.state_dir, service.desk), service.uplink(broker):
                 await service.run(stop)
         finally:
             await writer.close()
@@ -138,6 +141,7 @@ class _Service:
         self._health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
         self._uplink: Uplink | None = None
         self._pipeline: Pipeline | None = None
+        self._desk: Desk | None = None
         self._following: Site | None = None
         self._refused_plans: set[bytes] = set()
         self._watched = Watched(site.reading, machine, self._on_watch)
@@ -152,6 +156,13 @@ class _Service:
             if head is not None:
                 self._lost = head if fresh else None
             self._damaged.append(file)
+
+    def desk(self) -> Desk:
+        """Where a technician's programs ask; DeskError while nothing is polled."""
+        if self._desk is None:
+            why = self._health.note or f"it is {self._health.phase}"
+            raise DeskError("agent", f"does not poll now: {why}", "try again in a moment")
+        return self._desk
 
     async def _save_items(self) -> None:
         for file in self._damaged:
@@ -230,7 +241,7 @@ class _Service:
             self._stands(begun.standing)
             await self._poll_until(stop, begun, utc, buses)
         finally:
-            self._watched.polling = self._pipeline = None
+            self._watched.polling = self._pipeline = self._desk = None
             await asyncio.gather(*(bus.close() for bus in buses))
 
     async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> None:
@@ -267,6 +278,10 @@ class _Service:
         await self._tell("running")
         tail, clock = begun.standing.tail, begun.standing.clock
         self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)
+        self._desk = Desk(
+            reading, dict(zip(names, buses, strict=True)), self._health.shown, pipeline.newest, utc.now_ms,
+            pipeline.note_at_once,
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(pipeline.run(), name="pipeline")
             pollers = [

@@ -50,8 +50,14 @@ Behave = Callable[["Endpoint", Asked, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def behave_well(endpoint: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
-    """Answer with the registers there are."""
-    writer.write(asked.registers(endpoint.values(asked.address, asked.count)))
+    """Answer with the registers there are, and with who it is; another function is refused."""
+    if asked.function in {3, 4}:
+        writer.write(asked.registers(endpoint.values(asked.address, asked.count)))
+    elif asked.function == 43:
+        objects = b"".join(bytes((number, len(text))) + text for number, text in enumerate((b"Rig", b"R1", b"2.0")))
+        writer.write(asked.frame(bytes((43, 14, 1, 1, 0, 0, 3)) + objects))
+    else:
+        writer.write(asked.exception(1))
 
 
 @dataclass
@@ -93,9 +99,10 @@ class Endpoint:
         self._writers.add(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                data = await reader.readexactly(12)
-                tid, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", data)
-                asked = Asked(tid, unit, function, address, count)
+                tid, _, length = struct.unpack(">HHH", await reader.readexactly(6))
+                data = await reader.readexactly(length)
+                address, count = struct.unpack(">HH", data[2:]) if length == 6 else (0, 0)
+                asked = Asked(tid, data[0], data[1], address, count)
                 self.asked.append(asked)
                 await self.behave(self, asked, writer)
                 await writer.drain()

@@ -24,7 +24,7 @@ from protocols.modbus.decode import join_words
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, Clock, ClockState, Event, EventKind, Samples
 from protocols.tape import TapeReader, Track
-from protocols.windows.fold import initial_state
+from protocols.windows.opening import initial_state
 from protocols.windows.recompute import recompute
 from protocols.windows.series import slot_range
 from protocols.wire.codec import item_digest, read_item

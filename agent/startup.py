@@ -23,7 +23,7 @@ from agent.site import Reading, Site, open_reading
 from agent.spans import NO_PREVIOUS, Tail, gap_edges, next_edge, seal_plan
 from agent.writer import Writer
 from protocols.records import Clock, Event, EventKind, Fate
-from protocols.windows.fold import initial_state, migrate
+from protocols.windows.opening import initial_state, migrate
 from protocols.wire.errors import WireError
 
 JOURNAL_SPAN_MS = 86_400_000

@@ -6,7 +6,7 @@ from protocols.ghg.volume import MOST_FACTOR
 from protocols.plan.bound import BoundPlan, BoundPoint
 from protocols.records import Batch, FoldState
 from protocols.windows.counters import HOUR_MS
-from protocols.windows.fold import initial_state, migrate
+from protocols.windows.opening import initial_state, migrate
 
 
 def invented(batch: Batch, plan: BoundPlan) -> str:

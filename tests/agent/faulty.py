@@ -22,7 +22,8 @@ from protocols.modbus.planner import plan_reads
 from protocols.plan.bind import bind
 from protocols.plan.load import parse_plan
 from protocols.records import Fate, Samples, Window, fate_of
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from simulators.faults.catalogue import parse_fault
 from simulators.faults.fault import LineKind
 from simulators.instruments import build_devices

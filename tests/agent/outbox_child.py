@@ -14,7 +14,7 @@ from agent.spans import NO_PREVIOUS, Tail, next_edge, seal_plan, seal_span
 from protocols.modbus.maps import load_map
 from protocols.plan.document import encode_document
 from protocols.records import Clock, ClockState, Fate
-from protocols.windows.fold import initial_state
+from protocols.windows.opening import initial_state
 from protocols.wire.keys import load_key
 from tests.agent.rig import PLAN
 

@@ -13,7 +13,8 @@ from agent.results import Result, decode_entry
 from agent.site import open_reading
 from agent.spans import NO_PREVIOUS, Tail, seal_plan
 from protocols.records import Batch, Clock, ClockState, Event, EventKind, Fate, HeldSample, PointState
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from protocols.wire import limits
 from protocols.wire.codec import read_item
 from protocols.wire.keys import public_bytes

@@ -14,7 +14,8 @@ from protocols.plan.bound import BoundPlan
 from protocols.plan.document import encode_document, open_document
 from protocols.quantities import Kind
 from protocols.records import Batch, Clock, ClockState, FoldState, ItemKind, PlanItem, Samples, StreamItem
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from protocols.windows.series import slot_range
 from protocols.wire import topics
 from protocols.wire.codec import item_digest, seal_item

@@ -19,7 +19,7 @@ from protocols.messages import Ack
 from protocols.plan.document import encode_document
 from protocols.records import CounterState, ItemKind, PlanItem
 from protocols.transparency.tree import root_of
-from protocols.windows.fold import initial_state
+from protocols.windows.opening import initial_state
 from protocols.wire import topics
 from protocols.wire.codec import seal_item
 from tests.collector.edge import START_MS, Edge, stream

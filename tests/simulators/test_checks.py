@@ -14,7 +14,8 @@ from protocols.modbus.planner import plan_reads
 from protocols.plan.bind import bind
 from protocols.plan.load import parse_plan
 from protocols.records import Fate, Phase, Samples, fate_code
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from protocols.windows.series import slot_range
 from simulators.instruments import build_devices
 from simulators.plant import build_plant

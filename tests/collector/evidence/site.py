@@ -33,7 +33,8 @@ from protocols.records import (
     StreamItem,
     Tombstone,
 )
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from protocols.wire.codec import item_digest, seal_item
 from protocols.wire.keys import fingerprint, public_bytes
 from tests.plans import float_words, sample, small_document, small_plan

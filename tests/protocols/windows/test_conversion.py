@@ -14,7 +14,8 @@ from protocols.ghg.volume import volume_factor
 from protocols.quantities import Temperature
 from protocols.records import Absence, Fate, ReadRequest, Window, fate_code
 from protocols.windows.continuity import implausible
-from protocols.windows.fold import Folded, fold, initial_state
+from protocols.windows.fold import Folded, fold
+from protocols.windows.opening import initial_state
 from tests.plans import MAP, PLAN, float_words, sample, small_plan
 
 START = 1_767_225_600_000

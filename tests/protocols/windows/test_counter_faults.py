@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocols.plan.bound import BoundPoint
 from protocols.windows.counters import CounterFold, fold_counter
-from protocols.windows.fold import initial_state, migrate
+from protocols.windows.opening import initial_state, migrate
 from tests.plans import PLAN, small_plan
 
 STEP_MS = 10_000

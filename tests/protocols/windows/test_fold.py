@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.records import Event, EventKind, Fate, FoldState, ReadRequest, Window
-from protocols.windows.fold import Folded, fold, initial_state, migrate
+from protocols.windows.fold import Folded, fold
+from protocols.windows.opening import initial_state, migrate
 from tests.plans import PLAN, float_words, sample, small_plan
 
 BOUND = small_plan()

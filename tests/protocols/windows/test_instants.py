@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from protocols.errors import InputErrors
 from protocols.plan.bound import BoundPlan
 from protocols.records import Absence, Doubt, Event, EventKind, Fate, Phase, ReadRequest, Window, WindowFlag, fate_code
-from protocols.windows.fold import Folded, fold, initial_state
+from protocols.windows.fold import Folded, fold
+from protocols.windows.opening import initial_state
 from protocols.wire.state import read_state, state_map
 from tests.plans import MAP, PLAN, Answer, float_words, sample, small_plan
 from tests.protocols.plan.site import bound_site, changed

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from protocols.records import Batch, Clock, ClockState, Fate, ReadRequest, Window
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from protocols.windows.recompute import recompute
 from tests.plans import float_words, sample, small_plan
 

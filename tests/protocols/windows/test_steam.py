@@ -11,7 +11,8 @@ from protocols.errors import InputErrors
 from protocols.ghg.steam import SteamRule, steam_rate_kg_per_h
 from protocols.plan.bound import BoundPlan
 from protocols.records import Fate, ReadRequest, Window
-from protocols.windows.fold import fold, initial_state
+from protocols.windows.fold import fold
+from protocols.windows.opening import initial_state
 from tests.plans import MAP, PLAN, float_words, sample, small_plan
 
 START = 1_767_225_600_000

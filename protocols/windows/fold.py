@@ -70,8 +70,6 @@ def fold(
     events: Sequence[Event],
     from_ms: int,
     to_ms: int,
-    *,
-    between_samples: bool = True,
 ) -> Folded:
     """Fold the samples and events of [from, to) into windows, slots and the next state.
 
@@ -86,8 +84,6 @@ def fold(
         Stated events; derived ones are ignored.
     from_ms, to_ms : int
         The span. [UTC ms]
-    between_samples : bool
-        False folds as agents did before the uncertainty of a rate held what it may do between two samples.
 
     Returns
     -------
@@ -131,7 +127,7 @@ def fold(
         if source.counters:
             windows.extend(counted[index])
         else:
-            windows.extend(rate_windows(index, source, held, edges, between_samples))
+            windows.extend(rate_windows(index, source, held, edges))
     return Folded(tuple(windows), FoldState(to_ms, tuple(points)), tuple(slots), tuple(derived))
 
 

@@ -83,13 +83,11 @@ def _counter_windows(
     ]  # fmt: skip
 
 
-def rate_windows(
-    index: int, source: BoundSource, held: dict[int, Held], edges: Int64, between_samples: bool
-) -> list[Window]:
+def rate_windows(index: int, source: BoundSource, held: dict[int, Held], edges: Int64) -> list[Window]:
     """Windows of a rate-based source, gas by gas; a window whose state is wholly unknown is absent, not zero."""
     windows: list[Window] = []
     for series in source.rates:
-        masses = fold_rates(source, series, held, edges, between_samples=between_samples)
+        masses = fold_rates(source, series, held, edges)
         known = masses.operating_ms + masses.stopped_ms > 0
         for at in np.flatnonzero(known):
             mass, measured = int(masses.mass_mg[at]), int(masses.measured_ms[at])

@@ -30,7 +30,6 @@ UG_PER_MS = 2500.0 / 9.0
 MOST_KG_PER_H = 1.0e8
 """A rate beyond this is no emission but a garbled word; it also keeps every sum of a window inside int64."""
 SQRT3 = 1.7320508075688772
-SQRT12 = 3.4641016151377544
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,9 +108,7 @@ def window_edges(from_ms: int, to_ms: int, window_ms: int) -> Int64:
     return np.concatenate((np.array([from_ms], dtype=np.int64), inner, np.array([to_ms], dtype=np.int64)))
 
 
-def fold_rates(
-    source: BoundSource, series: RateSeries, held: dict[int, Held], edges: Int64, *, between_samples: bool = True
-) -> Masses:
+def fold_rates(source: BoundSource, series: RateSeries, held: dict[int, Held], edges: Int64) -> Masses:
     """Masses of one gas of a rate-based source over the windows between ``edges``.
 
     Parameters
@@ -124,8 +121,6 @@ def fold_rates(
         operates while its flow is known.
     edges : ndarray of int64, shape (windows + 1,)
         Ascending window edges. [UTC ms]
-    between_samples : bool
-        Whether the independent part holds what a rate may do between two samples.
 
     Returns
     -------
@@ -164,13 +159,10 @@ def fold_rates(
     measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
     shared, independent = _uncertainty(series, inputs, columns, slopes, active, valid, stretches)
     shared = _with_factors(series, shared, mass)
-    if between_samples:
-        replaced = [(h.at_ms, active[name]) for name, h in inputs.items()]
-        replaced += [] if state is None else [(state.at_ms, signal)]
-        known = np.where(valid, rate, 0.0), valid | stopped
-        independent = independent + _between_samples(*known, replaced, stretches)
-    elif state is not None:
-        independent = independent + _turnover(state, operating, stopped, stretches, mass, measured_ms)
+    replaced = [(h.at_ms, active[name]) for name, h in inputs.items()]
+    replaced += [] if state is None else [(state.at_ms, signal)]
+    known = np.where(valid, rate, 0.0), valid | stopped
+    independent = independent + _between_samples(*known, replaced, stretches)
     return Masses(
         edges[:-1],
         edges[1:],
@@ -328,21 +320,3 @@ def _between_samples(rate: Float64, known: Mask, samples: list[tuple[Int64, Int6
     ranges = pairwise([*bounds.tolist(), len(squares)])
     scatter = np.array([math.fsum(squares[low:high]) for low, high in ranges], dtype=np.float64)
     return np.asarray(trend * trend + scatter, dtype=np.float64)
-
-
-def _turnover(
-    state: Held, operating: Mask, stopped: Mask, stretches: _Stretches, mass_mg: Int64, measured_ms: Int64
-) -> Float64:
-    """Square of the part from not knowing when inside a scan the state changed, per window. [mg^2]
-
-    How agents reckoned before ``_between_samples``, which has it too; kept to read their batches again. A start or
-    stop shows at the next sample only: the instant is uniform over one scan interval, so
-    u = rate x interval / sqrt(12) for each change seen inside a window.
-    """
-    flips = np.zeros(operating.size, dtype=np.int64)
-    flips[1:] = (operating[1:] & stopped[:-1]) | (stopped[1:] & operating[:-1])
-    flips[stretches.group] = 0
-    changes = sum_by_group(flips, stretches.group)
-    rate = np.where(measured_ms > 0, mass_mg / np.maximum(measured_ms, 1), 0.0)
-    one = rate * float(state.point.interval_ms) / SQRT12
-    return np.asarray(changes * one * one, dtype=np.float64)

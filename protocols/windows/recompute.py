@@ -7,10 +7,9 @@ from protocols.records import Batch, FoldState, Window
 from protocols.windows.fold import DERIVED, Folded, fold
 
 
-def refold(bound: BoundPlan, batch: Batch, *, between_samples: bool = True) -> Folded:
+def refold(bound: BoundPlan, batch: Batch) -> Folded:
     """Run the fold over what a batch carries: its opening state, raw words and stated events."""
-    parts = (batch.samples, batch.events, batch.from_ms, batch.to_ms)
-    return fold(bound, batch.opening, *parts, between_samples=between_samples)
+    return fold(bound, batch.opening, batch.samples, batch.events, batch.from_ms, batch.to_ms)
 
 
 def recompute(bound: BoundPlan, batch: Batch) -> tuple[list[str], FoldState | None]:
@@ -19,8 +18,7 @@ def recompute(bound: BoundPlan, batch: Batch) -> tuple[list[str], FoldState | No
     Returns
     -------
     list of str
-        Empty where everything is equal; integers must be equal, uncertainties to one float32 step. A batch that
-        was made before uncertainties held what a rate does between samples is read by the rule it was made by.
+        Empty where everything is equal; integers must be equal, uncertainties to one float32 step.
     FoldState or None
         What the next batch must open with; None where the batch does not fold at all.
     """
@@ -35,9 +33,6 @@ def recompute(bound: BoundPlan, batch: Batch) -> tuple[list[str], FoldState | No
     except (ValueError, ArithmeticError) as problem:
         return [f"does not fold: {problem}"], None
     differences = _window_differences(batch, folded)
-    has_rates = any(source.rates for source in bound.sources)
-    if differences and has_rates and not _window_differences(batch, refold(bound, batch, between_samples=False)):
-        differences = []
     if folded.slots != batch.slots:
         differences.append("slot counts stated and recomputed differ")
     stated_events = tuple(event for event in batch.events if event.kind in DERIVED)

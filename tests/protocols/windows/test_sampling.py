@@ -1,4 +1,4 @@
-"""What a rate does between two samples is in the uncertainty of a window: by hand, and read again by the older rule."""
+"""What a rate does between two samples is in the uncertainty of a window: by hand."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ KG_PER_H = 10_000 * 273.15 / 393.15 * 0.9 * 0.01 * 44.0095 / 22.414
 """Rate per vol% of dry CO2 at the state below."""
 
 
-def windows_of(co2: list[float], missing: set[int], state: list[int], *, between_samples: bool = True) -> list[Window]:
+def windows_of(co2: list[float], missing: set[int], state: list[int]) -> list[Window]:
     """Windows of the stack, second by second; repeatability is not looked at."""
 
     def answer(request: ReadRequest, slot: int, due_ms: int) -> tuple[int, Mapping[str, int]] | Fate:
@@ -33,16 +33,14 @@ def windows_of(co2: list[float], missing: set[int], state: list[int], *, between
 
     low, high = START, START + 1000 * len(co2)
     samples = sample(BOUND, low, high, answer)
-    folded = fold(BOUND, initial_state(BOUND, low), samples, (), low, high, between_samples=between_samples)
+    folded = fold(BOUND, initial_state(BOUND, low), samples, (), low, high)
     return [window for window in folded.windows if window.source == 2]
 
 
 def part_of(co2: list[float], missing: set[int], state: list[int]) -> float:
-    """What the second window's independent part has beyond repeatability and turnover. [mg]"""
-    new, old = (windows_of(co2, missing, state, between_samples=rule)[1] for rule in (True, False))
-    assert replace(new, u_independent=0) == replace(old, u_independent=0)
-    assert new.u_end == old.u_end
-    return math.sqrt(new.u_independent**2 - old.u_independent**2)
+    """What the second window's independent part has beyond that of a rate which never changes. [mg]"""
+    with_changes, without = (windows_of(values, missing, state)[1] for values in (co2, [co2[0]] * len(co2)))
+    return math.sqrt(max(with_changes.u_independent**2 - without.u_independent**2, 0.0))
 
 
 MG_PER_S = KG_PER_H / 3600 * 1e6
@@ -66,8 +64,8 @@ RUNNING = [1] * 10
 def test_a_change_between_samples_counts_for_as_long_as_the_value_stood(
     co2: list[float], missing: set[int], expected: float
 ) -> None:
-    """Worked out by hand from d and L."""
-    assert expected * MG_PER_S == pytest.approx(part_of(co2, missing, RUNNING), rel=1e-3, abs=20)
+    """Worked out by hand from d and L; repeatability follows the level and is not quite the same in both."""
+    assert expected * MG_PER_S == pytest.approx(part_of(co2, missing, RUNNING), rel=5e-3, abs=20)
 
 
 def test_a_stop_is_a_change_to_zero() -> None:
@@ -77,9 +75,8 @@ def test_a_stop_is_a_change_to_zero() -> None:
     assert 8 * MG_PER_S / math.sqrt(3) == pytest.approx(stopped.u_independent, rel=0.01)
 
 
-@pytest.mark.parametrize("between_samples", [True, False])
-def test_a_batch_is_read_again_by_the_rule_it_was_made_by(between_samples: bool) -> None:
-    """Batches of either rule recompute without a difference; another uncertainty is one."""
+def test_an_understated_uncertainty_is_a_difference() -> None:
+    """A batch recomputes without one; half of the uncertainty is one."""
     ramp = [8.0 + step / 10 for step in range(60)]
 
     def answer(request: ReadRequest, slot: int, due_ms: int) -> tuple[int, Mapping[str, int]] | Fate:
@@ -88,7 +85,7 @@ def test_a_batch_is_read_again_by_the_rule_it_was_made_by(between_samples: bool)
 
     low, high = START, START + 60_000
     state, samples = initial_state(BOUND, low), sample(BOUND, low, high, answer)
-    folded = fold(BOUND, state, samples, (), low, high, between_samples=between_samples)
+    folded = fold(BOUND, state, samples, (), low, high)
     clock = Clock(bytes(16), 0, ClockState.SYNCED, 1)
     batch = Batch(
         bytes(16), 0, bytes(32), BOUND.digest, low, high, clock, "", state, samples, (), folded.windows, folded.slots

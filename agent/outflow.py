@@ -85,7 +85,7 @@ class Outflow:
                 self._published[item] = _Published(one.at_s, now_s, one.wait_s, one.live)
 
     def due(self, oldest: Sequence[int], newest: Sequence[int], now_s: float) -> list[int]:
-        """What to publish now, oldest first.
+        """What to publish now: the live lane first, each lane oldest first.
 
         Parameters
         ----------
@@ -95,7 +95,8 @@ class Outflow:
         self._forget(oldest, newest)
         self._lane_of(newest)
         again = {item for item, one in self._published.items() if one.due_s <= now_s}
-        return sorted(again | self._live_now() | self._backlog_now(oldest, newest, now_s) | self._asked_now())
+        ready = again | self._live_now() | self._backlog_now(oldest, newest, now_s) | self._asked_now()
+        return sorted(ready, key=lambda item: (item not in self._lane, item))
 
     def published(self, item: int, now_s: float) -> None:
         """The broker has it; the collector's word is awaited."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from logging import getLogger
 from pathlib import Path
@@ -21,6 +21,7 @@ from agent.config import Config
 from agent.desk.asks import DeskError
 from agent.desk.counter import open_counter
 from agent.desk.desk import Desk
+from agent.early import Early
 from agent.health import Health, read_status
 from agent.lock import hold_lock
 from agent.log import keep_secret, line
@@ -44,7 +45,7 @@ from agent.writer import Writer
 from protocols.errors import EmitraceError
 from protocols.messages import PlanPush
 from protocols.plan.document import document_digest
-from protocols.records import Clock, ClockState
+from protocols.records import Clock, ClockState, Event, EventKind
 from protocols.wire.keys import fingerprint, load_key, public_bytes
 
 OUTBOX = "outbox.sqlite"
@@ -53,6 +54,7 @@ DRAIN_S = 2.0
 CLOCK_LOOK_S = 10.0
 CLOCK_STEP_MS = 1_000
 """A system clock further than this from the run's time line ends the run; the next begins with a correction."""
+OVERLAPS = "the clock was behind the last batch: the stream states this time already"
 HOUSEKEEPING_S = 3_600.0
 STATUS_FILE_S = 60.0
 FIRST_STATUS_S = 5.0
@@ -114,6 +116,17 @@ def broker_of(config: Config) -> Broker:
             seen = f"not a usable CA certificate: {error}"
             raise ServiceError(f"broker tls_ca {config.tls_ca}", seen, "name a PEM file") from error
     return Broker(table.host, table.port, table.username, password, config.tls_ca)
+
+
+def _of_early(at_ms: int, clock: Clock, placed: int, over: int) -> list[Event]:
+    """What the stream says of readings that were taken before the time was known."""
+    events: list[Event] = []
+    if placed:
+        details = (("from_offset_ms", 0), ("to_offset_ms", clock.offset_ms), ("placed", placed))
+        events.append(Event(EventKind.CLOCK_CORRECTION, at_ms, "", details))
+    if over:
+        events.append(Event(EventKind.GAP, at_ms, "", (("reason", OVERLAPS), ("set_aside", over))))
+    return events
 
 
 class _Service:
@@ -227,37 +240,59 @@ class _Service:
             await self._writer.make_room(before, self._key)
         standing = await finish_last_run(self._writer, self._key, software())
         self._stands(standing)
-        chosen = await self._clock(standing, stop)
+        bound, requests = self._site.reading.bound, self._site.reading.requests
+        early = Early([bound.intervals_ms[one.scan_class] for one in requests])
+        chosen = await self._clock(standing, stop, early)
+        sequence = 0 if standing is None else standing.tail.sequence
         if chosen is None:
+            reason = f"the time never was known; slots on the monotonic clock of boot {self._machine.boot_id().hex()}"
+            await self._writer.set_aside(early.aside(early.placed(0), sequence, reason))
             return
         clock, utc = chosen
+        poll_from_ms = utc.now_ms()
+        stated_ms = 0 if standing is None else standing.tail.span_end_ms
+        placed = early.placed(clock.offset_ms)
+        over = [one for one in placed if early.due_ms(one) < stated_ms]
+        placed = [one for one in placed if early.due_ms(one) >= stated_ms]
+        await self._writer.set_aside(early.aside(over, sequence, OVERLAPS))
+        start_ms = min([poll_from_ms, *map(early.due_ms, placed)])
+        stated = _of_early(start_ms, clock, len(placed), len(over))
         buses = [bus_of(endpoint, self._machine.mono_ms) for endpoint in self._site.endpoints]
         try:
             await asyncio.gather(*(bus.open() for bus in buses))
             begun = await begin_run(
-                self._writer, self._site, self._key, software(), standing, clock, utc.now_ms(), self._lost
+                self._writer, self._site, self._key, software(), standing, clock, start_ms, self._lost, stated
             )
             self._lost = None
             self._stands(begun.standing)
-            await self._poll_until(stop, begun, utc, buses)
+            await self._poll_until(stop, begun, utc, buses, poll_from_ms, placed)
         finally:
             self._watched.polling = self._pipeline = self._desk = None
             await asyncio.gather(*(bus.close() for bus in buses))
 
-    async def _poll_until(self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus]) -> None:
-        """One run: poll, journal and seal until told to stop or the clock steps."""
+    def _agendas(self, start_ms: int) -> tuple[list[Agenda], list[Breakers]]:
+        """What each bus is to serve from an instant on, and which of its units are worth asking."""
         reading = self._site.reading
-        agendas = [Agenda(reading.intervals(bus), begun.start_ms) for bus in range(len(buses))]
-        breakers = [
-            Breakers(reading.requests, reading.intervals(bus), begun.start_ms, begun.start_ms + bus)
-            for bus in range(len(buses))
+        buses = range(len(self._site.endpoints))
+        return [Agenda(reading.intervals(bus), start_ms) for bus in buses], [
+            Breakers(reading.requests, reading.intervals(bus), start_ms, start_ms + bus) for bus in buses
         ]
+
+    async def _poll_until(
+        self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus], poll_from_ms: int,
+        early: Sequence[Result],
+    ) -> None:
+        """One run: what was read early, then poll, journal and seal until told to stop or the clock steps."""
+        reading = self._site.reading
+        agendas, breakers = self._agendas(poll_from_ms)
         settle_s = max(bus.timeout_s for bus in buses) + SETTLE_SPARE_S
         sealer = Sealer(reading.bound, begun.standing.clock, software(), self._key)
         pipeline = self._pipeline = Pipeline(
             reading, begun, agendas, self._writer, sealer, utc, settle_s,
             self._config.settings.journal.commit_s, self._on_item,
         )
+        for result in early:
+            pipeline.report(result)
         names = [bus.id for bus in reading.bound.plan.buses]
 
         def report(result: Result) -> None:
@@ -314,32 +349,70 @@ class _Service:
                 self._clock_apart = stepped
                 _log.warning(line("clock-not-followed" if stepped else "clock-agrees", by_ms=utc.drift_ms(now)))
 
-    async def _clock(self, standing: Standing | None, stop: asyncio.Event) -> tuple[Clock, UtcLine] | None:
-        """The clock of the next run, once the system's can be used; None when told to stop first."""
+    async def _clock(
+        self, standing: Standing | None, stop: asyncio.Event, early: Early
+    ) -> tuple[Clock, UtcLine] | None:
+        """The clock of the next run; until it can be used, readings are kept. None when told to stop first."""
         boot_id, last = self._machine.boot_id(), None if standing is None else standing.clock
-        began_ms = self._machine.mono_ms()
-        while True:
-            now = self._machine.read()
-            self._health.clock = now.state.name.lower()
-            clock = choose_clock(now, boot_id, last)
-            utc = UtcLine(self._machine, clock.offset_ms)
-            problem = self._clock_problem(clock, now.mono_ms - began_ms, utc, standing)
-            if not problem:
-                self._health.offset_ms = clock.offset_ms
-                return clock, utc
-            if problem != self._health.note:
-                _log.warning(line("waiting", reason=problem))
-                await self._tell("waiting", problem)
-            if await comes_within(stop, 1.0):
-                return None
+        began_ms, polls = self._machine.mono_ms(), False
+        async with AsyncExitStack() as polling:
+            while True:
+                now = self._machine.read()
+                self._health.clock = now.state.name.lower()
+                clock = choose_clock(now, boot_id, last)
+                utc = UtcLine(self._machine, clock.offset_ms)
+                problem = self._clock_problem(clock, now.mono_ms - began_ms, utc, standing)
+                if not problem:
+                    self._health.offset_ms = clock.offset_ms
+                    break
+                if not polls:
+                    polls = True
+                    await polling.enter_async_context(self._polling_early(early))
+                if problem != self._health.note:
+                    _log.warning(line("waiting", reason=problem))
+                    await self._tell("waiting", problem)
+                if await comes_within(stop, 1.0):
+                    return None
+        return clock, utc
+
+    @asynccontextmanager
+    async def _polling_early(self, early: Early) -> AsyncIterator[None]:
+        """Poll on the monotonic clock while the time is not known."""
+        utc, reading = UtcLine(self._machine, 0), self._site.reading
+        agendas, breakers = self._agendas(utc.now_ms())
+        buses = [bus_of(endpoint, self._machine.mono_ms) for endpoint in self._site.endpoints]
+        names = [bus.id for bus in reading.bound.plan.buses]
+
+        def report(result: Result) -> None:
+            request = reading.requests[result.request]
+            self._health.count(names[request.bus], request.unit, result.fate)
+            early.report(result)
+
+        try:
+            await asyncio.gather(*(bus.open() for bus in buses))
+            async with asyncio.TaskGroup() as group:
+                pollers = [
+                    group.create_task(poll(bus, agenda, own, reading.requests, utc, report), name=f"early {name}")
+                    for bus, agenda, own, name in zip(buses, agendas, breakers, names, strict=True)
+                ]
+                try:
+                    yield
+                finally:
+                    for poller in pollers:
+                        poller.cancel()
+        finally:
+            await asyncio.gather(*(bus.close() for bus in buses))
+            if early.lost:
+                _log.error(line("early-readings-lost", results=early.lost, hint="set the clock sooner"))
 
     def _clock_problem(self, clock: Clock, waited_ms: int, utc: UtcLine, standing: Standing | None) -> str:
         if clock.state is ClockState.UNSET:
-            return "the clock was never set; set it or connect a time server"
+            return "the clock was never set; readings are kept and placed when it is: set it or connect a time server"
         if clock.state is not ClockState.SYNCED and waited_ms < 1000 * self._config.settings.clock.sync_wait_s:
-            return "the clock is not synchronised yet"
+            return "the clock is not synchronised yet; readings are kept and placed when it is"
         if standing is not None and utc.now_ms() < standing.tail.span_end_ms:
-            return f"the clock is behind the last batch, which ends at {standing.tail.span_end_ms} ms; polling waits"
+            end_ms = standing.tail.span_end_ms
+            return f"the clock is behind the last batch, which ends at {end_ms} ms; readings are kept meanwhile"
         return ""
 
     async def _tell(self, phase: str, note: str = "") -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,6 +88,7 @@ async def begin_run(
     clock: Clock,
     now_ms: int,
     lost: Head | None,
+    stated: Sequence[Event] = (),
 ) -> Begun:
     """Put the plan in its place, seal the absence, and note the start.
 
@@ -101,6 +102,8 @@ async def begin_run(
         The start, not before the last span's end. [UTC ms]
     lost : Head or None
         Last known head of a damaged predecessor.
+    stated : sequence of Event
+        What else is to be said of the start.
     """
     outbox, reading = writer.outbox, site.reading
     events: list[Event] = []
@@ -134,6 +137,7 @@ async def begin_run(
         sealed, tail = seal_plan(tail, site.document, reading.bound.digest, state, key)
         await writer.call(outbox.append_plan, sealed, site.document, Standing(tail, clock, clean=False))
     tail = await _seal_absence(writer, reading, tail, clock, software, now_ms, key)
+    events.extend(stated)
     events.append(Event(EventKind.AGENT_START, now_ms, "", (("after", after), ("software", software))))
     standing = Standing(tail, clock, clean=False)
     edge_ms = next_edge(now_ms, reading.bound.batch_ms)

@@ -57,13 +57,13 @@ class Writer:
     ) -> None:
         """Seal a span in its parts, and say what no batch could hold and where it is now."""
         await self.call(self.outbox.seal_all, items, standing, edge_ms, aside)
-        for one in aside:
-            _log.error(
-                line(
-                    "set-aside", sequence=one.sequence, from_ms=one.from_ms, to_ms=one.to_ms, results=one.results,
-                    reason=one.reason, hint=ASIDE_HINT,
-                )
-            )
+        _say(aside)
+
+    async def set_aside(self, aside: Sequence[SetAside]) -> None:
+        """Keep what no batch can hold, and say so."""
+        if aside:
+            await self.call(self.outbox.set_aside_results, aside)
+            _say(aside)
 
     async def make_room(self, standing: Standing, key: Ed25519PrivateKey) -> Made:
         """Keep the outbox under its cap, and say what that cost."""
@@ -85,3 +85,13 @@ class Writer:
         """Finish what was asked, close the file, end the thread."""
         await self.call(self.outbox.close)
         self._thread.shutdown()
+
+
+def _say(aside: Sequence[SetAside]) -> None:
+    for one in aside:
+        _log.error(
+            line(
+                "set-aside", sequence=one.sequence, from_ms=one.from_ms, to_ms=one.to_ms, results=one.results,
+                reason=one.reason, hint=ASIDE_HINT,
+            )
+        )

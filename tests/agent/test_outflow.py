@@ -134,7 +134,7 @@ def test_what_is_asked_for_goes_out_though_acknowledged() -> None:
     outflow = Outflow()
     outflow.ask([7, 8])
 
-    assert [7, 8, 9] == outflow.due([9], [9], 0.0)
+    assert [9, 7, 8] == outflow.due([9], [9], 0.0)
     assert 0.0 == outflow.next_s(0.0)
 
     outflow.published(7, 0.0)

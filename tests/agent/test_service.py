@@ -293,17 +293,21 @@ async def test_a_long_absence_is_sealed_hour_by_hour(config: Config) -> None:
     assert_every_slot_counted(read)
 
 
-async def test_a_clock_behind_the_last_batch_is_waited_for(config: Config) -> None:
-    """The time line never goes backwards: nothing is polled, and the status says why."""
+async def test_a_clock_behind_the_last_batch_keeps_readings_out_of_the_stream(config: Config) -> None:
+    """The time line never goes backwards: what is read meanwhile is set aside, and the status says why it waits."""
     machine = ShiftedClock(ahead_ms=HOUR_MS)
     await run_for(config, 1.3, machine)
     before = len(stream_of(config))
     machine.ahead_ms = 0
-    await run_for(config, 0.5, machine)
-    status = json.loads((config.state_dir / "status.json").read_text())
+    await run_for(config, 2, machine)
+    outbox = Outbox(config.state_dir / OUTBOX)
+    aside = outbox.set_aside()
+    outbox.close()
 
     assert before == len(stream_of(config))
-    assert "stopped" == status["phase"]
+    assert "stopped" == read_status(config.state_dir)["phase"]
+    assert {Fate.GOOD} == {result.fate for one in aside for result in decode_entry(one.entry)[0]}
+    assert sum(one.results for one in aside) >= 5
 
     machine.ahead_ms = HOUR_MS + 5_000
     await run_for(config, 1.3, machine)
@@ -311,22 +315,34 @@ async def test_a_clock_behind_the_last_batch_is_waited_for(config: Config) -> No
     assert len(stream_of(config)) > before
 
 
-async def test_a_clock_never_set_is_waited_for(config: Config) -> None:
-    """Before anybody has set the clock there is no stream; afterwards polling begins."""
-    machine = ShiftedClock(unset=True)
-    stop = asyncio.Event()
+async def test_readings_of_a_clock_that_is_not_set_yet_are_placed_when_it_is(config: Config) -> None:
+    """A machine that wakes up in 1970: what it reads stands at its true time, and a signed event says how."""
+    machine = ShiftedClock(unset=True, ahead_ms=-KernelClock().read().utc_ms)
+    began_ms, stop = KernelClock().read().utc_ms, asyncio.Event()
     task = asyncio.create_task(serve(config, machine, stop))
-    async with asyncio.timeout(5):
-        while not (config.state_dir / "status.json").exists():
-            await asyncio.sleep(0.01)
-    status = json.loads((config.state_dir / "status.json").read_text())
-    machine.unset = False
-    await sealed(config, 2)
+    async with asyncio.timeout(10):
+        while read_status(config.state_dir).get("units", {}).get("line-a/1", {}).get("good", 0) < 8:
+            await asyncio.sleep(0.02)
+    status = read_status(config.state_dir)
+    set_ms = KernelClock().read().utc_ms
+    machine.unset, machine.ahead_ms = False, 0
+    await sealed(config, 4)
     stop.set()
     await task
+    read = batches(stream_of(config))
+    (correction,) = [event for event in events(read) if event.kind is EventKind.CLOCK_CORRECTION]
+    early = [
+        200 * (samples.first_slot + int(at)) for batch in read for samples in batch.samples
+        for at in np.flatnonzero(samples.fates == Fate.GOOD) if 200 * (samples.first_slot + int(at)) < set_ms
+    ]  # fmt: skip
 
     assert ("waiting", "unset") == (status["phase"], status["clock"])
-    assert fates(batches(stream_of(config)))[Fate.GOOD] > 0
+    assert "readings are kept and placed when it is" in status["note"]
+    assert began_ms - 200 <= read[0].from_ms == correction.at_ms <= set_ms
+    assert len(early) >= 8
+    assert len(early) <= int(dict(correction.details)["placed"])
+    assert read[0].clock.offset_ms == dict(correction.details)["to_offset_ms"]
+    assert_every_slot_counted(read)
 
 
 async def test_a_stepped_clock_begins_a_new_run(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

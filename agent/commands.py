@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent import bus_commands, map_commands, site_commands
+from agent import bus_commands, field_commands, map_commands, site_commands
 from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
 from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
@@ -41,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 app.add_typer(map_commands.app, name="map")
-for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS}.items():
+for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS, **field_commands.COMMANDS}.items():
     app.command(name=_name)(_command)
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]
 T = TypeVar("T")

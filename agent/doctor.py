@@ -27,19 +27,30 @@ OLD_BACKLOG_MS = 24 * 3_600_000
 SOON_FULL_S = 7 * 86_400
 MOST_LATENCY_MS = 1
 """An FTDI adapter holds bytes back so long; its default of 16 ms makes every request slower by that."""
+_PHASES = {
+    "starting": "正在启动", "waiting": "等待中", "running": "运行中", "stopping": "正在停止", "stopped": "已停止",
+}  # fmt: skip
 _ADAPTERS = Path("/sys/bus/usb-serial/devices")
 
 Name = Literal["agent", "clock", "disk", "key", "collector", "broker", "backlog", "adapter"]
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A text in Chinese and English."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """What was looked at, whether it is well, what was seen, and what to do."""
+    """What was looked at, whether it is well, what was seen, and what to do where it is not."""
 
     name: Name
     well: bool
-    seen: str
-    todo: str = ""
+    seen: Said
+    todo: Said | None = None
 
 
 async def examine(config: Config) -> list[Look]:
@@ -60,41 +71,53 @@ async def examine(config: Config) -> list[Look]:
 def clock_look(now: SystemTime) -> Look:
     """Whether the clock can be trusted."""
     if now.state is ClockState.SYNCED:
-        return Look("clock", True, f"synchronised, to {now.uncertainty_ms} ms")
-    seen = "never set" if now.state is ClockState.UNSET else "set, but nothing keeps it right"
-    return Look("clock", False, seen, "connect a time server (timedatectl), or set it and fit a clock battery")
+        within = f"{now.uncertainty_ms} ms"
+        return Look("clock", True, Said(f"已同步，误差 {within}", f"synchronised, to {within}"))
+    seen = Said("从未设置", "never set")
+    if now.state is not ClockState.UNSET:
+        seen = Said("已设置，但未与时间服务器同步", "set, but nothing keeps it right")
+    todo = "connect a time server (timedatectl), or set it and fit a clock battery"
+    return Look("clock", False, seen, Said("连接时间服务器（timedatectl），或校时并加装时钟电池", todo))
 
 
 def backlog_looks(status: dict[str, Any], now_ms: int) -> Iterator[Look]:
     """How long batches have waited for the collector, and how long there is room for more."""
     oldest_ms, full_in_s = status.get("oldest_waiting_ms"), status.get("full_in_s")
     if not isinstance(oldest_ms, int):
-        yield Look("backlog", True, "nothing waits")
+        yield Look("backlog", True, Said("没有等待发送的数据", "nothing waits"))
         return
     age_ms = max(now_ms - oldest_ms, 0)
-    seen = f"{status.get('backlog_items', 0)} items wait, the oldest for {_span(age_ms // 1000)}"
-    yield Look("backlog", age_ms < OLD_BACKLOG_MS, seen, "" if age_ms < OLD_BACKLOG_MS else "get the broker back")
+    items, age = status.get("backlog_items", 0), _span(age_ms // 1000)
+    old = age_ms >= OLD_BACKLOG_MS
+    seen = Said(f"{items} 项等待发送，最早的已等 {age}", f"{items} items wait, the oldest for {age}")
+    yield Look("backlog", not old, seen, Said("恢复消息服务器连接", "get the broker back") if old else None)
     if isinstance(full_in_s, int):
-        fine = full_in_s > SOON_FULL_S
-        yield Look("backlog", fine, f"room for another {_span(full_in_s)}", "" if fine else "raise [outbox] max_bytes")
+        room, soon = _span(full_in_s), full_in_s <= SOON_FULL_S
+        seen = Said(f"还可存储 {room}", f"room for another {room}")
+        todo = Said("增大 [outbox] max_bytes", "raise [outbox] max_bytes")
+        yield Look("backlog", not soon, seen, todo if soon else None)
 
 
 def _agent(status: dict[str, Any], *, running: bool) -> Look:
     if not running:
-        return Look("agent", False, "does not run", "systemctl start emitrace-agent")
-    phase, note = status.get("phase", "starting"), status.get("note", "")
+        start = "systemctl start emitrace-agent"
+        return Look("agent", False, Said("未运行", "does not run"), Said(start, start))
+    phase, note = str(status.get("phase", "starting")), status.get("note", "")
     fine = phase == "running" and not note
-    return Look("agent", fine, f"{phase}: {note}" if note else str(phase), "" if fine else "see status")
+    told = f"{phase}: {note}" if note else phase
+    told_zh = f"{_PHASES.get(phase, phase)}：{note}" if note else _PHASES.get(phase, phase)
+    return Look("agent", fine, Said(told_zh, told), None if fine else Said("查看 status", "see status"))
 
 
 def _disk(folder: Path) -> Look:
     place = next(one for one in (folder, *folder.parents) if one.exists())
-    usage = shutil.disk_usage(place)
-    free = f"{usage.free / 2**30:.1f} GiB free on the disk of {folder}"
     if not os.access(place, os.W_OK):
-        return Look("disk", False, f"{place} may not be written", "run this as the agent's own user (sudo -u emitrace)")
-    fine = usage.free >= LEAST_FREE
-    return Look("disk", fine, free, "" if fine else "free the disk")
+        todo = Said("以代理自己的用户运行（sudo -u emitrace）", "run this as the agent's own user (sudo -u emitrace)")
+        return Look("disk", False, Said(f"{place} 不可写", f"{place} may not be written"), todo)
+    free = shutil.disk_usage(place).free
+    fine, shown = free >= LEAST_FREE, f"{free / 2**30:.1f} GiB"
+    seen = Said(f"{folder} 所在磁盘剩余 {shown}", f"{shown} free on the disk of {folder}")
+    return Look("disk", fine, seen, None if fine else Said("清理磁盘", "free the disk"))
 
 
 def _keys(config: Config) -> Iterator[Look]:
@@ -102,14 +125,18 @@ def _keys(config: Config) -> Iterator[Look]:
     try:
         own = fingerprint(public_bytes(load_key(config.key_file)))
     except EmitraceError as error:
-        yield Look("key", False, f"{error.subject}: {error.seen}", error.hint)
+        told = f"{error.subject}: {error.seen}"
+        todo = Said("运行 emitrace-agent key", "run 'emitrace-agent key'")
+        yield Look("key", False, Said(told, told), todo)
     else:
         mode = stat.S_IMODE(config.key_file.stat().st_mode)
-        fine = not mode & 0o077
-        yield Look("key", fine, f"{own[:16]}, mode {mode:04o}", "" if fine else f"chmod 600 {config.key_file}")
+        mend, told = f"chmod 600 {config.key_file}", f"{own[:16]}, {mode:04o}"
+        open_to_others = bool(mode & 0o077)
+        yield Look("key", not open_to_others, Said(told, told), Said(mend, mend) if open_to_others else None)
     problem = fingerprint_problem(config, own)
     if problem is not None:
-        yield Look("collector", False, problem.seen, problem.hint)
+        seen = Said("agent.toml 中的指纹不是采集中心的", problem.seen)
+        yield Look("collector", False, seen, Said("填写 emitrace-collector key 显示的指纹", problem.hint))
 
 
 async def _broker(config: Config) -> Look:
@@ -119,10 +146,11 @@ async def _broker(config: Config) -> Look:
         async with asyncio.timeout(BROKER_S):
             _, writer = await asyncio.open_connection(broker.host, broker.port)
     except OSError as error:
-        seen = f"{place}: {error.strerror or str(error) or f'no answer within {BROKER_S:g} s'}"
-        return Look("broker", False, seen, "check address, network and firewall; batches wait meanwhile")
+        told = f"{place}: {error.strerror or str(error) or f'no answer within {BROKER_S:g} s'}"
+        todo = "check address, network and firewall; batches wait meanwhile"
+        return Look("broker", False, Said(told, told), Said("检查地址、网络和防火墙；数据会在本机等待", todo))
     writer.close()
-    return Look("broker", True, f"{place} takes connections")
+    return Look("broker", True, Said(f"{place} 可以连接", f"{place} takes connections"))
 
 
 def _adapters(config: Config) -> Iterator[Look]:
@@ -130,17 +158,17 @@ def _adapters(config: Config) -> Iterator[Look]:
         if not isinstance(table, RtuBus):
             continue
         port = Path(table.port)
-        if not port.exists():
-            yield Look("adapter", False, f"bus {name}: {port} is not there", "plug the adapter in")
-            continue
         timer = _ADAPTERS / port.resolve().name / "latency_timer"
-        if timer.exists():
+        if not port.exists():
+            seen = Said(f"{name}：{port} 不存在", f"bus {name}: {port} is not there")
+            yield Look("adapter", False, seen, Said("插上适配器", "plug the adapter in"))
+        elif timer.exists():
             held_ms = int(timer.read_text(encoding="ascii"))
-            fine = held_ms <= MOST_LATENCY_MS
-            todo = "" if fine else f"echo {MOST_LATENCY_MS} | sudo tee {timer}"
-            yield Look("adapter", fine, f"bus {name}: latency timer {held_ms} ms", todo)
+            fine, todo = held_ms <= MOST_LATENCY_MS, f"echo {MOST_LATENCY_MS} | sudo tee {timer}"
+            seen = Said(f"{name}：延迟定时器 {held_ms} ms", f"bus {name}: latency timer {held_ms} ms")
+            yield Look("adapter", fine, seen, None if fine else Said(todo, todo))
         else:
-            yield Look("adapter", True, f"bus {name}: {port} is there")
+            yield Look("adapter", True, Said(f"{name}：{port} 存在", f"bus {name}: {port} is there"))
 
 
 def _span(seconds: int) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,10 @@ import typer
 from agent.config import Config, load_config
 from agent.console import CONFIG, FINDINGS, AsJson, ConfigPath, say, shown_utc, told
 from agent.desk.alone import at_desk
-from agent.desk.asks import DeskError, NoteAsk, ValuesAsk
-from agent.desk.commissioning import Check, check_clamp, check_display, check_phases
-from agent.desk.forms import commissioning_note, number, stop_note, swap_note
+from agent.desk.asks import NoteAsk, ValuesAsk
+from agent.desk.commissioning import Check
+from agent.desk.compare import compare, compare_phases
+from agent.desk.forms import commissioning_note, stop_note, swap_note
 from agent.desk.visit import ask_one
 from agent.doctor import examine
 from agent.site import load_site
@@ -37,8 +37,8 @@ def doctor(config: ConfigPath = CONFIG, as_json: AsJson = False) -> None:
         say(json.dumps([asdict(look) for look in looks], ensure_ascii=False))
     else:
         for look in looks:
-            todo = f". Do: {look.todo}" if look.todo else ""
-            say(f"{'ok ' if look.well else 'BAD'} {look.name:<10} {look.seen}{todo}")
+            todo = f". Do: {look.todo.en}" if look.todo else ""
+            say(f"{'ok ' if look.well else 'BAD'} {look.name:<10} {look.seen.en}{todo}")
     if not all(look.well for look in looks):
         raise typer.Exit(FINDINGS)
 
@@ -95,7 +95,7 @@ def commission(
         loaded = load_config(config)
         checks = asyncio.run(_compare(loaded, instrument, point, display, clamp))
         if meter_phases or clamp_phases:
-            checks.append(check_phases(_three(meter_phases), _three(clamp_phases)))
+            checks.append(compare_phases(meter_phases, clamp_phases))
         note = commissioning_note(instrument, checks, by)
         for check in checks:
             say(f"{check.name:<8} {check.verdict}: {check.seen}")
@@ -125,33 +125,5 @@ async def _compare(config: Config, instrument: str, point: str, display: str, cl
         return []
     async with at_desk(config) as desk:
         values = (await ask_one(desk, ValuesAsk()))["values"]
-    return compare(config, values, instrument, point, display, clamp)
-
-
-def compare(
-    config: Config, values: list[dict[str, Any]], instrument: str, point: str, display: str, clamp: str
-) -> list[Check]:
-    """The checks of a point's newest value; DeskError where there is none of this instrument."""
     bound = load_site(config).reading.bound
-    own = [one for one in bound.points if bound.plan.instruments[one.instrument].id == instrument]
-    chosen = next((one for one in own if one.id == point), None)
-    if chosen is None:
-        hint = f"name one of: {', '.join(one.id for one in own)}" if own else "name an instrument of the plan"
-        raise DeskError(f"point '{point}' of {instrument}", "the plan has no such point", hint)
-    newest = next((row["value"] for row in values if row["point"] == point), None)
-    if newest is None:
-        raise DeskError(f"point {point}", "has no value now", "start the agent, and look at 'emitrace-agent watch'")
-    base = chosen.register.quantity.definition.units[chosen.register.unit]
-    ratio = chosen.ratio / base
-    applied = Decimal(newest) * Decimal(ratio.numerator) / Decimal(ratio.denominator)
-    meter = bound.plan.instruments[chosen.instrument]
-    transformers = meter.ct_ratio * meter.pt_ratio
-    checks = [check_display(applied, number("display", display), transformers)] if display else []
-    return checks + ([check_clamp(applied, number("clamp", clamp), transformers)] if clamp else [])
-
-
-def _three(text: str) -> list[float]:
-    found = [float(number("phases", part)) for part in text.split(",")]
-    if len(found) != 3:
-        raise DeskError("phases", f"'{text}'", "give three numbers, such as 10,11,9")
-    return found
+    return compare(bound, values, instrument, point, display, clamp)

@@ -1,0 +1,59 @@
+"""The newest value of a point against what was read beside the meter, with the transformer ratios of its instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from agent.desk.asks import DeskError
+from agent.desk.commissioning import Check, check_clamp, check_display, check_phases
+from agent.desk.forms import number
+from protocols.plan.bound import BoundPlan
+from protocols.plan.ratios import unit_ratio
+
+
+def compare(
+    bound: BoundPlan, values: Sequence[Mapping[str, Any]], instrument: str, point: str, display: str, clamp: str
+) -> list[Check]:
+    """The checks of a point.
+
+    Parameters
+    ----------
+    values : sequence of mapping
+        As the desk tells them: ``point`` and ``value``, what the register holds.
+    display, clamp : str
+        Primary values in the register's unit; empty where not read.
+
+    Raises
+    ------
+    DeskError
+        The instrument has no such point, it has no value now, or what was read is no number.
+    """
+    own = [one for one in bound.points if bound.plan.instruments[one.instrument].id == instrument]
+    chosen = next((one for one in own if one.id == point), None)
+    if chosen is None:
+        hint = f"name one of: {', '.join(one.id for one in own)}" if own else "name an instrument of the plan"
+        raise DeskError(f"point '{point}' of {instrument}", "the plan has no such point", hint)
+    newest = next((row["value"] for row in values if row["point"] == point), None)
+    if newest is None:
+        raise DeskError(f"point {point}", "has no value now", "start the agent, and look at 'emitrace-agent watch'")
+    meter = bound.plan.instruments[chosen.instrument]
+    transformers = meter.ct_ratio * meter.pt_ratio
+    register = chosen.register
+    applied = unit_ratio(meter, register) / register.quantity.definition.units[register.unit]
+    primary = Decimal(newest) * Decimal(applied.numerator) / Decimal(applied.denominator)
+    checks = [check_display(primary, number("display", display), transformers)] if display else []
+    return checks + ([check_clamp(primary, number("clamp", clamp), transformers)] if clamp else [])
+
+
+def compare_phases(meter: str, clamp: str) -> Check:
+    """Three phases of each, as a person writes them."""
+    return check_phases(_three(meter), _three(clamp))
+
+
+def _three(text: str) -> list[float]:
+    found = [float(number("phases", part)) for part in text.split(",")]
+    if len(found) != 3:
+        raise DeskError("phases", f"'{text}'", "give three numbers, such as 10,11,9")
+    return found

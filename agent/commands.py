@@ -22,6 +22,7 @@ from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
 from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
 from agent.health import read_status
+from agent.init_command import init
 from agent.lock import is_held
 from agent.log import start_logging
 from agent.outbox import OutboxError
@@ -41,6 +42,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 app.add_typer(map_commands.app, name="map")
+app.command()(init)
 for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS, **field_commands.COMMANDS}.items():
     app.command(name=_name)(_command)
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]

@@ -18,6 +18,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import bus_commands, field_commands, map_commands, site_commands
+from agent.broker import Broker, broker_of
 from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
 from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
@@ -27,9 +28,8 @@ from agent.lock import is_held
 from agent.log import start_logging
 from agent.outbox import OutboxError
 from agent.replay_command import replay_tape
-from agent.service import OUTBOX, broker_of, serve
+from agent.service import OUTBOX, serve
 from agent.site import Site, load_site
-from agent.uplink import Broker
 from protocols.errors import EmitraceError
 from protocols.modbus.maps import parse_map
 from protocols.modbus.planner import UNSTATED, describe, explain_loads, overloads, stated_timing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.breaker import Breakers
+from agent.broker import Broker, broker_of
 from agent.bus.bus import Bus
 from agent.bus.opening import bus_of
 from agent.clock import Machine, UtcLine, choose_clock
@@ -22,11 +22,12 @@ from agent.desk.asks import DeskError
 from agent.desk.counter import open_counter
 from agent.desk.desk import Desk
 from agent.early import Early
+from agent.following import Following
 from agent.health import Health, read_status
 from agent.lock import hold_lock
-from agent.log import keep_secret, line
+from agent.log import line
 from agent.notify import READY, STOPPING, give_signs_of_life, tell_manager
-from agent.outbox import DAY_MS, Standing
+from agent.outbox import Standing
 from agent.outflow import Outflow
 from agent.parts import Sealer
 from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
@@ -34,17 +35,15 @@ from agent.poll import poll
 from agent.results import Result
 from agent.salvage import pending, save_end, save_items
 from agent.schedule import Agenda
-from agent.site import Site, keep_pushed, load_site, pushed_site
+from agent.site import Site, load_site
 from agent.spans import SealedItem, next_edge
 from agent.startup import Begun, Head, begin_run, finish_last_run, known_head
-from agent.trust import Refused, Trust
-from agent.uplink import Broker, Uplink
+from agent.trust import Trust
+from agent.uplink import Uplink
+from agent.vitals import Vitals
 from agent.waiting import comes_within
 from agent.watched import Polling, Watched
 from agent.writer import Writer
-from protocols.errors import EmitraceError
-from protocols.messages import PlanPush
-from protocols.plan.document import document_digest
 from protocols.records import Clock, ClockState, Event, EventKind
 from protocols.wire.keys import fingerprint, load_key, public_bytes
 
@@ -55,17 +54,8 @@ CLOCK_LOOK_S = 10.0
 CLOCK_STEP_MS = 1_000
 """A system clock further than this from the run's time line ends the run; the next begins with a correction."""
 OVERLAPS = "the clock was behind the last batch: the stream states this time already"
-HOUSEKEEPING_S = 3_600.0
-STATUS_FILE_S = 60.0
-FIRST_STATUS_S = 5.0
-"""In the first minute somebody stands beside the meters and wants to see them answer."""
-"""How often the status file is written at least; each state change writes it too."""
 
 _log = getLogger(__name__)
-
-
-class ServiceError(EmitraceError):
-    """The program cannot run here as configured."""
 
 
 def software() -> str:
@@ -94,30 +84,6 @@ async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
             await writer.close()
 
 
-def broker_of(config: Config) -> Broker:
-    """The broker with its password, which is kept out of the log from here on."""
-    table, password = config.settings.broker, None
-    if config.password_file is not None:
-        subject = f"broker password {config.password_file}"
-        try:
-            password = next(iter(config.password_file.read_text(encoding="utf-8-sig").splitlines()), "")
-        except OSError as error:
-            seen = f"cannot be read: {error.strerror}"
-            raise ServiceError(subject, seen, "check the path, and that the agent's user owns the file") from error
-        except UnicodeDecodeError as error:
-            raise ServiceError(subject, "is not UTF-8", "save the file as UTF-8") from error
-        if not password:
-            raise ServiceError(subject, "the first line is empty", "put the password there")
-        keep_secret(password)
-    if config.tls_ca is not None:
-        try:
-            ssl.create_default_context(cafile=str(config.tls_ca))
-        except OSError as error:
-            seen = f"not a usable CA certificate: {error}"
-            raise ServiceError(f"broker tls_ca {config.tls_ca}", seen, "name a PEM file") from error
-    return Broker(table.host, table.port, table.username, password, config.tls_ca)
-
-
 def _of_early(at_ms: int, clock: Clock, placed: int, over: int) -> list[Event]:
     """What the stream says of readings that were taken before the time was known."""
     events: list[Event] = []
@@ -141,25 +107,32 @@ class _Service:
         machine: Machine,
     ) -> None:
         self._config = config
-        self._site = site
+        self._following = Following(config, site, self._refuse_plan)
         self._key = key
         self._writer = writer
         self._machine = machine
         self._lost: Head | None = None
         self._damaged: list[Path] = []
-        self._clock_apart = False
-        self._stream_id = b""
         self._agent_id = fingerprint(public_bytes(key))
         bound = site.reading.bound
-        self._health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
-        self._uplink: Uplink | None = None
+        health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
+        self._vitals = Vitals(config, writer, machine, health)
+        self._vitals.disk_problem = lambda: "" if self._pipeline is None else self._pipeline.disk_problem
         self._pipeline: Pipeline | None = None
         self._desk: Desk | None = None
-        self._following: Site | None = None
-        self._refused_plans: set[bytes] = set()
-        self._watched = Watched(site.reading, machine, self._on_watch)
+        self._watched = Watched(site.reading, machine, self._vitals.on_watch)
         if writer.damaged is not None:
             _log.error(line("outbox-damaged", moved_to=writer.damaged, hint="a new stream begins; keep the old file"))
+
+    @property
+    def _site(self) -> Site:
+        return self._following.site
+
+    def _refuse_plan(self, digest: bytes, reason: str) -> bool:
+        """State that a pushed plan is not followed; False where nothing is polled."""
+        if self._pipeline is not None:
+            self._pipeline.refuse_plan(digest, reason)
+        return self._pipeline is not None
 
     async def save_ends(self, known: Head | None) -> None:
         """Seal what a damaged predecessor had journalled, and learn the head that the new stream names."""
@@ -173,7 +146,7 @@ class _Service:
     def desk(self) -> Desk:
         """Where a technician's programs ask; DeskError while nothing is polled."""
         if self._desk is None:
-            why = self._health.note or f"it is {self._health.phase}"
+            why = self._vitals.health.note or f"it is {self._vitals.health.phase}"
             raise DeskError("agent", f"does not poll now: {why}", "try again in a moment")
         return self._desk
 
@@ -184,22 +157,22 @@ class _Service:
             except sqlite3.Error as error:
                 hint = "tried again at the next start"
                 _log.error(line("items-not-salvaged", file=file.name, error=error, hint=hint))
-            if self._uplink is not None:
-                self._uplink.wake()
+            if self._vitals.uplink is not None:
+                self._vitals.uplink.wake()
 
     @asynccontextmanager
     async def uplink(self, broker: Broker) -> AsyncIterator[None]:
         """The session with the broker beside the runs; at the end it publishes what it can within ``DRAIN_S``."""
         trust = Trust(self._config.settings.collector.fingerprint, self._config.state_dir / COLLECTOR_KEY)
-        uplink = self._uplink = Uplink(
-            broker, self._agent_id, self._writer, trust, lambda: self._stream_id, self._health.payload,
-            self._on_connection, lambda: self._machine.read().utc_ms, self._watched, self._on_push,
+        uplink = self._vitals.uplink = Uplink(
+            broker, self._agent_id, self._writer, trust, lambda: self._vitals.stream_id, self._vitals.health.payload,
+            self._vitals.on_connection, lambda: self._machine.read().utc_ms, self._watched, self._following.take,
             Outflow(backlog_per_s=self._config.settings.outbox.backlog_per_s),
         )
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(uplink.run(), name="uplink"),
-                group.create_task(self._housekeeping(), name="housekeeping"),
+                group.create_task(self._vitals.housekeeping(), name="housekeeping"),
                 group.create_task(self._save_items(), name="salvage"),
                 group.create_task(give_signs_of_life(self._writer.answers), name="signs-of-life"),
             ]
@@ -208,7 +181,7 @@ class _Service:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_S):
                         await uplink.drained()
-                        await uplink.say(self._health.payload())
+                        await uplink.say(self._vitals.health.payload())
             finally:
                 uplink.close()
                 for task in tasks:
@@ -222,24 +195,23 @@ class _Service:
                 await self._run_once(stop)
             except sqlite3.OperationalError as error:
                 problem = f"the outbox cannot be written: {error}; check the disk of the state folder"
-                if problem != self._health.note:
-                    await self._tell("waiting", problem)
+                if problem != self._vitals.health.note:
+                    await self._vitals.tell("waiting", problem)
                 await comes_within(stop, DISK_RETRY_S)
         tell_manager(STOPPING)
-        await self._tell("stopped")
+        await self._vitals.tell("stopped")
 
     async def _run_once(self, stop: asyncio.Event) -> None:
         """What the last run left, then one run; it polls only after its start is safe on the disk."""
-        if self._following is not None:
-            self._site, self._following = self._following, None
+        if self._following.turn():
             bound = self._site.reading.bound
-            self._health.plan, self._health.plan_version = bound.digest.hex(), bound.plan.version
+            self._vitals.health.plan, self._vitals.health.plan_version = bound.digest.hex(), bound.plan.version
             self._watched.turn_to(self._site.reading)
         before = await self._writer.call(self._writer.outbox.standing)
         if before is not None:
             await self._writer.make_room(before, self._key)
         standing = await finish_last_run(self._writer, self._key, software())
-        self._stands(standing)
+        self._vitals.stands(standing)
         bound, requests = self._site.reading.bound, self._site.reading.requests
         early = Early([bound.intervals_ms[one.scan_class] for one in requests])
         chosen = await self._clock(standing, stop, early)
@@ -264,7 +236,7 @@ class _Service:
                 self._writer, self._site, self._key, software(), standing, clock, start_ms, self._lost, stated
             )
             self._lost = None
-            self._stands(begun.standing)
+            self._vitals.stands(begun.standing)
             await self._poll_until(stop, begun, utc, buses, poll_from_ms, placed)
         finally:
             self._watched.polling = self._pipeline = self._desk = None
@@ -297,9 +269,9 @@ class _Service:
 
         def report(result: Result) -> None:
             request = reading.requests[result.request]
-            self._health.count(names[request.bus], request.unit, result.fate)
+            self._vitals.health.count(names[request.bus], request.unit, result.fate)
             pipeline.report(result)
-            self._health.last_poll_ms = pipeline.last_poll_ms
+            self._vitals.health.last_poll_ms = pipeline.last_poll_ms
 
         def show_dead() -> None:
             dead = [
@@ -307,14 +279,14 @@ class _Service:
                 for name, own in zip(names, breakers, strict=True)
                 for unit, since_ms in own.dead().items()
             ]
-            self._on_dead(dict(dead))
+            self._vitals.on_dead(dict(dead))
 
         show_dead()
-        await self._tell("running")
+        await self._vitals.tell("running")
         tail, clock = begun.standing.tail, begun.standing.clock
         self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)
         self._desk = Desk(
-            reading, dict(zip(names, buses, strict=True)), self._health.shown, pipeline.newest, utc.now_ms,
+            reading, dict(zip(names, buses, strict=True)), self._vitals.health.shown, pipeline.newest, utc.now_ms,
             pipeline.note_at_once,
         )
         async with asyncio.TaskGroup() as group:
@@ -329,24 +301,24 @@ class _Service:
             for poller in pollers:
                 poller.cancel()
             pipeline.stop()
-        await self._tell("stopping")
+        await self._vitals.tell("stopping")
         await pipeline.close()
 
     async def _end_of_run(self, stop: asyncio.Event, utc: UtcLine, clock: Clock) -> None:
         """Wait until told to stop, the clock steps, or a window ends after which another plan is to be followed."""
         while not await comes_within(stop, CLOCK_LOOK_S):
-            if self._following is not None:
+            if self._following.next is not None:
                 edge_ms = next_edge(utc.now_ms(), self._site.reading.bound.window_ms)
                 await comes_within(stop, (edge_ms - utc.now_ms()) / 1000)
                 return
             now = self._machine.read()
-            self._health.clock = now.state.name.lower()
+            self._vitals.health.clock = now.state.name.lower()
             stepped = abs(utc.drift_ms(now)) > CLOCK_STEP_MS
             if stepped and choose_clock(now, clock.boot_id, clock) is not clock:
                 _log.warning(line("clock-stepped", by_ms=utc.drift_ms(now)))
                 return
-            if stepped != self._clock_apart:
-                self._clock_apart = stepped
+            if stepped != self._vitals.clock_apart:
+                self._vitals.clock_apart = stepped
                 _log.warning(line("clock-not-followed" if stepped else "clock-agrees", by_ms=utc.drift_ms(now)))
 
     async def _clock(
@@ -358,19 +330,19 @@ class _Service:
         async with AsyncExitStack() as polling:
             while True:
                 now = self._machine.read()
-                self._health.clock = now.state.name.lower()
+                self._vitals.health.clock = now.state.name.lower()
                 clock = choose_clock(now, boot_id, last)
                 utc = UtcLine(self._machine, clock.offset_ms)
                 problem = self._clock_problem(clock, now.mono_ms - began_ms, utc, standing)
                 if not problem:
-                    self._health.offset_ms = clock.offset_ms
+                    self._vitals.health.offset_ms = clock.offset_ms
                     break
                 if not polls:
                     polls = True
                     await polling.enter_async_context(self._polling_early(early))
-                if problem != self._health.note:
+                if problem != self._vitals.health.note:
                     _log.warning(line("waiting", reason=problem))
-                    await self._tell("waiting", problem)
+                    await self._vitals.tell("waiting", problem)
                 if await comes_within(stop, 1.0):
                     return None
         return clock, utc
@@ -385,7 +357,7 @@ class _Service:
 
         def report(result: Result) -> None:
             request = reading.requests[result.request]
-            self._health.count(names[request.bus], request.unit, result.fate)
+            self._vitals.health.count(names[request.bus], request.unit, result.fate)
             early.report(result)
 
         try:
@@ -415,108 +387,6 @@ class _Service:
             return f"the clock is behind the last batch, which ends at {end_ms} ms; readings are kept meanwhile"
         return ""
 
-    async def _tell(self, phase: str, note: str = "") -> None:
-        self._health.phase, self._health.note = phase, note
-        _log.info(line(phase, note=note) if note else phase)
-        tell_manager(f"STATUS={phase}: {note}" if note else f"STATUS={phase}")
-        await self._publish_health()
-
-    async def _publish_health(self) -> None:
-        outbox = self._writer.outbox
-        if self._pipeline is not None and self._health.phase == "running":
-            problem = self._pipeline.disk_problem
-            apart = "the system clock was moved and is not synchronised; readings keep the time they had"
-            disk = f"the disk refuses: {problem}; readings wait in memory" if problem else ""
-            self._health.note = disk or (apart if self._clock_apart else "")
-        backlog = await self._writer.call(outbox.backlog)
-        self._health.set_aside = await self._writer.call(outbox.results_set_aside)
-        self._health.backlog_items, self._health.backlog_bytes = backlog.items, backlog.size
-        self._health.acknowledged = backlog.acknowledged
-        fill = await self._writer.call(outbox.fill)
-        self._health.outbox_bytes, self._health.outbox_max_bytes = fill.size, fill.cap
-        self._health.oldest_waiting_ms, self._health.full_in_s = fill.oldest_ms, fill.full_in_s
-        with suppress(OSError):
-            self._health.write(self._config.state_dir)
-        if self._uplink is not None:
-            self._uplink.wake_status()
-
-    async def _on_push(self, push: PlanPush) -> None:
-        """Take a plan of the collector for the next run, or state in the stream why not; Refused where it is stale."""
-        bound, digest = self._site.reading.bound, document_digest(push.document)
-        awaited = {bound.digest, *(one.reading.bound.digest for one in (self._following,) if one is not None)}
-        if digest in awaited | self._refused_plans:
-            return
-        if push.replaces != bound.digest:
-            raise Refused(f"a plan to follow {push.replaces.hex()[:12]}; the one in force is {bound.digest.hex()[:12]}")
-        try:
-            site = await asyncio.to_thread(pushed_site, self._config, push.document, bound)
-            await asyncio.to_thread(keep_pushed, self._config, push.document)
-        except (EmitraceError, OSError) as error:
-            self._refuse_plan(digest, str(error))
-            return
-        _log.info(line("plan-accepted", plan=digest.hex()[:12], version=site.reading.bound.plan.version))
-        self._following = site
-
-    def _refuse_plan(self, digest: bytes, reason: str) -> None:
-        _log.warning(line("plan-refused", plan=digest.hex()[:12], reason=reason))
-        if self._pipeline is None:  # the collector asks again
-            return
-        self._refused_plans.add(digest)
-        self._pipeline.refuse_plan(digest, reason)
-
-    def _on_connection(self, connected: bool) -> None:
-        self._health.broker = "connected" if connected else "disconnected"
-
-    def _on_dead(self, dead: dict[str, int]) -> None:
-        before, self._health.dead = self._health.dead, dead
-        for unit in sorted(dead.keys() - before.keys()):
-            hint = "check its power, wiring and unit id; it is asked now and then"
-            _log.warning(line("unit-dead", unit=unit, hint=hint))
-        for unit in sorted(before.keys() - dead.keys()):
-            _log.info(line("unit-back", unit=unit, dead_since_ms=before[unit]))
-        if self._uplink is not None:
-            self._uplink.wake_status()
-
-    def _on_watch(self, until_ms: int) -> None:
-        if bool(until_ms) != bool(self._health.watched_until_ms):
-            _log.info(line("watched" if until_ms else "watched-no-more"))
-        self._health.watched_until_ms = until_ms
-        if self._uplink is not None:
-            self._uplink.wake_status()
-
     def _on_item(self, sealed: SealedItem, standing: Standing) -> None:
         _log.info(line("sealed", sequence=sealed.sequence, to_ms=sealed.to_ms, bytes=len(sealed.data)))
-        self._stands(standing)
-
-    def _stands(self, standing: Standing | None) -> None:
-        if standing is None:
-            return
-        tail = standing.tail
-        self._stream_id = tail.stream_id
-        health = self._health
-        health.stream, health.head = tail.stream_id.hex(), tail.previous.hex()
-        health.sequence, health.span_end_ms = tail.sequence - 1, tail.span_end_ms
-        if self._uplink is not None:
-            self._uplink.wake()
-            self._uplink.wake_status()
-
-    async def _housekeeping(self) -> None:
-        """Now and then: the status file, and items whose retention has passed."""
-        waited_s, started_s = HOUSEKEEPING_S, 0.0
-        while True:
-            try:
-                if waited_s >= HOUSEKEEPING_S:
-                    waited_s = 0.0
-                    days = self._config.settings.retention.acknowledged_days
-                    before_ms = self._machine.read().utc_ms - days * DAY_MS
-                    gone = await self._writer.call(self._writer.outbox.evict, before_ms)
-                    if gone:
-                        _log.info(line("evicted", items=gone, acknowledged_days=days))
-                    while await self._writer.call(self._writer.outbox.shrink):
-                        pass
-                await self._publish_health()
-            except sqlite3.Error as error:
-                _log.error(line("housekeeping-failed", error=error))
-            pause_s = STATUS_FILE_S if started_s >= STATUS_FILE_S else FIRST_STATUS_S
-            await asyncio.sleep(pause_s)
-            waited_s, started_s = waited_s + pause_s, started_s + pause_s
+        self._vitals.stands(standing)

@@ -14,12 +14,11 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from logging import getLogger
-from pathlib import Path
 
 import aiomqtt
 
+from agent.broker import Broker
 from agent.log import line
 from agent.outflow import Outflow
 from agent.trust import Refused, Trust
@@ -40,17 +39,6 @@ TOGETHER = 8
 TLS_HINT = "the broker's certificate is not for this host or not signed by [broker] tls_ca"
 
 _log = getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where the broker is and how it is entered."""
-
-    host: str
-    port: int
-    username: str | None = None
-    password: str | None = None
-    tls_ca: Path | None = None
 
 
 class Uplink:

@@ -12,11 +12,12 @@ import aiomqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.broker import Broker
 from agent.outbox import Salvaged, Standing
 from agent.outflow import Outflow
 from agent.spans import SealedItem, Tail
 from agent.trust import Trust
-from agent.uplink import Broker, Uplink
+from agent.uplink import Uplink
 from agent.writer import Writer
 from protocols.messages import Ack, Resend
 from protocols.records import Clock, ClockState, FoldState, ItemKind

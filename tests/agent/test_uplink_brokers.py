@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from agent.broker import Broker, BrokerError, broker_of
 from agent.config import load_config
 from agent.outflow import Outflow
-from agent.service import ServiceError, broker_of
 from agent.trust import Trust
-from agent.uplink import Broker, Uplink
+from agent.uplink import Uplink
 from agent.writer import Writer
 from protocols.messages import Ack
 from tests.agent.rig import Collector, no_push, unwatched, write_agent
@@ -260,7 +260,7 @@ def test_a_ca_file_that_is_none_is_a_configuration_error(tmp_path: Path, content
         (tmp_path / "ca.pem").write_text(content)
     config = write_agent(tmp_path, 502, 8883, extra='tls_ca = "ca.pem"')
 
-    with pytest.raises(ServiceError, match=r"tls_ca .*ca\.pem.*not a usable CA certificate"):
+    with pytest.raises(BrokerError, match=r"tls_ca .*ca\.pem.*not a usable CA certificate"):
         broker_of(load_config(config.file))
 
 

@@ -15,12 +15,13 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.clock import KernelClock
 from agent.config import Config, load_config
 from agent.console import CONFIG, FINDINGS, AsJson, ConfigPath, say, shown_utc, told
 from agent.desk.alone import at_desk
 from agent.desk.asks import NoteAsk, ValuesAsk
 from agent.desk.commissioning import Check
-from agent.desk.compare import compare, compare_phases
+from agent.desk.compare import compare, compare_clock, compare_phases
 from agent.desk.forms import commissioning_note, stop_note, swap_note
 from agent.desk.visit import ask_one
 from agent.doctor import examine
@@ -89,6 +90,7 @@ def commission(
     clamp: Annotated[str, typer.Option(help="Primary value of a clamp meter, in the register's unit.")] = "",
     meter_phases: Annotated[str, typer.Option(help="Three phases as the meter shows them, such as 10,11,9.")] = "",
     clamp_phases: Annotated[str, typer.Option(help="The same of a clamp meter, in the same order.")] = "",
+    meter_clock: Annotated[str, typer.Option(help="The meter's own clock, such as '2026-03-31 14:05:00'.")] = "",
 ) -> None:
     """Hold registers against display and clamp meter, and state what came of it; exit 1 where something is wrong."""
     with told():
@@ -96,6 +98,9 @@ def commission(
         checks = asyncio.run(_compare(loaded, instrument, point, display, clamp))
         if meter_phases or clamp_phases:
             checks.append(compare_phases(meter_phases, clamp_phases))
+        if meter_clock:
+            zone = load_site(loaded).reading.bound.plan.facility.time_zone
+            checks.append(compare_clock(meter_clock, zone, KernelClock().read().utc_ms))
         note = commissioning_note(instrument, checks, by)
         for check in checks:
             say(f"{check.name:<8} {check.verdict}: {check.seen}")

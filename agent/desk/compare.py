@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from agent.desk.asks import DeskError
-from agent.desk.commissioning import Check, check_clamp, check_display, check_phases
+from agent.desk.commissioning import Check, check_clamp, check_clock, check_display, check_phases
 from agent.desk.forms import number
 from protocols.plan.bound import BoundPlan
 from protocols.plan.ratios import unit_ratio
@@ -50,6 +52,16 @@ def compare(
 def compare_phases(meter: str, clamp: str) -> Check:
     """Three phases of each, as a person writes them."""
     return check_phases(_three(meter), _three(clamp))
+
+
+def compare_clock(text: str, zone: str, now_ms: int) -> Check:
+    """The meter's own clock as a person reads it, in the facility's zone where it names none."""
+    try:
+        shown = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise DeskError("meter clock", f"'{text}' is no time", "write it as 2026-03-31 14:05:00") from None
+    aware = shown if shown.tzinfo is not None else shown.replace(tzinfo=ZoneInfo(zone))
+    return check_clock(round(aware.timestamp() * 1000), now_ms)
 
 
 def _three(text: str) -> list[float]:

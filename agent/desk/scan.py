@@ -65,7 +65,9 @@ async def look(desk: Desk, bus: str, unit: int) -> Found | None:
     for name in map_names():
         register_map = load_map(name)[0]
         if register_map.status != "simulator-only" and await _fits(desk, bus, unit, register_map):
-            found.maps.append(f"{name} ({register_map.status})")
+            how = "" if register_map.probe.expect else ", a value within limits only"
+            found.maps.append(f"{name} ({register_map.status}{how})")
+    found.maps.sort(key=lambda told: "limits" in told)
     return found
 
 

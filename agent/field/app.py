@@ -18,10 +18,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.clock import KernelClock
 from agent.config import Config
 from agent.desk.asks import Ask, DeskError, NoteAsk, ReportAsk, ValuesAsk
 from agent.desk.commissioning import Check
-from agent.desk.compare import compare, compare_phases
+from agent.desk.compare import compare, compare_clock, compare_phases
 from agent.desk.forms import commissioning_note, stop_note, swap_note
 from agent.desk.report import judge
 from agent.desk.visit import ask_one, visit
@@ -204,6 +205,9 @@ class _Field:
             checks += compare(bound, values, instrument, point, fields.get("display", ""), fields.get("clamp", ""))
         if fields.get("meter_phases") or fields.get("clamp_phases"):
             checks.append(compare_phases(fields.get("meter_phases", ""), fields.get("clamp_phases", "")))
+        if fields.get("meter_clock"):
+            zone = load_site(self._config).reading.bound.plan.facility.time_zone
+            checks.append(compare_clock(fields["meter_clock"], zone, KernelClock().read().utc_ms))
         taken = await self._ask(commissioning_note(instrument, checks, fields.get("by", "")))
         return self._form(visitor, "commission.html", checks=checks, done=_utc(taken["at_ms"]))
 

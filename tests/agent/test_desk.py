@@ -17,6 +17,7 @@ from agent.clock import KernelClock
 from agent.config import Config
 from agent.desk.asks import MOST_BYTES, DeskError, NoteAsk, ReadAsk, StatusAsk, TraceAsk, ValuesAsk
 from agent.desk.commissioning import check_clamp, check_clock, check_display, check_phases
+from agent.desk.compare import compare_clock
 from agent.desk.guess import interpretations
 from agent.desk.visit import SOCKET, Visit, ask_one, visit
 from agent.service import serve
@@ -239,6 +240,15 @@ def test_phases_show_against_a_clamp_meter(meter_shows: list[float], verdict: st
 def test_a_meter_clock_that_is_off_shows(off_s: int, well: bool) -> None:
     """More than a minute is too much."""
     assert well == check_clock(10**12 + 1000 * off_s, 10**12).well
+
+
+@pytest.mark.parametrize("text", ["2026-03-31 14:05:00", "2026-03-31T06:05:30Z"])
+def test_a_meter_clock_is_read_in_the_zone_of_the_facility(text: str) -> None:
+    """Without a zone it is the facility's; with one it is that."""
+    at_ms = 1_774_937_100_000
+
+    assert compare_clock(text, "Asia/Shanghai", at_ms).well
+    assert not compare_clock(text, "Europe/Berlin", at_ms + 3_600_000).well
 
 
 def test_details_of_an_event_are_bounded() -> None:

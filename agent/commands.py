@@ -27,6 +27,7 @@ from agent.init_command import init
 from agent.lock import is_held
 from agent.log import start_logging
 from agent.outbox import OutboxError
+from agent.replace_command import replace_agent
 from agent.replay_command import replay_tape
 from agent.service import OUTBOX, serve
 from agent.site import Site, load_site
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(map_commands.app, name="map")
 app.command()(init)
+app.command(name="replace-agent")(replace_agent)
 for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS, **field_commands.COMMANDS}.items():
     app.command(name=_name)(_command)
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]

@@ -106,18 +106,20 @@ class FolderShelf:
 
     def keep_plan(self, item: SealedItem, document: bytes, standing: Standing) -> None:  # noqa: ARG002
         """As a file."""
-        self._write(item)
+        write_item(self.folder, item)
 
     def keep(self, items: Sequence[SealedItem], standing: Standing) -> None:  # noqa: ARG002
         """As a file each."""
         for item in items:
-            self._write(item)
+            write_item(self.folder, item)
 
-    def _write(self, item: SealedItem) -> None:
-        path = self.folder / f"{item.sequence:010d}.{item.kind.value}"
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_bytes(item.data)
-        draft.replace(path)
+
+def write_item(folder: Path, item: SealedItem) -> None:
+    """An item as the file that ``emitrace-collector ingest`` takes; never half of it."""
+    path = folder / f"{item.sequence:010d}.{item.kind.value}"
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(item.data)
+    draft.replace(path)
 
 
 def replay(

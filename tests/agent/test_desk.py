@@ -20,8 +20,10 @@ from agent.desk.commissioning import check_clamp, check_clock, check_display, ch
 from agent.desk.compare import compare_clock
 from agent.desk.guess import interpretations
 from agent.desk.visit import SOCKET, Visit, ask_one, visit
-from agent.service import serve
+from agent.service import OUTBOX, serve
 from protocols.records import EventKind
+from protocols.wire.codec import read_item
+from protocols.wire.keys import load_key, public_bytes
 from tests.agent.rig import ENERGY, POWER, Asked, Endpoint, behave_well, write_agent
 from tests.agent.stream import batches
 from tests.agent.test_commands import invoke
@@ -152,6 +154,30 @@ async def test_a_swap_stands_in_the_signed_stream(config: Config, meter: Endpoin
     assert ("grid", "检修") == (stop.subject, dict(stop.details)["reason"])
     assert EventKind.COUNTER_RESET not in stated
     assert {0} == set(counted)
+
+
+async def test_a_broken_machine_is_replaced(config: Config, meter: Endpoint, tmp_path: Path) -> None:
+    """What it held is saved byte for byte and its journal sealed, all by the old key; the new machine has another."""
+    async with polling(config):
+        pass
+    await asyncio.to_thread(invoke, "stop-reason", "grid", "--reason", "broken", "--by", "Li", "--config", config.file)
+    new, out = write_agent(tmp_path / "new", meter.port, free_port()), tmp_path / "out"
+    new.key_file.unlink()
+    before = (config.state_dir / OUTBOX).read_bytes()
+    arguments: list[str | Path] = ["replace-agent", config.state_dir, "--out", out, "--config", new.file]
+    arguments += ["--old-key", config.key_file]
+    code, said = await asyncio.to_thread(invoke, *arguments)
+    again, refused = await asyncio.to_thread(invoke, *arguments)
+    old = public_bytes(load_key(config.key_file))
+    items = [read_item(path.read_bytes(), old) for path in sorted(out.iterdir())]
+
+    assert (0, 2) == (code, again), said
+    assert "is not empty" in refused
+    assert list(range(len(items))) == [item.sequence for item in items]
+    assert "broken" in [dict(event.details).get("reason") for event in events(batches(items))]
+    assert public_bytes(load_key(new.key_file)).hex() in said
+    assert old != public_bytes(load_key(new.key_file))
+    assert before == (config.state_dir / OUTBOX).read_bytes()
 
 
 @pytest.mark.parametrize(("option", "value"), [("--closing-index", "-1"), ("--new-serial", "E1"), ("--load", "maybe")])

@@ -18,17 +18,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.config import Config
+from agent.outbox import Bounds, Outbox
+from agent.replay import OutboxShelf, replay
+from agent.room import make_room
 from agent.service import OUTBOX
 from agent.spans import SealedItem
+from collector.books import open_books
+from collector.config import Config as CollectorConfig
+from collector.config import Settings as CollectorSettings
+from collector.ingest.worker import commit_group
+from collector.store import quarantine
+from collector.store.acks import missing_ranges
+from collector.store.agents import add_agent
 from protocols.modbus.maps import load_map
 from protocols.plan.document import encode_document
 from protocols.records import Batch, Fate
-from protocols.tape import Header, TapeWriter, Track
+from protocols.tape import Header, TapeReader, TapeWriter, Track
 from protocols.windows.series import slot_range
+from protocols.wire import topics
 from protocols.wire.codec import read_item
-from protocols.wire.keys import load_key, public_bytes
+from protocols.wire.keys import fingerprint, load_key, public_bytes
 from tests.agent.rig import PLAN, write_agent
 from tests.agent.stream import stored
 from tests.collector.running import Collector, origin
@@ -199,6 +211,39 @@ def compare(config: Config, books: Path, backlog: list[SealedItem], hours: int) 
     assert hours == len(spans)
     assert all(a[1] == b[0] for a, b in pairwise(spans))
     assert min(sequence for sequence, _, _ in arrived[:LIVE]) >= backlog[-1].sequence + 1 - LIVE
+
+
+def test_what_a_full_outbox_dropped_is_passed_over_by_the_collector(tmp_path: Path) -> None:
+    """Of a week only the end fits: newest first the collector takes all there is, and asks for nothing of the rest."""
+    key, tape, path = Ed25519PrivateKey.generate(), tmp_path / "tape", tmp_path / OUTBOX
+    write_tape(tape, (int(time.time()) // 3600 - HOURS) * HOUR_MS, HOURS)
+    outbox = Outbox(path)
+    with tape.open("rb") as file:
+        replay(TapeReader(file), OutboxShelf(outbox), key, "agent", lambda _done, _readings: None)
+    whole = outbox.backlog()
+    outbox.close()
+    outbox = Outbox(path, Bounds(whole.size))
+    standing = outbox.standing()
+    assert standing is not None
+    made = make_room(outbox, standing, key)
+    last, agent = made.standing.tail.sequence - 1, fingerprint(public_bytes(key))
+    items = [item for one in outbox.stored(0, last, 10**6)[::-1] if (item := outbox.item(one)) is not None]
+    with open_books(CollectorConfig(tmp_path / "collector.toml", CollectorSettings())) as books:
+        with books.database.writing() as connection:
+            add_agent(connection, public_bytes(key), "site", 1)
+        messages = [(topics.up(agent, item.kind), item.data) for item in items]
+        (ack,) = commit_group(books, messages, int(time.time() * 1000))[agent]
+        with books.database.reading() as connection:
+            refused = quarantine.count_by_reason(connection)
+    outbox.mark_acknowledged(ack.contiguous, ack.beyond, 1)
+
+    assert HOURS // 5 < len(made.dropped) < HOURS
+    assert len(items) == last + 1 - len(made.dropped)
+    assert (last, ()) == (ack.contiguous, ack.beyond)
+    assert {} == refused
+    assert not missing_ranges(ack, 64)
+    assert [] == outbox.unacknowledged(10)
+    outbox.close()
 
 
 def test_a_week_behind_and_killed_thirty_times(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn) -> None:

@@ -56,25 +56,28 @@ async def save_end(
         known is None or found.stream_id != known.stream_id or found.sequence > known.sequence
     ):
         known = found
+    items: list[Salvaged] = []
     end = await Writer.open(Path(":memory:"), 0)
     try:
         entries = await end.call(_copy_end, damaged, end.outbox)
         standing = await end.call(end.outbox.standing)
         if standing is None or not _is_end(known, standing.tail):
-            await writer.call(writer.outbox.set_aside_results, _aside(entries, "the state of its stream was lost"))
-            return known
-        after = await finish_last_run(end, key, software) or standing
-        made = [await end.call(end.outbox.item, one) for one in await end.call(end.outbox.stored, 0, 2**62, 10**6)]
-        items = [Salvaged(after.tail.stream_id, item) for item in made if item is not None]
-        await writer.call(writer.outbox.keep_salvaged, items)
-        await writer.call(writer.outbox.set_aside_results, await end.call(end.outbox.set_aside))
-        _log.warning(line("journal-salvaged", entries=len(entries), items=len(items), file=damaged.name))
-        return Head(after.tail.stream_id, after.tail.sequence - 1, after.tail.previous)
+            aside = _aside(entries, "the state of its stream was lost")
+        else:
+            after = await finish_last_run(end, key, software) or standing
+            made = [await end.call(end.outbox.item, one) for one in await end.call(end.outbox.stored, 0, 2**62, 10**6)]
+            items = [Salvaged(after.tail.stream_id, item) for item in made if item is not None]
+            aside = await end.call(end.outbox.set_aside)
+            known = Head(after.tail.stream_id, after.tail.sequence - 1, after.tail.previous)
     except _UNSOUND as error:
         _log.error(line("journal-not-salvaged", file=damaged.name, reason=told(error)))
         return known
     finally:
         await end.close()
+    await writer.call(writer.outbox.keep_salvaged, items)
+    await writer.set_aside(aside)
+    _log.warning(line("journal-salvaged", entries=len(entries), items=len(items), file=damaged.name))
+    return known
 
 
 async def save_items(writer: Writer, damaged: Path, public: bytes) -> None:

@@ -53,6 +53,7 @@ DRAIN_S = 2.0
 CLOCK_LOOK_S = 10.0
 CLOCK_STEP_MS = 1_000
 """A system clock further than this from the run's time line ends the run; the next begins with a correction."""
+NEXT_START = "tried again at the next start"
 OVERLAPS = "the clock was behind the last batch: the stream states this time already"
 
 _log = getLogger(__name__)
@@ -138,10 +139,14 @@ class _Service:
         """Seal what a damaged predecessor had journalled, and learn the head that the new stream names."""
         fresh = await self._writer.call(self._writer.outbox.standing) is None
         for file in await pending(self._writer):
-            head = await save_end(self._writer, file, self._key, software(), known if fresh else None)
+            head = known if fresh else None
+            try:
+                head = await save_end(self._writer, file, self._key, software(), head)
+                self._damaged.append(file)
+            except sqlite3.Error as error:
+                _log.error(line("journal-not-salvaged", file=file.name, error=error, hint=NEXT_START))
             if head is not None:
                 self._lost = head if fresh else None
-            self._damaged.append(file)
 
     def desk(self) -> Desk:
         """Where a technician's programs ask; DeskError while nothing is polled."""
@@ -154,9 +159,8 @@ class _Service:
         for file in self._damaged:
             try:
                 await save_items(self._writer, file, public_bytes(self._key))
-            except sqlite3.Error as error:
-                hint = "tried again at the next start"
-                _log.error(line("items-not-salvaged", file=file.name, error=error, hint=hint))
+            except (sqlite3.Error, OSError) as error:
+                _log.error(line("items-not-salvaged", file=file.name, error=error, hint=NEXT_START))
             if self._vitals.uplink is not None:
                 self._vitals.uplink.wake()
 

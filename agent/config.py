@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agent.bounds import MAX_BYTES, Bounds
 from agent.endpoint import AnyBus, BusTable, Host, PortNumber, Table, TlsBus
-from agent.outbox import MAX_BYTES, Bounds
 from agent.outflow import BACKLOG_PER_S
 from protocols.errors import InputError
 from protocols.plan.model import Identifier

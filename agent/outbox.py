@@ -20,6 +20,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from agent.bounds import DEFAULT, Backlog, Bounds, Fill
+from agent.old_streams import OldStreams, sealed_of
+from agent.outbox_schema import FORMAT, SCHEMA
 from agent.parts import SetAside
 from agent.spans import SealedItem, Tail
 from protocols.errors import EmitraceError
@@ -27,16 +30,11 @@ from protocols.records import Clock, ClockState, ItemKind
 from protocols.wire import cbor
 from protocols.wire.state import read_state, state_map
 
-FORMAT = 1
 DAY_MS = 86_400_000
-MAX_BYTES = 2 * 2**30
-"""Default cap. [bytes]"""
 ASIDE_LINES = 10_000
 """Lines of ``set_aside`` at most, with or without bytes."""
 RATE_BATCHES = 64
 """So many of the newest batches say how fast the outbox grows."""
-_SALVAGED = 2**60
-"""A salvaged item's number is its row less this."""
 VACUUM_PAGES = 512
 """Free pages given back to the disk in one transaction."""
 
@@ -59,72 +57,6 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits for the collector: items, bytes, sequence of the stream's oldest (-1 where none).
-
-    Every item up to ``acknowledged`` has been acknowledged (-1 where none has).
-    """
-
-    items: int
-    size: int
-    oldest: int
-    acknowledged: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How a cap on all files of the outbox is shared out. [bytes]"""
-
-    max_bytes: int = MAX_BYTES
-
-    @property
-    def log(self) -> int:
-        """For the write-ahead log and its index: a transaction of the largest message, and what is not yet moved."""
-        return min(self.max_bytes // 6, 16 * 2**20)
-
-    @property
-    def file(self) -> int:
-        """For the main file; SQLite refuses to make it longer."""
-        return self.max_bytes - self.log
-
-    @property
-    def high(self) -> int:
-        """From here on room is made; what is left is for the batch and the journal under way."""
-        return self.file - min(self.max_bytes // 4, 32 * 2**20)
-
-    @property
-    def low(self) -> int:
-        """Down to here."""
-        return self.high - self.max_bytes // 16
-
-    @property
-    def aside(self) -> int:
-        """For the bytes of results set aside."""
-        return self.max_bytes // 16
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """How full the outbox is.
-
-    Attributes
-    ----------
-    size, cap : int
-        All its files on the disk, and what they may take. [bytes]
-    oldest_ms : int or None
-        Begin of the oldest span that waits for the collector. [UTC ms]
-    full_in_s : int or None
-        When waiting items would have to go, at the pace of the newest batches and with nobody to take any; None
-        where no pace is known yet. [s]
-    """
-
-    size: int
-    cap: int
-    oldest_ms: int | None
-    full_in_s: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Waiting:
     """An item that waits for the collector, without its bytes."""
 
@@ -134,22 +66,15 @@ class Waiting:
     to_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Salvaged:
-    """An item of a stream whose outbox was damaged."""
-
-    stream_id: bytes
-    item: SealedItem
-
-
 class Outbox:
     """An open outbox; opening creates what is missing and changes nothing that is there."""
 
-    def __init__(self, path: Path, bounds: Bounds = Bounds()) -> None:
+    def __init__(self, path: Path, bounds: Bounds = DEFAULT) -> None:
         self.path = path
         self.bounds = bounds
         try:
             self._db = Database(sqlite3.connect(path))
+            self.old_streams = OldStreams(self._db)
             self._prepare()
         except sqlite3.OperationalError as error:
             raise OutboxError(f"outbox {path}", str(error), "check the folder, its owner and the free space") from error
@@ -220,54 +145,6 @@ class Outbox:
             self._db.table("plans").insert_all({"digest": digest, "document": text} for digest, text in plans)
             self._db.table("journal").insert_all({"edge_ms": edge, "entry": entry} for edge, entry in entries)
 
-    def keep_salvaged(self, salvaged: Sequence[Salvaged]) -> int:
-        """Items of a stream whose outbox was damaged, in one transaction; the number that was not here yet."""
-        with self._db.atomic():
-            before = self._db.conn.total_changes
-            self._db.conn.executemany(
-                "insert or ignore into salvaged (stream_id, sequence, kind, data, digest, from_ms, to_ms)"
-                " values (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (one.stream_id, one.item.sequence, one.item.kind.value, one.item.data, one.item.digest,
-                     one.item.from_ms, one.item.to_ms)
-                    for one in salvaged
-                ],
-            )
-            return self._db.conn.total_changes - before
-
-    def salvaged_streams(self) -> set[bytes]:
-        """Streams of which salvaged items are here."""
-        return {bytes(row[0]) for row in self._db.execute("select distinct stream_id from salvaged")}
-
-    def mark_salvaged(self, stream_id: bytes, contiguous: int, beyond: Sequence[tuple[int, int]], now_ms: int) -> int:
-        """Note what the collector has committed of a salvaged stream; the number of items newly acknowledged."""
-        marked = 0
-        with self._db.atomic():
-            for first, last in ((0, contiguous), *beyond):
-                marked += self._db.execute(
-                    "update salvaged set acked_ms = ? where acked_ms is null and stream_id = ?"
-                    " and sequence between ? and ?",
-                    [now_ms, stream_id, first, last],
-                ).rowcount
-        return marked
-
-    def acknowledged_salvaged(self, stream_id: bytes, first: int, last: int, most: int) -> list[int]:
-        """Of a salvaged stream's items first..last those that the collector has acknowledged."""
-        rows = self._db.execute(
-            "select id from salvaged where stream_id = ? and sequence between ? and ? and acked_ms is not null"
-            " order by sequence limit ?", [stream_id, first, last, most],
-        )
-        return [row[0] - _SALVAGED for row in rows]
-
-    def rescued(self) -> set[str]:
-        """Names of the damaged files that were gone through."""
-        return {row[0] for row in self._db.execute("select name from rescued")}
-
-    def note_rescued(self, name: str) -> None:
-        """A damaged file was gone through."""
-        with self._db.atomic():
-            self._db.table("rescued").insert({"name": name}, pk="name", ignore=True)
-
     def set_aside_results(self, aside: Sequence[SetAside]) -> None:
         """Keep results that no batch of this stream could hold."""
         with self._db.atomic():
@@ -295,23 +172,17 @@ class Outbox:
 
         An item goes by its sequence, one that was salvaged by a negative number of its own, older than all others.
         """
-        salvaged = self._db.execute("select id from salvaged where acked_ms is null order by id limit ?", [oldest])
         rows = self._db.execute(
             "select sequence from items where acked_ms is null order by sequence desc limit ?", [newest]
         )
-        before = [row[0] - _SALVAGED for row in salvaged]
-        return (before + self.unacknowledged(oldest))[:oldest], [row[0] for row in rows][::-1]
+        return (self.old_streams.waiting(oldest) + self.unacknowledged(oldest))[:oldest], [row[0] for row in rows][::-1]
 
     def item(self, sequence: int) -> SealedItem | None:
         """A stored item, bytes as they were sealed; None where it is not here (any more)."""
-        table, key = ("items", sequence) if sequence >= 0 else ("salvaged", sequence + _SALVAGED)
-        column = "sequence" if sequence >= 0 else "id"
-        rows = list(self._db.query(f"select * from {table} where {column} = ?", [key]))  # noqa: S608 - our own names
-        if not rows:
-            return None
-        row = rows[0]
-        kind = ItemKind(row["kind"])
-        return SealedItem(row["sequence"], kind, row["data"], row["digest"], row["from_ms"], row["to_ms"])
+        if sequence < 0:
+            return self.old_streams.item(sequence)
+        rows = list(self._db.query("select * from items where sequence = ?", [sequence]))
+        return sealed_of(rows[0]) if rows else None
 
     def stored(self, first: int, last: int, most: int) -> list[int]:
         """Sequences in first..last that are here, at most ``most``."""
@@ -342,8 +213,7 @@ class Outbox:
     def evict(self, before_ms: int) -> int:
         """Drop items acknowledged before an instant; the newest item stays. The number dropped."""
         with self._db.atomic():
-            salvaged = self._db.execute("delete from salvaged where acked_ms < ?", [before_ms]).rowcount
-            return int(salvaged) + int(
+            return self.old_streams.evict(before_ms) + int(
                 self._db.execute(
                     "delete from items where acked_ms < ? and sequence < (select max(sequence) from items)", [before_ms]
                 ).rowcount
@@ -356,9 +226,7 @@ class Outbox:
             " (select min(first) from buried join items on sequence = stone where acked_ms is null)"
             " from items where acked_ms is null"
         ).fetchone()
-        more, bytes_more = self._db.execute(
-            "select count(*), coalesce(sum(length(data)), 0) from salvaged where acked_ms is null"
-        ).fetchone()
+        more, bytes_more = self.old_streams.backlog()
         items, size = items + more, size + bytes_more
         first = min((one for one in (oldest, buried) if one is not None), default=None)
         acknowledged = first - 1 if first is not None else -1 if newest is None else newest
@@ -390,20 +258,6 @@ class Outbox:
         gone = self._oldest("acked_ms is not null", size)
         with self._db.atomic():
             self._delete(gone)
-        return len(gone)
-
-    def give_up_salvaged(self, size: int) -> int:
-        """Let the oldest salvaged items go, acknowledged ones first, of so many bytes together; the number gone."""
-        gone: list[tuple[int]] = []
-        rows = self._db.execute("select id, length(data) from salvaged order by acked_ms is null, id")
-        for key, length in rows:
-            if size <= 0:
-                break
-            gone.append((key,))
-            size -= length
-        rows.close()
-        with self._db.atomic():
-            self._db.conn.executemany("delete from salvaged where id = ?", gone)
         return len(gone)
 
     def oldest_waiting(self, size: int) -> list[Waiting]:
@@ -483,7 +337,7 @@ class Outbox:
         if sound != "ok":
             raise OutboxDamagedError(f"outbox {self.path}", sound)
         with self._db.atomic():
-            for statement in _SCHEMA:
+            for statement in SCHEMA:
                 self._db.execute(statement)
             self._db.execute(f"pragma user_version = {FORMAT}")
 
@@ -510,7 +364,7 @@ class Outbox:
         )
 
 
-def open_outbox(path: Path, now_ms: int, bounds: Bounds = Bounds()) -> tuple[Outbox, Path | None]:
+def open_outbox(path: Path, now_ms: int, bounds: Bounds = DEFAULT) -> tuple[Outbox, Path | None]:
     """Open the outbox; a damaged file is moved aside (its new place is returned) and an empty one takes its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -534,35 +388,3 @@ def standing_of(row: dict[str, Any]) -> Standing:
         Clock(row["boot_id"], row["offset_ms"], ClockState(row["clock_state"]), row["uncertainty_ms"]),
         bool(row["clean"]),
     )
-
-
-_SCHEMA = (
-    """create table if not exists plans (digest blob primary key, document blob not null) strict""",
-    """create table if not exists journal (
-        id integer primary key, edge_ms integer not null, entry blob not null
-    ) strict""",
-    """create table if not exists items (
-        sequence integer primary key, kind text not null, data blob not null, digest blob not null,
-        from_ms integer not null, to_ms integer not null, acked_ms integer
-    ) strict""",
-    """create table if not exists buried (
-        stone integer primary key, first integer not null, last integer not null
-    ) strict""",
-    """create table if not exists salvaged (
-        id integer primary key, stream_id blob not null, sequence integer not null, kind text not null,
-        data blob not null, digest blob not null, from_ms integer not null, to_ms integer not null, acked_ms integer,
-        unique (stream_id, sequence)
-    ) strict""",
-    """create table if not exists rescued (name text primary key) strict""",
-    """create index if not exists items_waiting on items (sequence) where acked_ms is null""",
-    """create table if not exists set_aside (
-        id integer primary key, sequence integer not null, from_ms integer not null, to_ms integer not null,
-        reason text not null, results integer not null, entry blob not null
-    ) strict""",
-    """create table if not exists state (
-        id integer primary key check (id = 1), stream_id blob not null, sequence integer not null,
-        previous blob not null, span_end_ms integer not null, plan blob not null, fold blob not null,
-        boot_id blob not null, offset_ms integer not null, clock_state integer not null,
-        uncertainty_ms integer not null, clean integer not null
-    ) strict""",
-)

@@ -36,7 +36,7 @@ def make_room(outbox: Outbox, standing: Standing, key: Ed25519PrivateKey) -> Mad
     while (excess := outbox.excess()) and (gone := outbox.give_up_acknowledged(excess)):
         acknowledged += gone
     salvaged = 0
-    while (excess := outbox.excess()) and (gone := outbox.give_up_salvaged(excess)):
+    while (excess := outbox.excess()) and (gone := outbox.old_streams.give_up(excess)):
         salvaged += gone
     dropped: list[Waiting] = []
     stones: list[SealedItem] = []

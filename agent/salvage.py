@@ -19,7 +19,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.log import line
-from agent.outbox import Outbox, Salvaged, standing_of
+from agent.old_streams import Salvaged
+from agent.outbox import Outbox, standing_of
 from agent.parts import SetAside, told
 from agent.results import decode_entry
 from agent.spans import SealedItem, Tail
@@ -42,7 +43,7 @@ _UNSOUND = (sqlite3.Error, ValueError, TypeError, KeyError, LookupError, WireErr
 
 async def pending(writer: Writer) -> list[Path]:
     """Damaged files beside the outbox that were not gone through yet, oldest first."""
-    path, done = writer.outbox.path, await writer.call(writer.outbox.rescued)
+    path, done = writer.outbox.path, await writer.call(writer.outbox.old_streams.rescued)
     found = sorted(path.parent.glob(f"{path.name}.damaged-*"))
     return [one for one in found if one.name not in done and not one.name.endswith(("-wal", "-shm"))]
 
@@ -74,7 +75,7 @@ async def save_end(
         return known
     finally:
         await end.close()
-    await writer.call(writer.outbox.keep_salvaged, items)
+    await writer.call(writer.outbox.old_streams.keep, items)
     await writer.set_aside(aside)
     _log.warning(line("journal-salvaged", entries=len(entries), items=len(items), file=damaged.name))
     return known
@@ -85,8 +86,8 @@ async def save_items(writer: Writer, damaged: Path, public: bytes) -> None:
     with closing(_Source(damaged, public)) as source:
         saved = 0
         while chunk := await asyncio.to_thread(source.take, CHUNK):
-            saved += await writer.call(writer.outbox.keep_salvaged, chunk)
-    await writer.call(writer.outbox.note_rescued, damaged.name)
+            saved += await writer.call(writer.outbox.old_streams.keep, chunk)
+    await writer.call(writer.outbox.old_streams.note_rescued, damaged.name)
     _log.warning(line("items-salvaged", items=saved, unreadable=source.unsound, file=damaged.name))
 
 

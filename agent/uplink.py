@@ -243,12 +243,12 @@ class Uplink:
 
     async def _on_ack(self, message: aiomqtt.Message) -> None:
         outbox, own = self._writer.outbox, self._stream_id()
-        ack = self._trust.ack(message.payload, own, await self._writer.call(outbox.salvaged_streams))
+        ack = self._trust.ack(message.payload, own, await self._writer.call(outbox.old_streams.streams))
         told = ack.contiguous, ack.beyond, self._now_ms()
         if ack.stream_id == own:
             marked = await self._writer.call(outbox.mark_acknowledged, *told)
         else:
-            marked = await self._writer.call(outbox.mark_salvaged, ack.stream_id, *told)
+            marked = await self._writer.call(outbox.old_streams.mark, ack.stream_id, *told)
         if marked:
             _log.info(line("acknowledged", items=marked, contiguous=ack.contiguous))
             self.wake()
@@ -256,14 +256,14 @@ class Uplink:
 
     async def _on_resend(self, message: aiomqtt.Message) -> None:
         outbox, own = self._writer.outbox, self._stream_id()
-        request = self._trust.resend(message.payload, own, await self._writer.call(outbox.salvaged_streams))
+        request = self._trust.resend(message.payload, own, await self._writer.call(outbox.old_streams.streams))
         for first, last in request.ranges:
             bounds = first, last, self._outflow.window
             if request.stream_id == own:
                 here = await self._writer.call(outbox.acknowledged, *bounds)
                 self._outflow.ask_again(first, last, time.monotonic())
             else:
-                here = await self._writer.call(outbox.acknowledged_salvaged, request.stream_id, *bounds)
+                here = await self._writer.call(outbox.old_streams.acknowledged, request.stream_id, *bounds)
             self._outflow.ask(here)
             _log.info(line("resend-asked", first=first, last=last, here=len(here)))
         self.wake()

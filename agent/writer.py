@@ -11,8 +11,9 @@ from typing import ParamSpec, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.bounds import DEFAULT, Bounds
 from agent.log import line
-from agent.outbox import Bounds, Outbox, Standing, open_outbox
+from agent.outbox import Outbox, Standing, open_outbox
 from agent.parts import SetAside
 from agent.room import Made, make_room
 from agent.spans import SealedItem
@@ -37,7 +38,7 @@ class Writer:
         self._thread = thread
 
     @classmethod
-    async def open(cls, path: Path, now_ms: int, bounds: Bounds = Bounds()) -> Writer:  # noqa: B008 - frozen
+    async def open(cls, path: Path, now_ms: int, bounds: Bounds = DEFAULT) -> Writer:
         """Open the outbox in its thread."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         try:

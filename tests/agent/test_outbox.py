@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.outbox import Backlog, Bounds, Outbox, OutboxError, Standing, open_outbox
+from agent.bounds import Backlog, Bounds
+from agent.outbox import Outbox, OutboxError, Standing, open_outbox
 from agent.parts import SetAside
 from agent.results import Result, decode_entry, encode_entry
 from agent.room import make_room

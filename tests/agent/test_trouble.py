@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from agent import gather, pipeline, service, spans
+from agent.bounds import Bounds
 from agent.clock import KernelClock
 from agent.config import Config, load_config
-from agent.outbox import Bounds, Outbox
+from agent.outbox import Outbox
 from agent.parts import Sealer, SetAside
 from agent.results import Result, decode_entry, encode_entry
 from agent.service import OUTBOX, serve

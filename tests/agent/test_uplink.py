@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.broker import Broker
-from agent.outbox import Salvaged, Standing
+from agent.old_streams import Salvaged
+from agent.outbox import Standing
 from agent.outflow import Outflow
 from agent.spans import SealedItem, Tail
 from agent.trust import Trust
@@ -225,7 +226,7 @@ async def test_a_resend_brings_the_stored_bytes_even_of_acknowledged_items(rig: 
 async def test_salvaged_items_leave_with_the_backlog_under_their_own_stream(rig: Rig) -> None:
     """An acknowledgement of the old stream ends them and nothing of the own; one of a foreign stream is refused."""
     old = [Salvaged(b"o" * 16, SealedItem(one, ItemKind.BATCH, b"old %d" % one, bytes(32), 0, 0)) for one in range(5)]
-    await rig.writer.call(rig.writer.outbox.keep_salvaged, old)
+    await rig.writer.call(rig.writer.outbox.old_streams.keep, old)
     await put(rig.writer, 0, 3)
     await rig.peer.give_key()
     rig.uplink.wake()

@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.bounds import Bounds
 from agent.config import Config
-from agent.outbox import Bounds, Outbox
+from agent.outbox import Outbox
 from agent.replay import OutboxShelf, replay
 from agent.room import make_room
 from agent.service import OUTBOX

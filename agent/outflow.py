@@ -150,7 +150,8 @@ class Outflow:
             self._held_back = False
             return set()
         if self._backlog_s is None:
-            count = max(newest[-1] - waiting[0], len(waiting)) if newest else len(waiting)
+            own = [item for item in (*waiting, *newest) if item >= 0]  # those of old streams are below, and few
+            count = max(len(waiting), own[-1] - own[0] if own else 0)
             self._backlog_s = now_s + self._chance.random() * min(SPREAD_S, count * self._interval_s)
         self._backlog_s = max(self._backlog_s, now_s - BURST_S)
         free = self.window - sum(not one.live for one in self._published.values())

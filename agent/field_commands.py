@@ -38,7 +38,9 @@ def field(
 
 def field_pin(
     config: ConfigPath = CONFIG,
-    pin: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked.")] = "",
+    pin: Annotated[
+        str, typer.Option(prompt="PIN", show_default=False, hide_input=True, confirmation_prompt=True, help="Asked.")
+    ] = "",
 ) -> None:
     """Set the PIN of the page for a phone: six digits or more; whoever is signed in stays so until it is restarted."""
     from agent.field.pin import keep_pin

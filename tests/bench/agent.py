@@ -28,6 +28,7 @@ from protocols.wire.codec import read_item, seal_ack
 from protocols.wire.keys import fingerprint, load_key, make_key, public_bytes
 from tests.bench.field import MODEL, RIG, Size, map_text, plan_text
 from tests.bench.figures import Figure
+from tests.bench.profiles import profiled
 from tests.services import LOOPBACK, Mosquitto, Process, find_program, free_port
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -63,6 +64,8 @@ def run() -> Iterator[Figure]:
     busy = median(one.cpu_s / one.wall_s for one in spans)
     note = f"of 160,000 asked for (50 connections, 8 units each, 100 ms); agent {100 * busy:.0f} % CPU, {rss_mb:.0f} MB"
     yield Figure("agent.peak_readings_per_s", peak, "readings/s", note)
+    with Rig(PEAK, commit_s=1, python=profiled("agent")).running() as rig:
+        rig.spans(1, 10.0)
 
 
 def left_out(room: str) -> bool:
@@ -90,6 +93,7 @@ class Rig:
 
     size: Size
     commit_s: float
+    python: list[str] = field(default_factory=lambda: [sys.executable])
     agent: Process | None = None
     control: int = 0
     heard: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -106,7 +110,7 @@ class Rig:
             key = Ed25519PrivateKey.generate()
             config = _write(folder, self.size, ports, broker, fingerprint(public_bytes(key)), self.commit_s)
             self._collector(broker, key, public_bytes(load_key(folder / "agent.key")), stack)
-            words = [sys.executable, "-m", "agent", "run", "--config", str(config)]
+            words = [*self.python, "-m", "agent", "run", "--config", str(config)]
             self.agent = Process("agent", words, folder / "agent.log").start()
             stack.callback(self.agent.stop)
             yield self

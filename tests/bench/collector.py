@@ -23,6 +23,7 @@ from collector.store.inventories import compose_inventory
 from collector.store.refresh import refresh_hours
 from tests.bench.field import PANEL, START_MS, Size, Stream
 from tests.bench.figures import Figure, median_of, seconds
+from tests.bench.profiles import keep
 
 HOURLY = Size(devices=50, counters=1, gauges=0, blocks=(1,), interval_ms=300_000, window_s=3600, batch_s=3600)
 HOURS = 240
@@ -42,6 +43,7 @@ def run() -> Iterator[Figure]:
     yield _median("collector.recompute_readings_per_s.batch3600", long, "readings/s", "4 batches of 3,600 s, 50 points")
     yield from _evidence(minutes)
     yield from _inventory()
+    keep("collector", lambda: _round(minutes))
 
 
 def _median(key: str, values: list[float], unit: str, note: str) -> Figure:

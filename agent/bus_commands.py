@@ -48,7 +48,6 @@ def scan_(
         name = _bus_of(loaded, bus)
         count = asyncio.run(_scan(loaded, name, _numbers(units), bauds, parities, timeout_s, out))
     if not count:
-        say("no unit answered. Check power, wiring (A and B swapped?), unit ids, baud rate and parity")
         raise typer.Exit(FINDINGS)
 
 
@@ -119,16 +118,28 @@ COMMANDS: dict[str, Callable[..., None]] = {
 async def _scan(
     config: Config, bus: str, units: list[int], bauds: str, parities: str, timeout_s: float, out: Path | None
 ) -> int:
-    count = 0
+    count, connected = 0, False
     async for line, desk in _lines_of(config, bus, bauds, parities, timeout_s):
         say(f"bus {bus} at {line}")
+        if problem := await _problem(desk, bus):
+            say(f"  not connected: {problem}")
+            continue
+        connected = True
         async for found in scan(desk, bus, units):
             count += 1
             for text in _found_lines(found):
                 say(text)
             if out is not None and found.sunspec is not None:
                 _write_maps(found.sunspec, found.unit, out)
+    if connected and not count:
+        say("no unit answered. Check power, wiring (A and B swapped?), unit ids, baud rate and parity")
     return count
+
+
+async def _problem(desk: Desk, bus: str) -> str:
+    """Why there is no connection to a bus; empty where there is one."""
+    told = (await ask_one(desk, ReportAsk()))["buses"][bus]
+    return "" if told["connected"] else str(told["problem"])
 
 
 async def _lines_of(
@@ -212,6 +223,8 @@ def _read_lines(ask: ReadAsk, answer: dict[str, Any]) -> Iterator[str]:
 
 async def _one(config: Config, bus: str, ask: ReadAsk) -> dict[str, Any]:
     async with at_desk(config, bus) as desk:
+        if problem := await _problem(desk, bus):
+            raise DeskError(f"bus {bus}", f"is not connected: {problem}")
         return await ask_one(desk, ask)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import termios
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -102,6 +103,9 @@ def _open(port: Port) -> Serial:
         raise _explained(port, error) from error
     except ValueError as error:
         raise PortError(f"serial port {port.path}", str(error), "choose a baud rate that the adapter has") from error
+    except termios.error as error:  # no OSError; a driver says so of a parity or rate that it cannot set
+        seen = f"refuses {port.baud} baud, 8{PARITIES[port.parity]}{port.stop_bits}"
+        raise PortError(f"serial port {port.path}", seen, "choose settings that the adapter has") from error
     os.set_blocking(device.fileno(), False)
     return device
 

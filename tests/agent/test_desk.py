@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 import struct
 from collections.abc import AsyncIterator
@@ -209,6 +210,31 @@ async def test_an_unknown_meter_is_found_and_read_without_an_agent(config: Confi
     assert "may be eastron-sdm630" in said
     assert "unit 2" not in said
     assert any(row.split()[:3] == [str(POWER), "float32", "360000"] for row in shown.splitlines())
+
+
+def test_a_line_that_cannot_be_had_is_told(config: Config, tmp_path: Path) -> None:
+    """A port that refuses a parity is told beside one that it takes; a gateway that is away is no silent unit."""
+    ours, theirs = os.openpty()
+    serial = f'[buses.line-a]\nkind = "rtu"\nport = "{os.ttyname(theirs)}"\ntimeout_s = 0.1\n'
+    away = f'[buses.line-a]\nkind = "tcp"\nhost = "127.0.0.1"\nport = {free_port()}\n'
+    head = config.file.read_text(encoding="utf-8").partition("[buses")[0]
+    said = []
+    for name, bus in (("serial", serial), ("away", away)):
+        file = tmp_path / "a" / f"{name}.toml"
+        file.write_text(head + bus, encoding="utf-8")
+        bauds = ("--bauds", "9600", "--parities", "none,even", "--timeout-s", "0.05") if name == "serial" else ()
+        said.append(invoke("scan", "--units", "1", *bauds, "--config", file))
+        said.append(invoke("read", "0", "--config", file))
+    os.close(ours)
+    os.close(theirs)
+
+    assert [1, 1, 1, 3] == [code for code, _ in said]
+    assert "refuses 9600 baud, 8E1" in said[0][1]
+    assert "no unit answered" in said[0][1]
+    assert "timeout" in said[1][1]
+    assert "not connected" in said[2][1]
+    assert "no unit answered" not in said[2][1]
+    assert "is not connected" in said[3][1]
 
 
 async def test_doctor_tells_what_to_mend(config: Config) -> None:

@@ -3,8 +3,11 @@
 An RTU answer bears no transaction id: one that comes late looks like the answer to the next request to the same
 unit. So after a request without an answer nothing is sent until the line has been silent for as long as a device may
 still begin to answer (``late_s``), and after a frame that makes no sense until its rest must have come. What comes
-while nobody waits is thrown away, counted, and makes the line dirty anew. pymodbus frames the requests and computes
-the checksum; its own client lets frames follow too closely and takes late answers for the next (measured).
+while nobody waits is thrown away, counted, and makes the line dirty anew. A device or gateway that keeps an answer
+until the next request comes would still be believed: so at first and after a failure a unit is out of step, its next
+request is preceded by one for another number of registers: only an answer of that length shows that both speak of the
+same. pymodbus frames the requests and computes the checksum; its own client lets frames follow too closely and takes
+late answers for the next (measured).
 
 The silence of 3.5 characters before a frame is kept (Modbus over serial line V1.02, 2.5.1.1), from the last byte
 that was seen. The last millisecond of it is slept through in place: an event loop's timers are too coarse for it.
@@ -117,13 +120,25 @@ class RtuTalk(asyncio.Protocol):
         self._first_s = 0.0
         self._last_s = self._loop.time()
         self._clear_s = 0.0  # not before this may anything be sent
+        self._in_step: set[int] = set()  # units whose newest request was answered
 
     async def ask(self, question: Question) -> Answer:
-        """Wait until the line is quiet, send, and wait for what comes of it."""
+        """Wait until the line is quiet, send, and wait for what comes of it; a unit that failed is tested before."""
+        if question.unit not in self._in_step and question.size > 0:
+            tested = await self._ask(_of_another_length(question))
+            if not _is_of_the_unit(tested):
+                return tested
+        answer = await self._ask(question)
+        if _is_of_the_unit(answer):
+            self._in_step.add(question.unit)
+        return answer
+
+    async def _ask(self, question: Question) -> Answer:
         frame = self._frames.get(question)
         if frame is None:
             frame = self._frames[question] = _framer.encode(question.pdu, question.unit, 0)
         check_reads(frame, 1)
+        self._in_step.discard(question.unit)
         if not await self._quiet():
             self.drop()
             return Answer(Fate.DISCONNECTED, self._mono_ms())
@@ -281,6 +296,19 @@ class RtuTalk(asyncio.Protocol):
     def _end(self) -> None:
         self._answer(Fate.BAD_ANSWER if self._held else Fate.DISCONNECTED)
         self.lost.set()
+
+
+def _of_another_length(question: Question) -> Question:
+    """A read from the same address on that is answered with another number of bytes."""
+    function, count = question.pdu[0], int.from_bytes(question.pdu[3:5], "big")
+    other = 1 if count > 16 or (function > 2 and count > 1) else count + (16 if function <= 2 else 1)
+    size = 2 * other if function > 2 else -(-other // 8)
+    return Question(question.unit, question.pdu[:3] + other.to_bytes(2, "big"), size)
+
+
+def _is_of_the_unit(answer: Answer) -> bool:
+    """Whether the unit answered, with an exception too."""
+    return answer.fate == Fate.GOOD or answer.fate & 0xFF == Fate.EXCEPTION
 
 
 def _frame_size(held: bytearray) -> int | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from agent.breaker import Breakers
 from agent.bus.bus import Bus
+from agent.bus.opening import bus_of
 from agent.bus.tcp import tcp
 from agent.clock import KernelClock, UtcLine
+from agent.endpoint import RtuBus
 from agent.gather import Gathering
 from agent.poll import poll
 from agent.results import Result
@@ -19,6 +22,7 @@ from agent.schedule import Agenda
 from agent.site import Reading
 from protocols.modbus.maps import load_map
 from protocols.modbus.planner import plan_reads
+from protocols.modbus.timing import LineTiming
 from protocols.plan.bind import bind
 from protocols.plan.load import parse_plan
 from protocols.records import Fate, Samples, Window, fate_of
@@ -30,6 +34,7 @@ from simulators.instruments import build_devices
 from simulators.modbus.delivery import Delivery
 from simulators.modbus.line import Line
 from simulators.modbus.pdu import registers_of
+from simulators.modbus.serial import SerialServer
 from simulators.modbus.tcp import TcpServer
 from simulators.plant import Plant, build_plant
 from simulators.scenario import load_scenario
@@ -40,6 +45,8 @@ BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 INTERVAL_MS = 400
 SECONDS = 6.0
 TIMEOUT_S = 0.15
+BAUD, RTU_TIMEOUT_S, LATE_S = 115_200, 0.15, 0.35
+"""A fast serial line, so that a fault costs the others little; no fault answers later than both together."""
 METER, OTHER, GAS, ANALYZER = 1, 2, 4, 240
 
 PLAN = """
@@ -279,10 +286,32 @@ class Meeting:
 
     async def run(self) -> Outcome:
         """Poll for some seconds; what came of it is still to be folded."""
-        server = TcpServer(self.line)
-        connect = tcp(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, self.machine.mono_ms)
-        bus = Bus(connect, TIMEOUT_S, self.machine.mono_ms)
-        assert await bus.open()
+        async with self._served() as bus:
+            return await self._poll(bus)
+
+    @asynccontextmanager
+    async def _served(self) -> AsyncIterator[Bus]:
+        """The line served, and the agent's bus on it, open."""
+        if self.line.kind is LineKind.TCP:
+            server = TcpServer(self.line)
+            connect = tcp(LOOPBACK, await server.start(LOOPBACK, 0), TIMEOUT_S, self.machine.mono_ms)
+            bus = Bus(connect, TIMEOUT_S, self.machine.mono_ms)
+            assert await bus.open()
+            yield bus
+            await bus.close()
+            await server.stop()
+        else:
+            serial = SerialServer(self.line, LineTiming(0.0, BAUD))
+            table = RtuBus(
+                kind="rtu", port=str(serial.start()), baud=BAUD, parity="even", timeout_s=RTU_TIMEOUT_S, late_s=LATE_S
+            )
+            bus = bus_of(table, self.machine.mono_ms)
+            assert await bus.open()
+            yield bus
+            await bus.close()
+            serial.stop()
+
+    async def _poll(self, bus: Bus) -> Outcome:
         results: list[Result] = []
         from_ms = milliseconds(BEGIN)
         self.utc.offset_ms = from_ms - self.machine.mono_ms()
@@ -296,7 +325,5 @@ class Meeting:
                 await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await bus.close()
-        await server.stop()
         polled = [result for result in results if result.slot * INTERVAL_MS < to_ms]
         return Outcome(self.reading, self.plant, self.line, from_ms, to_ms, polled)

@@ -13,7 +13,7 @@ from simulators.faults.fault import LineKind
 from tests.agent.faulty import ANALYZER, BEGIN, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, Meeting, Outcome
 
 pytestmark = pytest.mark.clock
-LINES = (LineKind.TCP,)
+LINES = (LineKind.TCP, LineKind.RTU)
 FAILURES = {Fate.TIMEOUT, Fate.BAD_ANSWER, Fate.DISCONNECTED}
 """Three of them in a row, by chance too, and the unit is taken for dead."""
 STEP = {"em-1.energy_import": 1_000, "em-2.energy_import": 1_000, "gas-1.volume_base": 10_000}
@@ -26,6 +26,10 @@ class Case(NamedTuple):
     ``own`` are points whose registers truly are what the fault makes of them: amounts are then compared with the
     truth, readings are not. ``shared`` says that the fault costs the others on the line their slots as
     well. ``stale`` is how many slots old a value may be before the agent can tell.
+
+    On a serial line a failure always costs the others some slots, because the line must be quiet until a late answer
+    can no longer come, and a busy machine may miss an answer; what the breaker leaves of that is measured over ten
+    minutes of virtual time in test_breaker.
     """
 
     text: str
@@ -72,12 +76,12 @@ CASES = [
     case("stop of=workshop from=+2 to=+3", Fate.UNCERTAIN),
     case("rollover unit=4 from=+2.5", victim=GAS, own=("gas-1.volume_base",)),
     case("counter-reset unit=1 from=+2.5", Fate.UNCERTAIN, own=("em-1.energy_import",)),
+    case("noise unit=1 probability=0.3", Fate.BAD_ANSWER),
+    case("echo unit=1", Fate.BAD_ANSWER, Fate.DEVICE_DEAD),
     case("meter-swap unit=1 from=+2.5 opening=777000", Fate.UNCERTAIN, own=("em-1.energy_import",)),
 ]
 UNSEEN = {
     "drift": "a little off is as plausible as right: calibration tells, not the edge",
-    "noise": "of serial lines",
-    "echo": "of serial lines",
 }
 CONTROL = "drift unit=1 percent_per_h=1000"
 """What the agent cannot tell: were good readings not compared with the truth, nobody would notice."""
@@ -114,8 +118,9 @@ def test_no_wrong_value_becomes_a_good_reading(outcomes: dict[Key, Outcome], whi
     outcome = outcomes[kind, one.text]
     fates = outcome.counted(*outcome.of_unit(one.victim))
 
-    assert one.told <= set(fates)
+    assert one.told <= set(fates) or (kind is LineKind.RTU and one.told & FAILURES and set(fates) & FAILURES)
     beside = {Fate.DISCONNECTED, Fate.BUS_BUSY} if one.shared else set()
+    beside |= {Fate.BUS_BUSY, *FAILURES} if kind is LineKind.RTU else set()
     beside |= {Fate.DEVICE_DEAD} if one.told & FAILURES else set()
     assert set(fates) <= {Fate.GOOD, *one.told, *beside}
     assert set() == set(outcome.wrong(one.stale)) - set(one.own)
@@ -129,6 +134,8 @@ def test_no_amount_is_made_up(outcomes: dict[Key, Outcome], which: Which) -> Non
     for point in COUNTERS:
         amount, true = outcome.amount(point), outcome.growth(point)
         assert 0 <= amount <= true + 2 * STEP[point], point
+        if kind is LineKind.RTU and one.told & FAILURES:
+            continue
         if point not in outcome.of_unit(one.victim) and Fate.DEVICE_DEAD not in outcome.counted(point):
             assert amount >= 0.5 * true, point  # the last window is still open
 
@@ -146,7 +153,8 @@ def test_fates_add_up_and_the_others_keep_their_slots(outcomes: dict[Key, Outcom
 
     assert slots * len(points) == fates.total()
     assert 0 == fates[Fate.AGENT_DOWN]
-    assert one.shared or lost - (stalls.total() - stalls[Fate.GOOD]) < 0.02 * slots * len(healthy)
+    costly = one.shared or (kind is LineKind.RTU and bool(one.told & FAILURES))
+    assert costly or lost - (stalls.total() - stalls[Fate.GOOD]) < 0.02 * slots * len(healthy)
 
 
 @pytest.mark.parametrize("kind", LINES)

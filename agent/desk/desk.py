@@ -34,6 +34,8 @@ from protocols.records import Event, EventKind, Fate, fate_text
 Told = dict[str, Any]
 _QUEUE = 4_096
 """Frames that wait for a slow terminal; what is more is counted as left out."""
+_SILENCE_S = 0.1
+"""Of a line after which what came is told as one frame: serial drivers hand bytes on in pieces."""
 
 
 class Desk:
@@ -149,16 +151,29 @@ class Desk:
         self._traced.add(ask.bus)
         bus.listen(hear)
         until_s = loop.time() + ask.for_s
+        came: Told | None = None
         try:
             while True:
                 try:
-                    async with asyncio.timeout_at(until_s):
+                    async with asyncio.timeout_at(until_s if came is None else min(until_s, loop.time() + _SILENCE_S)):
                         frame = await frames.get()
                 except TimeoutError:
-                    return
+                    if came is not None:
+                        yield came
+                        came = None
+                    if loop.time() >= until_s:
+                        return
+                    continue
                 if left_out:
                     frame["left_out"], left_out = left_out, 0
-                yield frame
+                if came is not None and frame["way"] == "came" and "left_out" not in frame:
+                    came["bytes"] += " " + frame["bytes"]
+                    continue
+                if came is not None:
+                    yield came
+                came = frame if frame["way"] == "came" else None
+                if came is None:
+                    yield frame
         finally:
             bus.listen(None)
             self._traced.discard(ask.bus)

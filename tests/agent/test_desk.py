@@ -13,15 +13,20 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pymodbus.framer import FramerRTU
 
 from agent.clock import KernelClock
 from agent.config import Config
+from agent.desk.alone import open_desk
 from agent.desk.asks import MOST_BYTES, DeskError, NoteAsk, ReadAsk, StatusAsk, TraceAsk, ValuesAsk
 from agent.desk.commissioning import check_clamp, check_clock, check_display, check_phases
 from agent.desk.compare import compare_clock
 from agent.desk.guess import interpretations
 from agent.desk.visit import SOCKET, Visit, ask_one, visit
+from agent.desk.visit import Desk as AnyDesk
+from agent.endpoint import RtuOverTcpBus
 from agent.service import OUTBOX, serve
+from agent.site import load_site
 from protocols.records import EventKind
 from protocols.wire.codec import read_item
 from protocols.wire.keys import load_key, public_bytes
@@ -104,7 +109,34 @@ async def test_a_visitor_takes_turns_with_polling(config: Config) -> None:
     assert not path.exists()
 
 
-async def _frames(desk: Visit) -> list[dict[str, object]]:
+async def test_a_trace_tells_frames_not_pieces(config: Config) -> None:
+    """A serial line hands answers on in pieces: each is one row, whole, under the request it belongs to."""
+    answer = bytes.fromhex("01 04 02 00 2a")
+    answer += FramerRTU.compute_CRC(answer).to_bytes(2, "big")
+
+    async def in_pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(8):
+            for piece in (answer[:1], answer[1:4], answer[4:]):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+    async with await asyncio.start_server(in_pieces, "127.0.0.1", 0) as server:
+        table = RtuOverTcpBus(kind="rtu-over-tcp", host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        async with open_desk(config, load_site(config), {"line-a": table}) as desk:
+            trace = asyncio.create_task(_frames(desk))
+            await asyncio.sleep(0)
+            for _ in range(2):
+                told = await ask_one(desk, ReadAsk(bus="line-a", unit=1, function=4, address=0))
+            frames = await trace
+
+    assert "002a" == told["registers"]
+    assert ["sent", "came"] * 2 == [frame["way"] for frame in frames]
+    assert [answer.hex(" ")] * 2 == [frame["bytes"] for frame in frames if frame["way"] == "came"]
+
+
+async def _frames(desk: AnyDesk) -> list[dict[str, object]]:
     return [frame async for frame in desk.answer(TraceAsk(bus="line-a", for_s=0.6))]
 
 

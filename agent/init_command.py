@@ -13,6 +13,7 @@ from agent.console import say, told
 from agent.site import load_site
 from protocols.errors import EmitraceError
 from protocols.modbus.maps import load_map
+from protocols.modbus.registermap import RegisterMap
 from protocols.quantities import Quantity
 
 
@@ -69,11 +70,13 @@ def _plan(
 ) -> str:  # fmt: skip
     """The text of a plan with one meter and one source."""
     register_map = load_map(model)[0]
-    energy = next((r.name for r in register_map.registers if r.quantity is Quantity.ACTIVE_ENERGY_IMPORT), "")
-    power = next((r.name for r in register_map.registers if r.quantity is Quantity.ACTIVE_POWER), "")
+    energy = _whole(register_map, Quantity.ACTIVE_ENERGY_IMPORT, "energy_import")
+    power = _whole(register_map, Quantity.ACTIVE_POWER, "power_total", "power")
     if not energy:
+        parts = [r.name for r in register_map.registers if r.quantity is Quantity.ACTIVE_ENERGY_IMPORT]
+        seen = f"has imported energy in parts: {', '.join(parts)}" if parts else "has no register of imported energy"
         hint = "write the plan by hand for it (docs/plan.md), or name an electricity meter"
-        raise InitError(f"map {model}", "has no register of imported energy", hint)
+        raise InitError(f"map {model}", seen, hint)
     secondary = (ct_ratio, pt_ratio) != ("1", "1")
     ratios = f"ct_ratio = {_text(ct_ratio)}\npt_ratio = {_text(pt_ratio)}\n" if secondary else ""
     limits = f'{{ class = {_text(accuracy)}, percent_of_reading = {_percent(accuracy)}, source = "name plate" }}'
@@ -143,6 +146,12 @@ source = {_text(factor_source)}
 valid_from = {factor_from}
 confidence = "unverified"
 """
+
+
+def _whole(register_map: RegisterMap, quantity: Quantity, *names: str) -> str:
+    """The register of the whole meter, by the names maps give it; neither a phase, a tariff nor a sum with export."""
+    held = {register.name for register in register_map.registers if register.quantity is quantity}
+    return next((name for name in names if name in held), "")
 
 
 def _settings(kind: str, place: str, baud: int, parity: str, fingerprint: str, broker: str, username: str) -> str:

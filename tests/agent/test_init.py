@@ -49,9 +49,26 @@ def test_options_make_a_serial_line_with_transformers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "registers"),
+    [
+        ("eastron-sdm630", ["energy_import", "power_total"]), ("hiking-dds238-2", ["energy_import", "power"]),
+        ("acrel-adl3000-e", ["energy_import"]),
+    ],
+)  # fmt: skip
+def test_registers_are_those_of_the_whole_meter(tmp_path: Path, model: str, registers: list[str]) -> None:
+    """Neither one phase of three, nor a total that counts export too."""
+    code, told = invoke("init", *said(model=model), "--folder", tmp_path)
+    points = load_site(load_config(tmp_path / "agent.toml")).reading.bound.points
+
+    assert 0 == code, told
+    assert registers == [point.register.name for point in points]
+
+
+@pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         ("model", "no-such", "no-such"), ("model", "gf-u3000", "no register of imported energy"),
+        ("model", "siemens-pac4200", "energy_import_tariff_1, energy_import_tariff_2"),
         ("kind", "hj212", "gateway"), ("factor-from", "soon", "plan.toml"), ("fingerprint", "12", "fingerprint"),
         ("organisation", "A b", "id"),
     ],

@@ -100,7 +100,9 @@ def bus_report(config: ConfigPath = CONFIG, as_json: AsJson = False) -> None:
     with told():
         loaded = load_config(config)
         report = asyncio.run(_ask_running(loaded, ReportAsk()))
-    lines, sound = report_lines(report, load_site(loaded).reading.bound.plan.facility.name.en)
+        site = load_site(loaded)
+    places = {name: table.place for name, table in site.lines.items()}
+    lines, sound = report_lines(report, site.reading.bound.plan, places)
     if as_json:
         say(json.dumps(report))
     else:
@@ -147,8 +149,7 @@ async def _lines_of(
 ) -> AsyncIterator[tuple[str, Desk]]:
     """The line as it is configured; of a serial one, with the agent stopped, also at other rates."""
     site = load_site(config)
-    ids = [one.id for one in site.reading.bound.plan.buses]
-    table = dict(zip(ids, site.endpoints, strict=True))[bus]
+    table = site.lines[bus]
     if not (bauds or parities or timeout_s):
         async with at_desk(config, bus) as desk:
             yield table.place, desk

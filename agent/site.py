@@ -46,6 +46,11 @@ class Site:
     endpoints: tuple[AnyBus, ...]
     pushed: bool = False
 
+    @property
+    def lines(self) -> dict[str, AnyBus]:
+        """The endpoint of each bus by its id in the plan."""
+        return dict(zip((bus.id for bus in self.reading.bound.plan.buses), self.endpoints, strict=True))
+
 
 def open_reading(document: bytes) -> Reading:
     """The reading of a plan document that was valid once."""

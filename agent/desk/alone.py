@@ -40,8 +40,7 @@ async def at_desk(config: Config, only: str = "") -> AsyncIterator[AnyDesk]:
     config.state_dir.mkdir(parents=True, exist_ok=True)
     with hold_lock(config.state_dir):
         site = load_site(config)
-        ids = [bus.id for bus in site.reading.bound.plan.buses]
-        tables = dict(zip(ids, site.endpoints, strict=True))
+        tables = site.lines
         async with open_desk(config, site, {only: tables[only]} if only in tables else tables) as desk:
             yield desk
 

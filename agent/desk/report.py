@@ -6,33 +6,42 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from protocols.plan.model import Plan
+
 SOUND_PERCENT = 99.0
 """Of requests that must be answered on a line in order; our own figure, no standard has one."""
 
 
-def report_lines(report: Mapping[str, Any], place: str) -> tuple[list[str], bool]:
+def report_lines(report: Mapping[str, Any], plan: Plan, places: Mapping[str, str]) -> tuple[list[str], bool]:
     """The report line by line, and whether every line is in order.
 
     Parameters
     ----------
     report : mapping
         As the desk gives it: ``since_ms``, ``at_ms``, and per bus ``connected``, ``problem`` and ``units``.
-    place : str
-        Name of the facility.
+    plan : Plan
+        Whose facility and meters it is about.
+    places : mapping of str to str
+        Address or port of each bus, with the settings of a serial line.
     """
+    facility = plan.facility.name
     lines = [
-        f"总线报告 / Bus report: {place}",
+        f"总线报告 / Bus report: {facility.zh} / {facility.en}",
         f"时段 / From {_utc(report['since_ms'])} to {_utc(report['at_ms'])} (UTC)",
     ]
     sound = True
     for name, bus in report["buses"].items():
         state = "已连接 / connected" if bus["connected"] else f"未连接 / not connected: {bus['problem']}"
         sound &= bus["connected"]
-        lines += ["", f"总线 / Bus {name}: {state}"]
+        lines += ["", f"总线 / Bus {name}, {places.get(name, '-')}: {state}"]
         for unit, tally in bus["units"].items():
             told, fine = judge(tally)
             sound &= fine
-            lines += [f"  单元 / Unit {unit}: {told}", *(f"    {text}" for text in unit_lines(tally))]
+            meters = "".join(
+                f", {one.id} (表号 / serial {one.serial})"
+                for one in plan.instruments if one.bus == name and str(one.unit) == unit
+            )  # fmt: skip
+            lines += [f"  单元 / Unit {unit}{meters}: {told}", *(f"    {text}" for text in unit_lines(tally))]
     lines += ["", "日期 / Date: ____________________   签名 / Signature: ____________________"]
     return lines, sound
 

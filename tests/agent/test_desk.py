@@ -87,7 +87,7 @@ async def _has_values(config: Config) -> bool:
         return False
 
 
-async def test_a_visitor_takes_turns_with_polling(config: Config) -> None:
+async def test_a_visitor_takes_turns_with_polling(config: Config, meter: Endpoint) -> None:
     """Values, a read, a trace of both, and the counts; the socket is for user and group, and goes with the agent."""
     path = config.state_dir / SOCKET
     async with polling(config) as desk:
@@ -99,6 +99,7 @@ async def test_a_visitor_takes_turns_with_polling(config: Config) -> None:
             read = await ask_one(desk, ReadAsk(bus="line-a", unit=1, function=4, address=POWER, count=2))
             frames = await trace
         code, report = await asyncio.to_thread(invoke, "bus-report", "--config", config.file, "--json")
+        _, printed = await asyncio.to_thread(invoke, "bus-report", "--config", config.file)
 
     assert 0o660 == mode
     assert ("100", "kWh") == (shown["em-1.energy"]["value"], shown["em-1.energy"]["unit"])
@@ -106,6 +107,8 @@ async def test_a_visitor_takes_turns_with_polling(config: Config) -> None:
     assert {"sent", "came"} == {frame["way"] for frame in frames}
     assert 0 == code
     assert json.loads(report)["buses"]["line-a"]["units"]["1"]["fates"].keys() == {"good"}
+    assert f"line-a, 127.0.0.1:{meter.port}: 已连接 / connected" in printed
+    assert "1, em-1 (表号 / serial E1): 正常 / in order" in printed
     assert not path.exists()
 
 

@@ -8,7 +8,7 @@ units are dead. Units often die and return together (a cable, a fuse): with one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from random import Random
 
@@ -48,6 +48,8 @@ class Breakers:
         The read plan.
     intervals : sequence of (int, int)
         Position in the read plan and interval [ms] of every request on the bus.
+    refused : set of int
+        Positions of requests that tell nothing of a unit, as the device refuses them.
     start_ms : int
         Times given later are not before it. [ms]
     seed : int
@@ -55,10 +57,17 @@ class Breakers:
     """
 
     def __init__(
-        self, requests: Sequence[ReadRequest], intervals: Sequence[tuple[int, int]], start_ms: int, seed: int
+        self,
+        requests: Sequence[ReadRequest],
+        intervals: Sequence[tuple[int, int]],
+        start_ms: int,
+        seed: int,
+        refused: Set[int] = frozenset(),
     ) -> None:
         self._unit_of = {position: requests[position].unit for position, _ in intervals}
-        cost = {position: (interval, requests[position].count) for position, interval in intervals}
+        cost = {
+            position: (position in refused, interval, requests[position].count) for position, interval in intervals
+        }
         self._units = {
             unit: _Unit(min((one for one, of in self._unit_of.items() if of == unit), key=cost.__getitem__))
             for unit in sorted(set(self._unit_of.values()))

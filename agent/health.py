@@ -18,6 +18,7 @@ class Health:
     """The latest known, as it is shown; ``phase`` is one of starting, waiting, running, stopping, stopped.
 
     ``buses`` and ``units`` count the fates of slots since the program started, by bus and by ``bus/unit``;
+    ``unsupported`` are points whose registers their device does not have;
     ``dead`` are the units taken for dead, by ``bus/unit``, and since when [UTC ms];
     every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
@@ -49,6 +50,7 @@ class Health:
     full_in_s: int | None = None
     set_aside: int = 0
     watched_until_ms: int = 0
+    unsupported: list[str] = field(default_factory=list)
     buses: dict[str, dict[str, int]] = field(default_factory=dict)
     units: dict[str, dict[str, int]] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from agent.breaker import Breakers
 from agent.bus.bus import Bus
 from agent.clock import UtcLine
+from agent.holes import NO_SUCH_ADDRESS, Holes
 from agent.results import Result
 from agent.schedule import Agenda, Turn
 from protocols.records import Fate, ReadRequest
@@ -21,6 +22,7 @@ async def poll(
     line: UtcLine,
     report: Callable[[Result], None],
     on_change: Callable[[], None] = lambda: None,
+    holes: Holes | None = None,
 ) -> None:
     """Serve a bus's agenda until cancelled.
 
@@ -33,6 +35,8 @@ async def poll(
         Gets every slot exactly once.
     on_change : callable
         Called after a unit was found dead or alive again.
+    holes : Holes, optional
+        What is not asked because the device does not have it.
     """
     last_ms = dict.fromkeys(range(len(requests)), -1)
     while True:
@@ -47,6 +51,10 @@ async def poll(
                 return
             await asyncio.sleep(max(wake_ms - line.now_ms(), 0) / 1000)
             continue
+        if holes is not None and holes.skips(turn.request, now_ms):
+            agenda.finish()
+            report(Result(turn.request, turn.slot, NO_SUCH_ADDRESS))
+            continue
         if not breakers.lets_through(turn.request, now_ms):
             agenda.finish()
             report(Result(turn.request, turn.slot, Fate.DEVICE_DEAD))
@@ -58,6 +66,8 @@ async def poll(
         result = await _ask(bus, requests[turn.request], turn, line)
         last_ms[turn.request] = turn.due_ms + result.delay_ms
         agenda.finish()
+        if holes is not None:
+            holes.met(bus, turn.request, result.fate, now_ms)
         if was_connected:
             changed = breakers.met(turn.request, result.fate, now_ms, line.now_ms())
             if result.fate != Fate.GOOD:

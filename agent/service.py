@@ -24,6 +24,7 @@ from agent.desk.desk import Desk
 from agent.early import Early
 from agent.following import Following
 from agent.health import Health, read_status
+from agent.holes import Holes
 from agent.lock import hold_lock
 from agent.log import line
 from agent.notify import READY, STOPPING, give_signs_of_life, tell_manager
@@ -211,10 +212,12 @@ class _Service:
             bound = self._site.reading.bound
             self._vitals.health.plan, self._vitals.health.plan_version = bound.digest.hex(), bound.plan.version
             self._watched.turn_to(self._site.reading)
+        self._vitals.health.unsupported = self._following.unsupported()
         before = await self._writer.call(self._writer.outbox.standing)
         if before is not None:
             await self._writer.make_room(before, self._key)
         standing = await finish_last_run(self._writer, self._key, software())
+        await asyncio.to_thread(self._following.keep)
         self._vitals.stands(standing)
         bound, requests = self._site.reading.bound, self._site.reading.requests
         early = Early([bound.intervals_ms[one.scan_class] for one in requests])
@@ -251,7 +254,8 @@ class _Service:
         reading = self._site.reading
         buses = range(len(self._site.endpoints))
         return [Agenda(reading.intervals(bus), start_ms) for bus in buses], [
-            Breakers(reading.requests, reading.intervals(bus), start_ms, start_ms + bus) for bus in buses
+            Breakers(reading.requests, reading.intervals(bus), start_ms, start_ms + bus, reading.unsupported)
+            for bus in buses
         ]
 
     async def _poll_until(
@@ -286,6 +290,7 @@ class _Service:
             self._vitals.on_dead(dict(dead))
 
         show_dead()
+        holes = Holes(reading, utc.now_ms(), self._following.learn)
         await self._vitals.tell("running")
         tail, clock = begun.standing.tail, begun.standing.clock
         self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)
@@ -297,11 +302,12 @@ class _Service:
             group.create_task(pipeline.run(), name="pipeline")
             pollers = [
                 group.create_task(
-                    poll(bus, agenda, own, reading.requests, utc, report, show_dead), name=f"poll {name}"
+                    poll(bus, agenda, own, reading.requests, utc, report, show_dead, holes), name=f"poll {name}"
                 )
                 for bus, agenda, own, name in zip(buses, agendas, breakers, names, strict=True)
             ]
             await self._end_of_run(stop, utc, clock)
+            holes.stop()
             for poller in pollers:
                 poller.cancel()
             pipeline.stop()

@@ -23,10 +23,11 @@ PUSHED = "plan-pushed.cbor"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A bound plan and its read plan."""
+    """A bound plan and its read plan; ``unsupported`` are requests, by position, whose registers the device has not."""
 
     bound: BoundPlan
     requests: tuple[ReadRequest, ...]
+    unsupported: frozenset[int] = frozenset()
 
     def intervals(self, bus: int) -> list[tuple[int, int]]:
         """Position and interval [ms] of every request of a bus."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.findings import read_findings, refined
 from agent.gather import Gathering
 from agent.outbox import Standing
 from agent.parts import Sealer, SetAside, set_aside, told
@@ -59,7 +60,8 @@ async def finish_last_run(writer: Writer, key: Ed25519PrivateKey, software: str)
     entries = await writer.call(outbox.journalled)
     if not entries:
         return standing
-    reading = open_reading(await writer.call(outbox.document, standing.tail.plan))
+    planned = open_reading(await writer.call(outbox.document, standing.tail.plan))
+    reading = refined(planned, await asyncio.to_thread(read_findings, outbox.path.parent))
     tail = standing.tail
     gathering, events, unread = _restore(reading, entries, tail.span_end_ms)
     stamps = [event.at_ms for event in events]

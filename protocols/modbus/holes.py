@@ -6,10 +6,13 @@ value is never split, and the unused registers between two halves are given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from protocols.records import ReadRequest
+
+Cutting: TypeAlias = "Generator[ReadRequest, bool, tuple[tuple[ReadRequest, ...], tuple[int, ...]]]"
 
 RETRY_AFTER_MS = 86_400_000
 """A value found not supported is asked for again after a day: a firmware may have changed."""
@@ -21,19 +24,21 @@ def halves(request: ReadRequest) -> tuple[ReadRequest, ReadRequest] | None:
     if count < 2:
         return None
     order = sorted(range(count), key=lambda column: _span(request, column))
-    return _part(request, order[: count // 2]), _part(request, order[count // 2 :])
+    return part_of(request, order[: count // 2]), part_of(request, order[count // 2 :])
 
 
-def settle(
-    request: ReadRequest, is_answered: Callable[[ReadRequest], bool]
-) -> tuple[tuple[ReadRequest, ...], tuple[int, ...]]:
+def cutting(request: ReadRequest) -> Cutting:
     """Halve a request until each part is answered or reads a single value.
 
-    Parameters
-    ----------
-    request : ReadRequest
-    is_answered : callable
-        Asks the device; False where it answers exception 2.
+    Yields
+    ------
+    ReadRequest
+        What to ask the device next.
+
+    Receives
+    --------
+    bool
+        Whether it was answered; False where the device answered exception 2.
 
     Returns
     -------
@@ -45,7 +50,7 @@ def settle(
     waiting = [request]
     while waiting:
         part = waiting.pop()
-        if is_answered(part):
+        if (yield part):
             answered.append(part)
         elif (parts := halves(part)) is not None:
             waiting.extend(parts)
@@ -62,7 +67,7 @@ def _span(request: ReadRequest, column: int) -> tuple[int, int]:
     return request.offsets[column], request.offsets[column] + request.widths[column]
 
 
-def _part(request: ReadRequest, columns: list[int]) -> ReadRequest:
+def part_of(request: ReadRequest, columns: Sequence[int]) -> ReadRequest:
     """The request for some of the values, no longer than they are."""
     spans = [_span(request, column) for column in columns]
     start, end = min(first for first, _ in spans), max(last for _, last in spans)

@@ -1,6 +1,7 @@
 """Requests by their cost on the line, and by what a device refuses, against ways to count that try everything."""
 
 import itertools
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.modbus.holes import halves, settle
+from protocols.modbus.holes import cutting, halves
 from protocols.modbus.planner import plan_reads
 from protocols.modbus.registermap import Quirks
 from protocols.modbus.timing import LineTiming, class_loads
@@ -126,7 +127,7 @@ def test_halving_finds_exactly_the_values_a_device_does_not_have(bound: BoundPla
 
     for request in plan_reads(bound):
         asked.clear()
-        answered, unsupported = settle(request, is_answered)
+        answered, unsupported = cut(request, is_answered)
         missing = {point for point in request.points if holes & covered(bound, point)}
 
         assert missing == set(unsupported)
@@ -136,6 +137,20 @@ def test_halving_finds_exactly_the_values_a_device_does_not_have(bound: BoundPla
         for part in answered:
             for column, point in enumerate(part.points):
                 assert places_of(part, column) == bound.points[point].register.places
+
+
+def cut(
+    request: ReadRequest, is_answered: Callable[[ReadRequest], bool]
+) -> tuple[tuple[ReadRequest, ...], tuple[int, ...]]:
+    """Ask until the cutting is over."""
+    steps = cutting(request)
+    try:
+        part = next(steps)
+        while True:
+            part = steps.send(is_answered(part))
+    except StopIteration as end:
+        found: tuple[tuple[ReadRequest, ...], tuple[int, ...]] = end.value
+        return found
 
 
 def covered(bound: BoundPlan, point: int) -> set[int]:

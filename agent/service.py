@@ -101,12 +101,7 @@ class _Service:
     """One process's run: what its parts share."""
 
     def __init__(
-        self,
-        config: Config,
-        site: Site,
-        key: Ed25519PrivateKey,
-        writer: Writer,
-        machine: Machine,
+        self, config: Config, site: Site, key: Ed25519PrivateKey, writer: Writer, machine: Machine
     ) -> None:
         self._config = config
         self._following = Following(config, site, self._refuse_plan)

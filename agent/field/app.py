@@ -39,6 +39,8 @@ HEADERS = {
     b"referrer-policy": b"no-referrer", b"cache-control": b"no-store",
 }  # fmt: skip
 
+FORMS = {"/swap": "swap.html", "/stop": "stop.html", "/commission": "commission.html"}
+
 Fields = Mapping[str, str]
 
 
@@ -92,9 +94,8 @@ class _Field:
             "/": self._doctor, "/values": self._values, "/report": self._report, "/swap": self._swap,
             "/stop": self._stop, "/commission": self._commission,
         }  # fmt: skip
-        forms = {"/swap", "/stop", "/commission"}
         routes = [
-            Route(path, self._guarded(page), methods=["GET", "POST"] if path in forms else ["GET"])
+            Route(path, self._guarded(page), methods=["GET", "POST"] if path in FORMS else ["GET"])
             for path, page in pages.items()
         ]
         routes += [
@@ -116,12 +117,15 @@ class _Field:
                     return Response("the form is not of this session; go back and load it again", 403)
                 fields = read
             words = self._language(request)
+            visitor = _Visitor(request, words, session, fields)
             try:
-                answer = await page(_Visitor(request, words, session, fields))
+                answer = await page(visitor)
             except DeskError as error:
-                heading = "refused" if fields else "no-agent"
-                shown = {"heading": words(heading), "problem": str(error)}
-                answer = self._html(request, words, session, "problem.html", 400 if fields else 503, **shown)
+                if fields and request.url.path in FORMS:  # what was typed stays
+                    answer = self._form(visitor, FORMS[request.url.path], 400, problem=str(error))
+                else:
+                    shown = {"heading": words("no-agent"), "problem": str(error)}
+                    answer = self._html(request, words, session, "problem.html", 503, **shown)
             answer.set_cookie(LANGUAGE, words.language, samesite="strict")
             return answer
 
@@ -180,7 +184,7 @@ class _Field:
                 load=own["load"], by=own["by"], seal_removed=own["seal_removed"], seal_applied=own["seal_applied"],
             )  # fmt: skip
             return await self._take(note, "/swap")
-        return self._form(visitor, "swap.html")
+        return self._form(visitor, FORMS["/swap"])
 
     async def _stop(self, visitor: _Visitor) -> Response:
         fields = visitor.fields
@@ -191,12 +195,12 @@ class _Field:
                 "running" if state == "running" else "stopped",
             )  # fmt: skip
             return await self._take(note, "/stop")
-        return self._form(visitor, "stop.html")
+        return self._form(visitor, FORMS["/stop"])
 
     async def _commission(self, visitor: _Visitor) -> Response:
         fields = visitor.fields
         if not fields:
-            return self._form(visitor, "commission.html", checks=())
+            return self._form(visitor, FORMS["/commission"])
         instrument, point = self._instrument_of(fields.get("point", "")), fields.get("point", "")
         checks: list[Check] = []
         if fields.get("display") or fields.get("clamp"):
@@ -209,7 +213,7 @@ class _Field:
             zone = load_site(self._config).reading.bound.plan.facility.time_zone
             checks.append(compare_clock(fields["meter_clock"], zone, KernelClock().read().utc_ms))
         taken = await self._ask(commissioning_note(instrument, checks, fields.get("by", "")))
-        return self._form(visitor, "commission.html", checks=checks, done=_utc(taken["at_ms"]))
+        return self._form(visitor, FORMS["/commission"], checks=checks, done=_utc(taken["at_ms"]))
 
     def _instrument_of(self, point: str) -> str:
         bound = load_site(self._config).reading.bound
@@ -226,11 +230,12 @@ class _Field:
         async with visit(self._config.state_dir) as desk:
             return await ask_one(desk, ask)
 
-    def _form(self, visitor: _Visitor, name: str, **shown: Any) -> Response:
+    def _form(self, visitor: _Visitor, name: str, code: int = 200, **shown: Any) -> Response:
         plan = load_site(self._config).reading.bound.plan
         done = visitor.request.query_params.get("done", "")
         shown.setdefault("done", _utc(int(done)) if done.isdecimal() and len(done) < 15 else "")
-        return self._show(visitor, name, plan=plan, **shown)
+        shown = {"problem": "", "checks": (), "fields": visitor.fields, **shown}
+        return self._html(visitor.request, visitor.words, visitor.session, name, code, plan=plan, **shown)
 
     def _show(self, visitor: _Visitor, name: str, **shown: Any) -> Response:
         return self._html(visitor.request, visitor.words, visitor.session, name, 200, **shown)

@@ -67,7 +67,9 @@ async def test_no_page_without_a_pin_and_no_form_without_its_mark(tmp_path: Path
         form = await client.get("/stop?lang=zh")
         mark = re.search(r'name="csrf" value="([^"]+)"', form.text)
         assert mark is not None
-        told = await client.post("/stop", data={"csrf": mark[1], "subject": "grid", "reason": "x", "by": "y"})
+        told = await client.post("/stop", data={"csrf": mark[1], "subject": "grid", "reason": '"x"', "by": "Li"})
+        same = {"old_serial": "E1", "new_serial": "E1", "closing_index": "101.5", "opening_index": "0", "unit": "MWh"}
+        kept = await client.post("/swap", data={"csrf": mark[1], "subject": "em-1", "load": "on", "by": "Li", **same})
 
     assert {(303, "/login")} == {(one.status_code, one.headers["location"]) for one in strangers}
     assert 403 == unmarked.status_code
@@ -75,6 +77,10 @@ async def test_no_page_without_a_pin_and_no_form_without_its_mark(tmp_path: Path
     assert "default-src 'none'" in form.headers["content-security-policy"]
     assert 400 == told.status_code
     assert "does not run" in told.text
+    assert 'name="reason" value="&#34;x&#34;"' in told.text
+    assert "both meters bear E1" in kept.text
+    assert 'value="on" checked' in kept.text
+    assert all(f'name="{name}" value="{text}"' in kept.text for name, text in same.items())
 
 
 def test_every_text_is_in_both_languages() -> None:

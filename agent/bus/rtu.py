@@ -121,17 +121,41 @@ class RtuTalk(asyncio.Protocol):
         self._last_s = self._loop.time()
         self._clear_s = 0.0  # not before this may anything be sent
         self._in_step: set[int] = set()  # units whose newest request was answered
+        self._mute: set[int] = set()  # units that were silent to a request for another length
 
     async def ask(self, question: Question) -> Answer:
         """Wait until the line is quiet, send, and wait for what comes of it; a unit that failed is tested before."""
         if question.unit not in self._in_step and question.size > 0:
-            tested = await self._ask(_of_another_length(question))
-            if not _is_of_the_unit(tested):
-                return tested
+            return await self._ask_out_of_step(question)
         answer = await self._ask(question)
         if _is_of_the_unit(answer):
             self._in_step.add(question.unit)
         return answer
+
+    async def _ask_out_of_step(self, question: Question) -> Answer:
+        """Believe a unit that answers with another length where that was asked; one silent to that, as told above."""
+        unit, took_ms = question.unit, 0.0
+        early: Answer | None = None
+        if unit in self._mute:
+            early = await self._ask(question)
+            took_ms = self.turnaround_ms
+            if not _is_of_the_unit(early):
+                self._mute.discard(unit)
+                return early
+        tested = await self._ask(_of_another_length(question))
+        if _is_of_the_unit(tested):
+            self._mute.discard(unit)
+            self._in_step.add(unit)
+            return await self.ask(question)
+        if tested.fate != Fate.TIMEOUT:
+            self._mute.discard(unit)
+            return tested
+        self._mute.add(unit)
+        if early is None:
+            return tested
+        self._in_step.add(unit)
+        self.turnaround_ms = took_ms
+        return early
 
     async def _ask(self, question: Question) -> Answer:
         frame = self._frames.get(question)

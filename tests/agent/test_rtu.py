@@ -217,6 +217,46 @@ async def test_a_device_that_keeps_answers_back_is_never_believed(bus: Bus, devi
     assert bool(values) == together
 
 
+@pytest.mark.parametrize("count", [1, 2, 40])
+async def test_a_device_that_is_silent_to_other_reads_is_read(device: Device, count: int) -> None:
+    """One that answers to its own block only and refuses nothing: lost is the first slot, then each is answered."""
+    table = RtuBus(kind="rtu", port=str(device.link), baud=115_200, timeout_s=TIMEOUT_S, late_s=0.0)
+    bus = bus_of(table, mono_ms)
+    device.behave = lambda number, frame: device.say(registers(frame, number)) if frame[5] == count else None
+    assert await bus.open()
+    fates = [(await bus.read(1, 3, 0, count)).fate for _ in range(4)]
+    asked = len(device.asked)
+    device.behave = lambda _number, _frame: None
+    fates.append((await bus.read(1, 3, 0, count)).fate)
+    device.behave = lambda number, frame: device.say(registers(frame, number)) if frame[5] == count else None
+    fates.append((await bus.read(1, 3, 0, count)).fate)
+    await bus.close()
+
+    assert [Fate.TIMEOUT, Fate.GOOD, Fate.GOOD, Fate.GOOD, Fate.TIMEOUT, Fate.GOOD] == fates
+    assert 5 == asked  # the other number twice, and the request three times
+    assert 4 == bus.tally.of(1).answers
+
+
+async def test_silence_to_the_test_is_no_proof(bus: Bus, device: Device) -> None:
+    """A device that keeps answers back, and a line that loses the test: still no value of another request."""
+    kept: list[bytes] = []
+
+    def behave(number: int, frame: bytes) -> None:
+        if number != 2:  # which does not reach it
+            kept.append(registers(frame, number))
+            if len(kept) > 1:
+                device.say(kept.pop(0))
+
+    device.behave = behave
+    values = []
+    for place in range(7):
+        answer = await bus.read(1, 3, place, 2)
+        if answer.fate == Fate.GOOD:
+            values.append((answer.registers, len(device.asked)))
+
+    assert [] == values
+
+
 async def test_an_adapter_that_is_pulled_out_comes_back_under_its_name(bus: Bus, device: Device) -> None:
     """Without it no value and a reason; plugged in again, as another device of the system, it is read on."""
     assert Fate.GOOD == (await bus.read(1, 3, 0, 1)).fate

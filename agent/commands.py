@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,9 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import bus_commands, field_commands, map_commands, site_commands
 from agent.broker import Broker, broker_of
+from agent.bus.opening import tls_context
 from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
 from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
+from agent.endpoint import TlsBus
 from agent.health import read_status
 from agent.init_command import init
 from agent.lock import is_held
@@ -62,7 +65,7 @@ def run(config: ConfigPath = CONFIG, verbose: Verbose = False) -> None:
 
 @app.command(name="check-config")
 def check_config(config: ConfigPath = CONFIG) -> None:
-    """Check agent.toml, the plan, its register maps, the key and the password file; touch nothing else."""
+    """Check agent.toml, the plan, its register maps, the key, password and TLS files; touch nothing else."""
     with told():
         loaded = load_config(config)
         site, key, broker = _checked(loaded)
@@ -211,6 +214,9 @@ def _checked(config: Config) -> tuple[Site, Ed25519PrivateKey, Broker]:
             return None
 
     site = attempt(lambda: load_site(config))
+    for table in map(config.bus, config.settings.buses):  # those too that only a plan to come may name
+        if isinstance(table, TlsBus):
+            attempt(partial(tls_context, table))
     key = attempt(lambda: load_key(config.key_file))
     broker = attempt(lambda: broker_of(config))
     own = None if key is None else fingerprint(public_bytes(key))

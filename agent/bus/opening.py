@@ -10,6 +10,11 @@ from agent.bus.rtu import Pace, rtu_over_tcp
 from agent.bus.serial import Port, serial
 from agent.bus.tcp import tcp
 from agent.endpoint import AnyBus, RtuBus, RtuOverTcpBus, TlsBus
+from protocols.errors import EmitraceError
+
+
+class TlsFileError(EmitraceError):
+    """A file of a TLS bus that cannot be used."""
 
 
 def bus_of(table: AnyBus, mono_ms: Callable[[], int]) -> Bus:
@@ -21,6 +26,11 @@ def bus_of(table: AnyBus, mono_ms: Callable[[], int]) -> Bus:
         With every path resolved.
     mono_ms : callable
         The clock that stamps answers. [ms]
+
+    Raises
+    ------
+    TlsFileError
+        A file that TLS needs is not usable.
     """
     return Bus(_connect_of(table, mono_ms), table.timeout_s, mono_ms)
 
@@ -37,11 +47,29 @@ def _connect_of(table: AnyBus, mono_ms: Callable[[], int]) -> Connect:
 
 
 def tls_context(table: TlsBus) -> ssl.SSLContext:
-    """What checks the endpoint's certificate, and our own to show; OSError where a file is not usable."""
-    context = ssl.create_default_context(cafile=table.ca)
+    """What checks the endpoint's certificate, and our own to show.
+
+    Raises
+    ------
+    TlsFileError
+        A file is not there or not what it should be.
+    """
+    place = f"bus at {table.place}"
+    try:
+        context = ssl.create_default_context(cafile=table.ca)
+    except OSError as error:
+        raise TlsFileError(place, f"ca {table.ca} is not usable: {_why(error)}", "name a PEM file") from error
     if table.cert is not None:
-        context.load_cert_chain(table.cert, table.key)
+        try:
+            context.load_cert_chain(table.cert, table.key, password="")  # else OpenSSL asks the terminal for one
+        except OSError as error:
+            seen = f"cert {table.cert} with key {table.key} is not usable: {_why(error)}"
+            raise TlsFileError(place, seen, "name PEM files of one pair, the key without password") from error
     return context
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _pace(table: RtuBus | RtuOverTcpBus) -> Pace:

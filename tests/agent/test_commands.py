@@ -82,6 +82,17 @@ def test_check_config_tells_every_file_that_is_wrong(tmp_path: Path) -> None:
     assert starts == [row[: len(start)] for row, start in zip(said.splitlines(), starts, strict=True)]
 
 
+def test_check_config_opens_what_a_bus_needs_for_tls(tmp_path: Path) -> None:
+    """Of a bus that no plan names yet, too."""
+    config = write_agent(tmp_path, 5020, 1883, "c" * 64)
+    with config.file.open("a") as file:
+        file.write('\n[buses.spare]\nkind = "tls"\nhost = "gateway"\nca = "absent.pem"\n')
+    code, said = invoke("check-config", "--config", config.file)
+
+    assert 2 == code
+    assert f"bus at gateway:802 through TLS: ca {tmp_path / 'absent.pem'} is not usable: No such file" in said
+
+
 def test_the_own_fingerprint_is_not_the_collectors(tmp_path: Path) -> None:
     """Two fingerprints look alike; the wrong one is named where it stands."""
     config = write_agent(tmp_path, 5020, 1883)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,11 +12,8 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.x509.oid import NameOID
 
 from agent.broker import Broker, BrokerError, broker_of
 from agent.config import load_config
@@ -30,6 +25,7 @@ from protocols.messages import Ack
 from tests.agent.rig import Collector, no_push, unwatched, write_agent
 from tests.agent.test_uplink import AGENT as AGENT_ID
 from tests.agent.test_uplink import STREAM, Peer, put, until
+from tests.certificates import certify, make_ca, write_key
 from tests.services import LOOPBACK, Mosquitto, Process, accepts, find_program, free_port, wait_until
 
 
@@ -134,40 +130,6 @@ async def test_a_killed_embedded_broker_costs_nothing(embedded: tuple[Broker, Pr
         await asyncio.to_thread(wait_until, lambda: accepts(broker.port), 20, "the embedded broker to listen again")
         async with peer(broker, own.collector) as other:
             await until(lambda: b"item 0" in other.items, "the item after the restart", 30)
-
-
-def write_key(path: Path, key: EllipticCurvePrivateKey) -> None:
-    form = serialization.PrivateFormat.PKCS8
-    path.touch(mode=0o600)
-    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-
-
-def certify(
-    name: str, key: EllipticCurvePrivateKey, issuer: str, issuer_key: EllipticCurvePrivateKey, *, host: str = ""
-) -> bytes:
-    """A certificate in PEM, valid for an hour: of a CA, or of a host's address."""
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=not host, path_length=None), critical=True)
-    )
-    if host:
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-        built = built.add_extension(names, critical=False)
-    return built.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def make_ca(folder: Path, name: str) -> tuple[EllipticCurvePrivateKey, Path]:
-    """A CA's key and the file of its certificate."""
-    key, path = generate_private_key(SECP256R1()), folder / f"{name}.pem"
-    path.write_bytes(certify(name, key, name, key))
-    return key, path
 
 
 @dataclass

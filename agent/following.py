@@ -8,13 +8,12 @@ from dataclasses import replace
 from logging import getLogger
 
 from agent.config import Config
-from agent.findings import keep_findings, read_findings, refined
+from agent.findings import Findings
 from agent.log import line
-from agent.site import Reading, Site, keep_pushed, pushed_site
+from agent.site import Reading, Site, keep_pushed, pushed_site, reading_of
 from agent.trust import Refused
 from protocols.errors import EmitraceError
 from protocols.messages import PlanPush
-from protocols.modbus.planner import plan_reads
 from protocols.plan.document import document_digest
 from protocols.records import ReadRequest
 
@@ -28,13 +27,17 @@ class Following:
     ----------
     site : Site
         In force at the start.
+    findings : Findings
+        What was found before under the plan that was in force.
     state : callable
         States in the stream that a plan with a digest is not followed, and why; False where nothing can be stated now.
     """
 
-    def __init__(self, config: Config, site: Site, state: Callable[[bytes, str], bool]) -> None:
-        self._findings = read_findings(config.state_dir)
-        self.site = replace(site, reading=refined(site.reading, self._findings))
+    def __init__(
+        self, config: Config, site: Site, findings: Findings, state: Callable[[bytes, str], bool]
+    ) -> None:
+        self._findings = findings
+        self.site = replace(site, reading=reading_of(site.reading.bound, findings))
         self.next: Site | None = None
         self._config = config
         self._state = state
@@ -57,32 +60,31 @@ class Following:
         _log.info(line("plan-accepted", plan=digest.hex()[:12], version=site.reading.bound.plan.version))
         self.next = site
 
-    def learn(self, request: ReadRequest, answered: Sequence[ReadRequest], unsupported: Sequence[int]) -> None:
+    def learn(
+        self, request: ReadRequest, answered: Sequence[ReadRequest], unsupported: Sequence[int], at_ms: int
+    ) -> None:
         """Registers that a device has not, or has after all: read so from the next run on."""
         reading = self.site.reading
-        planned = Reading(reading.bound, plan_reads(reading.bound))
-        ids = [reading.bound.points[point].id for point in request.points]
-        if answered and not unsupported and {*ids} <= {*self._findings.unsupported}:
-            self._findings = self._findings.supported(ids[0])
-            _log.info(line("registers-supported", points=ids))
-        else:
-            self._findings = self._findings.learnt(reading, request, answered, unsupported)
-            lost = [reading.bound.points[point].id for point in unsupported]
+        bound, ids = reading.bound, [reading.bound.points[point].id for point in request.points]
+        self._findings = self._findings.learnt(bound, request, answered, unsupported, at_ms)
+        learnt = replace(self.site, reading=reading_of(bound, self._findings))
+        if _asks_the_same(learnt.reading, reading):
+            self.site = learnt  # refused again
+            return
+        if unsupported:
+            lost = [bound.points[point].id for point in unsupported]
             hint = "the device has no such registers: check model, firmware and map; asked again once a day"
             _log.warning(line("registers-unsupported", points=lost, cut_from=ids, hint=hint))
-        if self.next is None or self.next.reading.bound.digest == reading.bound.digest:
-            self.next = replace(self.site, reading=refined(planned, self._findings))
+        else:
+            _log.info(line("registers-supported", points=ids))
+        if self.next is None or self.next.reading.bound.digest == bound.digest:
+            self.next = learnt
 
     def unsupported(self) -> list[str]:
         """Ids of the points that are not asked, as the devices have no such registers."""
         reading = self.site.reading
         points = [point for position in reading.unsupported for point in reading.requests[position].points]
         return sorted(reading.bound.points[point].id for point in points)
-
-    def keep(self) -> None:
-        """What was found is on the disk before anything is read by it."""
-        if self._findings != read_findings(self._config.state_dir):
-            keep_findings(self._config.state_dir, self._findings)
 
     def turn(self) -> bool:
         """The next plan, where there is one, is in force from now on; whether there was one."""
@@ -95,3 +97,7 @@ class Following:
         _log.warning(line("plan-refused", plan=digest.hex()[:12], reason=reason))
         if self._state(digest, reason):  # else the collector asks again
             self._refused.add(digest)
+
+
+def _asks_the_same(one: Reading, other: Reading) -> bool:
+    return one.requests == other.requests and one.unsupported.keys() == other.unsupported.keys()

@@ -21,8 +21,9 @@ from typing import Any
 from sqlite_utils import Database
 
 from agent.bounds import DEFAULT, Backlog, Bounds, Fill
+from agent.findings import NOTHING, Findings, read_findings
 from agent.old_streams import OldStreams, sealed_of
-from agent.outbox_schema import FORMAT, SCHEMA
+from agent.outbox_schema import ADDED, FORMAT, SCHEMA
 from agent.parts import SetAside
 from agent.spans import SealedItem, Tail
 from protocols.errors import EmitraceError
@@ -49,11 +50,12 @@ class OutboxDamagedError(OutboxError):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the stream stands: its tail, the clock of the run that wrote it, and whether that run ended cleanly."""
+    """Where the stream stands: its tail, and of the run that wrote it clock, clean end, and how it read the plan."""
 
     tail: Tail
     clock: Clock
     clean: bool
+    findings: Findings = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +341,9 @@ class Outbox:
         with self._db.atomic():
             for statement in SCHEMA:
                 self._db.execute(statement)
+            for table, column, kind in ADDED:
+                if column not in self._db.table(table).columns_dict:
+                    self._db.execute(f"alter table {table} add column {column} {kind}")
             self._db.execute(f"pragma user_version = {FORMAT}")
 
     def _append(self, item: SealedItem, standing: Standing) -> None:
@@ -359,6 +364,7 @@ class Outbox:
                 "span_end_ms": tail.span_end_ms, "plan": tail.plan, "fold": cbor.encode(state_map(tail.fold)),
                 "boot_id": clock.boot_id, "offset_ms": clock.offset_ms, "clock_state": int(clock.state),
                 "uncertainty_ms": clock.uncertainty_ms, "clean": int(standing.clean),
+                "findings": standing.findings.text(),
             },
             pk="id", replace=True,
         )
@@ -387,4 +393,5 @@ def standing_of(row: dict[str, Any]) -> Standing:
         ),
         Clock(row["boot_id"], row["offset_ms"], ClockState(row["clock_state"]), row["uncertainty_ms"]),
         bool(row["clean"]),
+        read_findings(row.get("findings", "")),
     )

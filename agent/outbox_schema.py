@@ -1,4 +1,4 @@
-"""The outbox's tables. A table may be added; what is there is never changed without a new format."""
+"""The outbox's tables. Tables and columns may be added; what is there is never changed without a new format."""
 
 FORMAT = 1
 
@@ -32,3 +32,6 @@ SCHEMA = (
         uncertainty_ms integer not null, clean integer not null
     ) strict""",
 )
+
+ADDED = (("state", "findings", "text not null default ''"),)
+"""Table, column and type of what outboxes of before do not have."""

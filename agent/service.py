@@ -22,6 +22,7 @@ from agent.desk.asks import DeskError
 from agent.desk.counter import open_counter
 from agent.desk.desk import Desk
 from agent.early import Early
+from agent.findings import NOTHING, Findings
 from agent.following import Following
 from agent.health import Health, read_status
 from agent.holes import Holes
@@ -78,7 +79,8 @@ async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
         before = read_status(config.state_dir)
         writer = await Writer.open(config.state_dir / OUTBOX, machine.read().utc_ms, config.bounds)
         try:
-            service = _Service(config, site, key, writer, machine)
+            stands = await writer.call(writer.outbox.standing)
+            service = _Service(config, site, NOTHING if stands is None else stands.findings, key, writer, machine)
             await service.save_ends(known_head(before))
             async with open_counter(config.state_dir, service.desk), service.uplink(broker):
                 await service.run(stop)
@@ -101,10 +103,10 @@ class _Service:
     """One process's run: what its parts share."""
 
     def __init__(
-        self, config: Config, site: Site, key: Ed25519PrivateKey, writer: Writer, machine: Machine
+        self, config: Config, site: Site, findings: Findings, key: Ed25519PrivateKey, writer: Writer, machine: Machine
     ) -> None:
         self._config = config
-        self._following = Following(config, site, self._refuse_plan)
+        self._following = Following(config, site, findings, self._refuse_plan)
         self._key = key
         self._writer = writer
         self._machine = machine
@@ -117,7 +119,7 @@ class _Service:
         self._vitals.disk_problem = lambda: "" if self._pipeline is None else self._pipeline.disk_problem
         self._pipeline: Pipeline | None = None
         self._desk: Desk | None = None
-        self._watched = Watched(site.reading, machine, self._vitals.on_watch)
+        self._watched = Watched(self._site.reading, machine, self._vitals.on_watch)
         if writer.damaged is not None:
             _log.error(line("outbox-damaged", moved_to=writer.damaged, hint="a new stream begins; keep the old file"))
 
@@ -212,7 +214,6 @@ class _Service:
         if before is not None:
             await self._writer.make_room(before, self._key)
         standing = await finish_last_run(self._writer, self._key, software())
-        await asyncio.to_thread(self._following.keep)
         self._vitals.stands(standing)
         bound, requests = self._site.reading.bound, self._site.reading.requests
         early = Early([bound.intervals_ms[one.scan_class] for one in requests])
@@ -249,7 +250,7 @@ class _Service:
         reading = self._site.reading
         buses = range(len(self._site.endpoints))
         return [Agenda(reading.intervals(bus), start_ms) for bus in buses], [
-            Breakers(reading.requests, reading.intervals(bus), start_ms, start_ms + bus, reading.unsupported)
+            Breakers(reading.requests, reading.intervals(bus), start_ms, start_ms + bus, reading.unsupported.keys())
             for bus in buses
         ]
 
@@ -285,7 +286,7 @@ class _Service:
             self._vitals.on_dead(dict(dead))
 
         show_dead()
-        holes = Holes(reading, utc.now_ms(), self._following.learn)
+        holes = Holes(reading, self._following.learn)
         await self._vitals.tell("running")
         tail, clock = begun.standing.tail, begun.standing.clock
         self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.config import Config
 from agent.endpoint import AnyBus
+from agent.findings import NOTHING, Findings, cut_requests
 from protocols.errors import EmitraceError, InputErrors
 from protocols.modbus.planner import plan_reads
 from protocols.plan.bound import BoundPlan
@@ -23,11 +25,22 @@ PUSHED = "plan-pushed.cbor"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A bound plan and its read plan; ``unsupported`` are requests, by position, whose registers the device has not."""
+    """A bound plan and how it is read.
+
+    Attributes
+    ----------
+    requests : tuple of ReadRequest
+        The read plan, cut as the findings say.
+    findings : Findings
+        What is known of registers that the devices do not have.
+    unsupported : mapping of int to int
+        Requests, by position, for such registers, and when they were last refused. [UTC ms]
+    """
 
     bound: BoundPlan
     requests: tuple[ReadRequest, ...]
-    unsupported: frozenset[int] = frozenset()
+    findings: Findings = NOTHING
+    unsupported: Mapping[int, int] = field(default_factory=dict)
 
     def intervals(self, bus: int) -> list[tuple[int, int]]:
         """Position and interval [ms] of every request of a bus."""
@@ -53,10 +66,15 @@ class Site:
         return dict(zip((bus.id for bus in self.reading.bound.plan.buses), self.endpoints, strict=True))
 
 
-def open_reading(document: bytes) -> Reading:
+def reading_of(bound: BoundPlan, findings: Findings = NOTHING) -> Reading:
+    """How a plan is read by what is known of its devices."""
+    requests, unsupported = cut_requests(bound, plan_reads(bound), findings)
+    return Reading(bound, requests, findings, unsupported)
+
+
+def open_reading(document: bytes, findings: Findings = NOTHING) -> Reading:
     """The reading of a plan document that was valid once."""
-    bound = open_document(document)
-    return Reading(bound, plan_reads(bound))
+    return reading_of(open_document(document), findings)
 
 
 def load_site(config: Config) -> Site:
@@ -120,7 +138,7 @@ def _site_of(config: Config, document: bytes, file: str, *, pushed: bool) -> Sit
     ids = [bus.id for bus in bound.plan.buses]
     _check_buses(config, file, ids, spare_allowed=pushed)
     endpoints = tuple(config.bus(bus) for bus in ids)
-    return Site(document, Reading(bound, plan_reads(bound)), endpoints, pushed)
+    return Site(document, reading_of(bound), endpoints, pushed)
 
 
 def _check_buses(config: Config, file: str, ids: list[str], *, spare_allowed: bool) -> None:

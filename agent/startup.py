@@ -15,7 +15,6 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.findings import read_findings, refined
 from agent.gather import Gathering
 from agent.outbox import Standing
 from agent.parts import Sealer, SetAside, set_aside, told
@@ -60,8 +59,7 @@ async def finish_last_run(writer: Writer, key: Ed25519PrivateKey, software: str)
     entries = await writer.call(outbox.journalled)
     if not entries:
         return standing
-    planned = open_reading(await writer.call(outbox.document, standing.tail.plan))
-    reading = refined(planned, await asyncio.to_thread(read_findings, outbox.path.parent))
+    reading = open_reading(await writer.call(outbox.document, standing.tail.plan), standing.findings)
     tail = standing.tail
     gathering, events, unread = _restore(reading, entries, tail.span_end_ms)
     stamps = [event.at_ms for event in events]
@@ -137,11 +135,11 @@ async def begin_run(
             old = open_reading(await writer.call(outbox.document, tail.plan))
             state = migrate(tail.fold, old.bound, reading.bound)
         sealed, tail = seal_plan(tail, site.document, reading.bound.digest, state, key)
-        await writer.call(outbox.append_plan, sealed, site.document, Standing(tail, clock, clean=False))
+        await writer.call(outbox.append_plan, sealed, site.document, Standing(tail, clock, False, reading.findings))
     tail = await _seal_absence(writer, reading, tail, clock, software, now_ms, key)
     events.extend(stated)
     events.append(Event(EventKind.AGENT_START, now_ms, "", (("after", after), ("software", software))))
-    standing = Standing(tail, clock, clean=False)
+    standing = Standing(tail, clock, False, reading.findings)
     edge_ms = next_edge(now_ms, reading.bound.batch_ms)
     await writer.call(outbox.begin_run, standing, edge_ms, encode_entry((), events))
     return Begun(standing, tuple(events), now_ms)
@@ -165,7 +163,7 @@ async def _seal_absence(
         samples = nothing.samples(tail.span_end_ms, edge_ms)
         parts, tail = await asyncio.to_thread(sealer.parts, tail, samples, (), edge_ms)
         items = [part.item for part in parts]
-        await writer.seal(items, Standing(tail, clock, clean=False), edge_ms)
+        await writer.seal(items, Standing(tail, clock, False, reading.findings), edge_ms)
     return tail
 
 

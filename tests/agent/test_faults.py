@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from protocols.records import Fate
 from simulators.faults.catalogue import FAULTS, applies, parse_fault
 from simulators.faults.fault import LineKind
-from tests.agent.faulty import ANALYZER, BEGIN, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, Meeting, Outcome
+from tests.agent.faulty import ANALYZER, BEGIN, COUNTERS, GAS, INTERVAL_MS, METER, OTHER, TIMEOUT_S, Meeting, Outcome
 
 pytestmark = pytest.mark.clock
 LINES = (LineKind.TCP, LineKind.RTU)
@@ -92,18 +93,47 @@ CELLS: list[Which] = [(kind, one) for kind in LINES for one in CASES if applies(
 MATRIX = [pytest.param(cell, id=f"{cell[0].value}-{cell[1].text}") for cell in CELLS]
 
 
+AT_A_TIME = 12
+"""Lines beside each other in one process; more, and they wait for the processor instead of for each other."""
+STALL_S = TIMEOUT_S / 2
+ATTEMPTS = 8
+
+
+async def longest_stall(done: asyncio.Event) -> float:
+    """By how much this process was late at most, asleep for a few milliseconds at a time. [s]"""
+    loop, longest = asyncio.get_running_loop(), 0.0
+    while not done.is_set():
+        due = loop.time() + 0.005
+        await asyncio.sleep(0.005)
+        longest = max(longest, loop.time() - due)
+    return longest
+
+
+async def met_by(keys: list[Key]) -> tuple[list[Outcome], float]:
+    """Some cases at the same time, each on a line and with a poll loop of its own; the longest stall meanwhile."""
+    done, ready = asyncio.Event(), [Meeting(text, kind) for kind, text in keys]
+    watch = asyncio.create_task(longest_stall(done))
+    outcomes = await asyncio.gather(*(one.run() for one in ready))
+    done.set()
+    return outcomes, await watch
+
+
 @pytest.fixture(scope="module")
 def outcomes() -> dict[Key, Outcome]:
-    """Every case at the same time, each on a line and with a poll loop of its own."""
+    """Every case, some at a time; again where the machine stalled, as real timeouts say nothing of a fault then."""
     keys = [(kind, one.text) for kind, one in CELLS] + [(kind, CONTROL) for kind in LINES]
-
-    ready = [Meeting(text, kind) for kind, text in keys]
-
-    async def all_of_them() -> list[Outcome]:
-        return await asyncio.gather(*(one.run() for one in ready))
-
-    met = asyncio.run(all_of_them())  # nothing is folded while others are still polling
-    return {key: one.fold() for key, one in zip(keys, met, strict=True)}
+    met: dict[Key, Outcome] = {}
+    for start in range(0, len(keys), AT_A_TIME):
+        group = keys[start : start + AT_A_TIME]
+        for _ in range(ATTEMPTS):
+            gc.collect()
+            outcomes, stalled_s = asyncio.run(met_by(group))
+            if stalled_s < STALL_S:
+                break
+        else:
+            pytest.fail(f"the machine stalled in each of {ATTEMPTS} attempts, {stalled_s:.3f} s in the last")
+        met |= {key: one.fold() for key, one in zip(group, outcomes, strict=True)}
+    return met
 
 
 def test_every_fault_is_met_or_has_a_reason() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from logging import getLogger
@@ -12,10 +12,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.breaker import Breakers
 from agent.broker import Broker, broker_of
-from agent.bus.bus import Bus
-from agent.bus.opening import bus_of
+from agent.buses import Buses, opened
 from agent.clock import Machine, UtcLine, choose_clock
 from agent.config import Config
 from agent.desk.asks import DeskError
@@ -33,10 +31,8 @@ from agent.outbox import Standing
 from agent.outflow import Outflow
 from agent.parts import Sealer
 from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
-from agent.poll import poll
 from agent.results import Result
 from agent.salvage import pending, save_end, save_items
-from agent.schedule import Agenda
 from agent.site import Site, load_site
 from agent.spans import SealedItem, next_edge
 from agent.startup import Begun, Head, begin_run, finish_last_run, known_head
@@ -232,58 +228,48 @@ class _Service:
         await self._writer.set_aside(early.aside(over, sequence, OVERLAPS))
         start_ms = min([poll_from_ms, *map(early.due_ms, placed)])
         stated = _of_early(start_ms, clock, len(placed), len(over))
-        buses = [bus_of(endpoint, self._machine.mono_ms) for endpoint in self._site.endpoints]
         try:
-            await asyncio.gather(*(bus.open() for bus in buses))
-            begun = await begin_run(
-                self._writer, self._site, self._key, software(), standing, clock, start_ms, self._lost, stated
-            )
-            self._lost = None
-            self._vitals.stands(begun.standing)
-            await self._poll_until(stop, begun, utc, buses, poll_from_ms, placed)
+            async with opened(self._site.endpoints, self._machine.mono_ms) as buses:
+                begun = await begin_run(
+                    self._writer, self._site, self._key, software(), standing, clock, start_ms, self._lost, stated
+                )
+                self._lost = None
+                self._vitals.stands(begun.standing)
+                await self._poll_until(stop, begun, utc, Buses(self._site.reading, buses, utc, poll_from_ms), placed)
         finally:
             self._watched.polling = self._pipeline = self._desk = None
-            await asyncio.gather(*(bus.close() for bus in buses))
 
-    def _agendas(self, start_ms: int) -> tuple[list[Agenda], list[Breakers]]:
-        """What each bus is to serve from an instant on, and which of its units are worth asking."""
+    def _counting(self, then: Callable[[Result], None]) -> Callable[[Result], None]:
+        """Counts a result for its unit and hands it on."""
         reading = self._site.reading
-        buses = range(len(self._site.endpoints))
-        return [Agenda(reading.intervals(bus), start_ms) for bus in buses], [
-            Breakers(reading.requests, reading.intervals(bus), start_ms, start_ms + bus, reading.unsupported.keys())
-            for bus in buses
-        ]
-
-    async def _poll_until(
-        self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: list[Bus], poll_from_ms: int,
-        early: Sequence[Result],
-    ) -> None:
-        """One run: what was read early, then poll, journal and seal until told to stop or the clock steps."""
-        reading = self._site.reading
-        agendas, breakers = self._agendas(poll_from_ms)
-        settle_s = max(bus.timeout_s for bus in buses) + SETTLE_SPARE_S
-        sealer = Sealer(reading.bound, begun.standing.clock, software(), self._key)
-        pipeline = self._pipeline = Pipeline(
-            reading, begun, agendas, self._writer, sealer, utc, settle_s,
-            self._config.settings.journal.commit_s, self._on_item,
-        )
-        for result in early:
-            pipeline.report(result)
         names = [bus.id for bus in reading.bound.plan.buses]
 
         def report(result: Result) -> None:
             request = reading.requests[result.request]
             self._vitals.health.count(names[request.bus], request.unit, result.fate)
+            then(result)
+
+        return report
+
+    async def _poll_until(
+        self, stop: asyncio.Event, begun: Begun, utc: UtcLine, buses: Buses, early: Sequence[Result]
+    ) -> None:
+        """One run: what was read early, then poll, journal and seal until told to stop or the clock steps."""
+        reading = self._site.reading
+        sealer = Sealer(reading.bound, begun.standing.clock, software(), self._key)
+        pipeline = self._pipeline = Pipeline(
+            reading, begun, buses.agendas, self._writer, sealer, utc, buses.timeout_s + SETTLE_SPARE_S,
+            self._config.settings.journal.commit_s, self._on_item,
+        )
+        for result in early:
+            pipeline.report(result)
+
+        def taken(result: Result) -> None:
             pipeline.report(result)
             self._vitals.health.last_poll_ms = pipeline.last_poll_ms
 
         def show_dead() -> None:
-            dead = [
-                (f"{name}/{unit}", since_ms)
-                for name, own in zip(names, breakers, strict=True)
-                for unit, since_ms in own.dead().items()
-            ]
-            self._vitals.on_dead(dict(dead))
+            self._vitals.on_dead(buses.dead())
 
         show_dead()
         holes = Holes(reading, self._following.learn)
@@ -291,21 +277,13 @@ class _Service:
         tail, clock = begun.standing.tail, begun.standing.clock
         self._watched.polling = Polling(tail.stream_id, utc, clock, pipeline.newest)
         self._desk = Desk(
-            reading, dict(zip(names, buses, strict=True)), self._vitals.health.shown, pipeline.newest, utc.now_ms,
-            pipeline.note_at_once,
+            reading, buses.by_name, self._vitals.health.shown, pipeline.newest, utc.now_ms, pipeline.note_at_once
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(pipeline.run(), name="pipeline")
-            pollers = [
-                group.create_task(
-                    poll(bus, agenda, own, reading.requests, utc, report, show_dead, holes), name=f"poll {name}"
-                )
-                for bus, agenda, own, name in zip(buses, agendas, breakers, names, strict=True)
-            ]
-            await self._end_of_run(stop, utc, clock)
-            holes.stop()
-            for poller in pollers:
-                poller.cancel()
+            async with buses.polled(self._counting(taken), show_dead, holes):
+                await self._end_of_run(stop, utc, clock)
+                holes.stop()
             pipeline.stop()
         await self._vitals.tell("stopping")
         await pipeline.close()
@@ -356,30 +334,14 @@ class _Service:
     @asynccontextmanager
     async def _polling_early(self, early: Early) -> AsyncIterator[None]:
         """Poll on the monotonic clock while the time is not known."""
-        utc, reading = UtcLine(self._machine, 0), self._site.reading
-        agendas, breakers = self._agendas(utc.now_ms())
-        buses = [bus_of(endpoint, self._machine.mono_ms) for endpoint in self._site.endpoints]
-        names = [bus.id for bus in reading.bound.plan.buses]
-
-        def report(result: Result) -> None:
-            request = reading.requests[result.request]
-            self._vitals.health.count(names[request.bus], request.unit, result.fate)
-            early.report(result)
-
+        utc = UtcLine(self._machine, 0)
         try:
-            await asyncio.gather(*(bus.open() for bus in buses))
-            async with asyncio.TaskGroup() as group:
-                pollers = [
-                    group.create_task(poll(bus, agenda, own, reading.requests, utc, report), name=f"early {name}")
-                    for bus, agenda, own, name in zip(buses, agendas, breakers, names, strict=True)
-                ]
-                try:
-                    yield
-                finally:
-                    for poller in pollers:
-                        poller.cancel()
+            async with (
+                opened(self._site.endpoints, self._machine.mono_ms) as buses,
+                Buses(self._site.reading, buses, utc, utc.now_ms()).polled(self._counting(early.report)),
+            ):
+                yield
         finally:
-            await asyncio.gather(*(bus.close() for bus in buses))
             if early.lost:
                 _log.error(line("early-readings-lost", results=early.lost, hint="set the clock sooner"))
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
+from agent.bus.allowed import DEVICE_IDENTIFICATION, ENCAPSULATED
 from agent.bus.answer import Answer, Question
 from agent.bus.tally import Tally
 from protocols.errors import EmitraceError
@@ -19,7 +20,6 @@ from protocols.records import Fate
 RECONNECT_FIRST_S = 0.1
 RECONNECT_MOST_S = 10.0
 SERVER_ID = bytes((17,))
-DEVICE_IDENTIFICATION = (43, 14, 1, 0)
 """Maker, product code and revision, from object 0 on (MODBUS application protocol V1.1b3, 6.21)."""
 
 Listener = Callable[[str, float, bytes], None]
@@ -111,7 +111,7 @@ class Bus:
 
     async def identification(self, unit: int, code: int = 1, first: int = 0) -> Answer:
         """What a unit says of itself by function 43, interface 14, from an object on; the objects undecoded."""
-        return await self.ask(Question(unit, bytes((*DEVICE_IDENTIFICATION[:2], code, first))))
+        return await self.ask(Question(unit, bytes((ENCAPSULATED, DEVICE_IDENTIFICATION, code, first))))
 
     async def ask(self, question: Question) -> Answer:
         """Send one question in its turn.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -20,7 +21,8 @@ from collector.books import Books, open_books, own_key
 from collector.clock import now_ms
 from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
 from collector.config import Config, load_config
-from collector.exporting import export_bundle
+from collector.exporting import Wanted, scope_of, whole_period
+from collector.exporting import export as export_wanted
 from collector.hours.cells import cell_of
 from collector.ingest.command import take_folder
 from collector.inventory.document import plain
@@ -268,17 +270,31 @@ def quarantine_command(as_json: AsJson = False, config: ConfigPath = CONFIG) -> 
 
 @app.command()
 def export(
-    from_: From,
-    to: To,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new or may be replaced.")],
+    from_: Annotated[str, typer.Option("--from", help="Start as elsewhere; the first hour known where left out.")] = "",
+    to: Annotated[str, typer.Option("--to", help="End, exclusive; the end of the last hour where left out.")] = "",
+    agent: Annotated[list[str], typer.Option(help="Only this agent, by name or id; repeat for more.")] = [],  # noqa: B006
+    source: Annotated[list[str], typer.Option(help="Only this source; repeat for more.")] = [],  # noqa: B006
+    gas: Annotated[list[str], typer.Option(help="Only this gas, such as CO2; repeat for more.")] = [],  # noqa: B006
+    whole_log: Annotated[
+        bool, typer.Option("--whole-log", help="Show the whole log, so that what a partial bundle leaves out counts.")
+    ] = False,
     gwp: Gwp = "AR6",
     config: ConfigPath = CONFIG,
 ) -> None:
-    """Write an evidence bundle for emitrace-verify; the period is widened to whole hours."""
+    """Write an evidence bundle for emitrace-verify: of a period, or of agents, sources and gases in it.
+
+    The period is widened to whole hours. A bundle of one source holds the whole signed batches of its agent.
+    """
     with told(), _books(config) as books:
-        start, end = export_bundle(books, *_period(books, from_, to), out, gwp)
         with books.database.reading() as connection:
+            agents = [named_agent(connection, name).agent_id for name in agent]
             zone = site_zone(connection, books.plans)
+        first, last = (0, 0) if from_ and to else whole_period(books)
+        first = _instant("--from", from_, zone, whole=False) if from_ else first
+        last = _instant("--to", to, zone, whole=False) if to else last
+        wanted = Wanted(first, last, scope_of(agents, source, gas), gwp, whole_log)
+        start, end = export_wanted(books, wanted, out)
         typer.echo(f"{out}: {out.stat().st_size} bytes, {instant(start, zone)} to {instant(end, zone)} ({zone})")
 
 
@@ -293,20 +309,23 @@ def _period(books: Books, from_: str, to: str, *, whole: bool = False) -> tuple[
     """[from, to) of the two options; ``whole`` where it must start and end as hours do. [UTC ms]"""
     with books.database.reading() as connection:
         zone = site_zone(connection, books.plans)
-    instants: list[int] = []
-    for option, text in (("--from", from_), ("--to", to)):
-        try:
-            at_ms = read_instant(text, zone)
-        except ValueError as error:
-            raise EmitraceError(option, repr(text), "Write a time as 2026-01-31 or 2026-01-31T08:00.") from error
-        if not FIRST_MS - DAY_MS < at_ms < LAST_MS + DAY_MS:
-            raise EmitraceError(option, repr(text), "Write a year from 1970 to 9998.")
-        if whole and cell_of(at_ms, zone)[0] != at_ms:
-            raise EmitraceError(option, repr(text), "Take a full hour (UTC), or midnight at the facility.")
-        instants.append(min(max(at_ms, FIRST_MS), LAST_MS))
-    if instants[1] <= instants[0]:
+    start, end = _instant("--from", from_, zone, whole=whole), _instant("--to", to, zone, whole=whole)
+    if end <= start:
         raise EmitraceError("--to", f"{to!r} is not after --from {from_!r}", "Give an end after the start.")
-    return instants[0], instants[1]
+    return start, end
+
+
+def _instant(option: str, text: str, zone: ZoneInfo, *, whole: bool) -> int:
+    """The instant of an option, within the calendar. [UTC ms]"""
+    try:
+        at_ms = read_instant(text, zone)
+    except ValueError as error:
+        raise EmitraceError(option, repr(text), "Write a time as 2026-01-31 or 2026-01-31T08:00.") from error
+    if not FIRST_MS - DAY_MS < at_ms < LAST_MS + DAY_MS:
+        raise EmitraceError(option, repr(text), "Write a year from 1970 to 9998.")
+    if whole and cell_of(at_ms, zone)[0] != at_ms:
+        raise EmitraceError(option, repr(text), "Take a full hour (UTC), or midnight at the facility.")
+    return min(max(at_ms, FIRST_MS), LAST_MS)
 
 
 def _print_inventory(books: Books, stored: StoredInventory, *, as_json: bool) -> None:

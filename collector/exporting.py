@@ -3,61 +3,84 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from heapq import merge
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from calibration.certificates import encode_certificate
 from collector.books import Books
 from collector.clock import now_ms
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
 from collector.evidence.layout import Leaf
+from collector.evidence.pruned import Hidden, prune
 from collector.hours.cells import HOUR_MS
+from collector.hours.model import HourRow
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile, profile_text
+from collector.inventory.scope import WHOLE, Scope
 from collector.store.agents import all_agents
 from collector.store.certificates import all_certificates
 from collector.store.hours import read_hours
 from collector.store.inventories import all_versions, compose_inventory
+from collector.store.log import item_leaf_id
+from collector.store.plans import PlanBook, sources_known
 from collector.store.refresh import refresh_hours
-from collector.store.schema import items, leaves, plans, tombstones, windows
+from collector.store.schema import items, leaves, plans
+from collector.store.series import read_extent
+from collector.store.stretches import Stretch, item_bytes, places, stretches
 from protocols.errors import EmitraceError
+from protocols.wire.codec import item_digest
 
 DAY_MS = 24 * HOUR_MS
 _CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an item goes in a bundle."""
+class Wanted:
+    """What a bundle is asked for.
 
-    stream_id: bytes
-    sequence: int
-    day: str
-    item: int
+    Attributes
+    ----------
+    from_ms, to_ms : int
+        The period; it is widened to whole hours. [UTC ms]
+    scope : Scope
+        The agents, sources and gases it is of; everything where nothing narrows it.
+    gwp_set : str or None
+        By which the inventory weighs; the accounting profile's own where None.
+    whole_log : bool
+        Whether a partial bundle shows every leaf of the log, so that what it leaves out can be counted.
+    """
+
+    from_ms: int
+    to_ms: int
+    scope: Scope = WHOLE
+    gwp_set: str | None = None
+    whole_log: bool = False
 
 
 def export_bundle(books: Books, from_ms: int, to_ms: int, path: Path, gwp_set: str | None = None) -> tuple[int, int]:
-    """Write the bundle of a period, widened to whole hours.
+    """Write the bundle of everything in a period; see ``export``."""
+    return export(books, Wanted(from_ms, to_ms, gwp_set=gwp_set), path)
+
+
+def export(books: Books, wanted: Wanted, path: Path) -> tuple[int, int]:
+    """Write a bundle to a file that appears whole or not at all.
 
     Returns
     -------
     tuple of (from_ms, to_ms)
         The period as it is in the bundle. [UTC ms]
     """
-    start, end = from_ms - from_ms % HOUR_MS, -(-to_ms // HOUR_MS) * HOUR_MS
-    if end <= start:
-        raise EmitraceError("bundle", f"period {from_ms} to {to_ms} is empty", "Give an end after the start.")
-    refresh_hours(books.database, books.plans, books.hour_rule)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with books.database.reading() as connection, draft.open("w+b") as file:
-            write_bundle(file, _contents(connection, books, start, end, gwp_set), books.key)
+        with draft.open("w+b") as file:
+            period = write_wanted(books, wanted, file)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -65,38 +88,98 @@ def export_bundle(books: Books, from_ms: int, to_ms: int, path: Path, gwp_set: s
         raise EmitraceError(f"bundle {path}", str(error), "Name a file in a folder that can be written.") from error
     finally:
         draft.unlink(missing_ok=True)
+    return period
+
+
+def write_wanted(books: Books, wanted: Wanted, file: BinaryIO) -> tuple[int, int]:
+    """Write a bundle to an empty, seekable file; the period as it is in there. [UTC ms]"""
+    start, end = wanted.from_ms - wanted.from_ms % HOUR_MS, -(-wanted.to_ms // HOUR_MS) * HOUR_MS
+    if end <= start:
+        raise EmitraceError("bundle", f"period {wanted.from_ms} to {wanted.to_ms} is empty", "Give a later end.")
+    refresh_hours(books.database, books.plans, books.hour_rule)
+    with books.database.reading() as connection:
+        scope = resolved(connection, books.plans, wanted.scope)
+        contents = _contents(connection, books, replace(wanted, from_ms=start, to_ms=end, scope=scope))
+        write_bundle(file, contents, books.key)
     return start, end
 
 
-def _contents(connection: Connection, books: Books, from_ms: int, to_ms: int, gwp_set: str | None) -> BundleContents:
+def whole_period(books: Books) -> tuple[int, int]:
+    """From the first hour in the books to the last. [UTC ms]"""
+    refresh_hours(books.database, books.plans, books.hour_rule)
+    with books.database.reading() as connection:
+        extent = read_extent(connection)
+    if extent is None:
+        raise EmitraceError("bundle", "there are no hours in the books", "Give --from and --to.")
+    return extent
+
+
+def resolved(connection: Connection, book: PlanBook, scope: Scope) -> Scope:
+    """The scope with its agents named: those asked for, of the agents that have the sources and gases.
+
+    Raises
+    ------
+    EmitraceError
+        A name that the books do not know, or a combination that no source has.
+    """
+    if scope.is_whole:
+        return scope
+    facts = sources_known(connection, book)
+    known = {
+        "agent": {agent.agent_id for agent in all_agents(connection)},
+        "source": {fact.source for fact in facts},
+        "gas": {gas for fact in facts for gas in fact.gases},
+    }
+    for kind, names in (("agent", scope.agents), ("source", scope.sources), ("gas", scope.gases)):
+        for name in names:
+            if name not in known[kind]:
+                hint = f"Known: {', '.join(sorted(known[kind])) or 'none'}."
+                raise EmitraceError(f"{kind} {name}", "is not in the books", hint)
+    agents = tuple(sorted({fact.agent for fact in scope.narrow(facts)}))
+    if scope.agents and not (scope.sources or scope.gases):
+        agents = scope.agents
+    if not agents:
+        raise EmitraceError("bundle", "no agent has such a source with such a gas", "Ask for less at once.")
+    return replace(scope, agents=agents)
+
+
+def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleContents:
+    scope, period = wanted.scope, (wanted.from_ms, wanted.to_ms)
     name = books.config.settings.inventory.profile
     profile, _ = load_profile(name)
-    inventory = _inventory(connection, books, from_ms, to_ms, gwp_set or profile.gwp.default)
-    agents = all_agents(connection)
-    places = {agent.agent_id: _places(connection, agent.agent_id, from_ms, to_ms) for agent in agents}
-    sent = connection.execute(
-        select(plans.c.agent_id, plans.c.document, items.c.bytes)
-        .join(items, items.c.id == plans.c.item)
-        .order_by(plans.c.item)
-    ).all()
-    here = {agent_id for agent_id, own in places.items() if own} | {row.agent_id for row in sent}
+    inventory = _inventory(connection, books, wanted, wanted.gwp_set or profile.gwp.default)
+    agents = [agent for agent in all_agents(connection) if scope.has_agent(agent.agent_id)]
+    found = {agent.agent_id: stretches(connection, agent.agent_id, *period) for agent in agents}
+    sent = [row for row in _plans_sent(connection) if scope.has_agent(row[0])]
+    here = {agent_id for agent_id, own in found.items() if own} | {agent for agent, _, _, _ in sent}
+    shown = {(agent, digest) for agent, _, _, digest in sent}
+    log = _leaves(connection) if scope.is_whole or wanted.whole_log else _part(connection, found, shown)
     return BundleContents(
-        from_ms=from_ms, to_ms=to_ms, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
+        *period, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
         agents=[agent.public_key for agent in agents if agent.agent_id in here],
         certificates=[encode_certificate(stored.certificate) for stored in all_certificates(connection)],
-        days=_days(connection, places), leaves=_leaves(connection),
-        plans=[(row.agent_id, row.document) for row in sent],
-        hours=(hour.row for hour in read_hours(connection, from_ms, to_ms)),
+        days=_days(connection, found), leaves=log,
+        plans=[(agent, document) for agent, document, _, _ in sent],
+        hours=_hours(connection, wanted),
         inventory=inventory, profile=profile_text(name).encode(),
-        sent=[(row.agent_id, row.bytes) for row in sent],
+        sent=[(agent, data) for agent, _, data, _ in sent], scope=scope,
     )  # fmt: skip
 
 
-def _inventory(connection: Connection, books: Books, from_ms: int, to_ms: int, gwp_set: str) -> Inventory:
+def _plans_sent(connection: Connection) -> list[tuple[str, bytes, bytes, bytes]]:
+    """(agent, document, signed item, its digest) of every plan, in the order of arrival."""
+    query = select(plans.c.agent_id, plans.c.document, items.c.bytes).join(items, items.c.id == plans.c.item)
+    rows = connection.execute(query.order_by(plans.c.item)).all()
+    return [(row.agent_id, row.document, row.bytes, item_digest(row.bytes)) for row in rows]
+
+
+def _inventory(connection: Connection, books: Books, wanted: Wanted, gwp_set: str) -> Inventory:
     """The sealed version of exactly this period where today's books still say the same, else a fresh one."""
     profile = books.config.settings.inventory.profile
-    fresh = compose_inventory(connection, books.plans, books.origin, from_ms, to_ms, gwp_set, profile)
-    for stored in all_versions(connection):
+    fresh = compose_inventory(
+        connection, books.plans, books.origin, wanted.from_ms, wanted.to_ms, gwp_set, profile, wanted.scope
+    )
+    for stored in all_versions(connection) if wanted.scope.is_whole else ():
         sealed = stored.inventory
         if stored.sealed_ms is None or replace(sealed, pinned=fresh.pinned) != fresh:
             continue
@@ -105,50 +188,21 @@ def _inventory(connection: Connection, books: Books, from_ms: int, to_ms: int, g
     return fresh
 
 
-def _places(connection: Connection, agent_id: str, from_ms: int, to_ms: int) -> list[_Place]:
-    """The agent's items that the period needs, by day, stream and sequence.
-
-    Of a stream wholly outside the period come those that prove it; see ``BundleContents.days``.
-    """
-    first_window = dict(
-        connection.execute(
-            select(windows.c.item, func.min(windows.c.from_ms))
-            .where(windows.c.agent_id == agent_id)
-            .group_by(windows.c.item)
-        ).all()
-    )
-    query = (
-        select(items.c.id, items.c.stream_id, items.c.sequence, items.c.kind, items.c.from_ms, items.c.to_ms)
-        .where(items.c.agent_id == agent_id, items.c.state.in_(("placed", "refused")))
-        .order_by(items.c.stream_id, items.c.sequence)
-    )
-    stones = select(tombstones.c.item, tombstones.c.first).where(tombstones.c.agent_id == agent_id)
-    first_dropped = dict(connection.execute(stones).all())
-    found: list[_Place] = []
-    for _, group in groupby(connection.execute(query).all(), key=lambda row: row.stream_id):
-        rows = list(group)
-        batches = [n for n, row in enumerate(rows) if row.kind == "batch"]
-        begin = max((n for n in batches if rows[n].from_ms <= from_ms), default=0)
-        inside = [n for n in batches if rows[n].from_ms < to_ms or first_window.get(rows[n].id, to_ms) < to_ms]
-        end = next((n for n in batches if n > max(inside, default=begin)), len(rows) - 1)
-        near = rows[next(n for n in batches if n >= begin)].from_ms if batches else from_ms
-        last = rows[end].sequence
-        late_stones = [row for row in rows[end + 1 :] if first_dropped.get(row.id, last + 1) <= last]
-        for row in [*rows[begin : end + 1], *late_stones]:
-            near = row.from_ms if row.kind == "batch" else near
-            found.append(_Place(row.stream_id, row.sequence, _day(near), row.id))
-    return sorted(found, key=lambda place: (place.day, place.stream_id, place.sequence))
+def _hours(connection: Connection, wanted: Wanted) -> Iterator[HourRow]:
+    """The rows of the period, a day of them in memory at a time."""
+    for start in range(wanted.from_ms, wanted.to_ms, DAY_MS):
+        for hour in read_hours(connection, start, min(start + DAY_MS, wanted.to_ms)):
+            row = hour.row
+            first = row.from_ms >= start or start == wanted.from_ms
+            if first and wanted.scope.has(row.agent, row.source, row.gas):
+                yield row
 
 
-def _days(connection: Connection, places: dict[str, list[_Place]]) -> Iterator[ItemDay]:
-    for agent_id in sorted(places):
-        for day, group in groupby(places[agent_id], key=lambda place: place.day):
-            yield ItemDay(agent_id, day, _bytes(connection, [place.item for place in group]))
-
-
-def _bytes(connection: Connection, wanted: list[int]) -> Iterator[bytes]:
-    for item in wanted:
-        yield connection.execute(select(items.c.bytes).where(items.c.id == item)).scalar_one()
+def _days(connection: Connection, found: dict[str, list[Stretch]]) -> Iterator[ItemDay]:
+    for agent_id in sorted(found):
+        in_order = merge(*(places(connection, stretch) for stretch in found[agent_id]))
+        for day, group in groupby(in_order, key=lambda place: place.day):
+            yield ItemDay(agent_id, day, (item_bytes(connection, place.item) for place in group))
 
 
 def _leaves(connection: Connection) -> Iterator[Leaf]:
@@ -164,5 +218,25 @@ def _leaves(connection: Connection) -> Iterator[Leaf]:
         position += len(rows)
 
 
-def _day(at_ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).date().isoformat()
+def _part(
+    connection: Connection, found: dict[str, list[Stretch]], sent: set[tuple[str, bytes]]
+) -> Iterator[Leaf | Hidden]:
+    """Every leaf but those of items that are not in the bundle."""
+    here = {item_leaf_id(agent, one.stream, 0).rpartition("/")[0]: one for agent in found for one in found[agent]}
+
+    def wanted(leaf: Leaf) -> bool:
+        if leaf.kind != "item":
+            return True
+        stream, _, sequence = leaf.object_id.rpartition("/")
+        stretch = here.get(stream)
+        return (stretch is not None and stretch.has(int(sequence))) or (
+            (stream.partition("/")[0], leaf.digest) in sent
+        )
+
+    return prune((leaf, wanted(leaf)) for leaf in _leaves(connection))
+
+
+def scope_of(agents: Sequence[str] = (), sources: Sequence[str] = (), gases: Sequence[str] = ()) -> Scope:
+    """A scope of these names."""
+    agents_, sources_, gases_ = (tuple(sorted(set(names))) for names in (agents, sources, gases))
+    return Scope(agents_, sources_, gases_)

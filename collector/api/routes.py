@@ -18,7 +18,7 @@ from collector.api import shapes
 from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
-from collector.exporting import export_bundle
+from collector.exporting import Wanted, export, scope_of
 from collector.inventory.crosscheck import discrepancies
 from collector.inventory.document import plain
 from collector.store import quarantine
@@ -46,6 +46,12 @@ BatchLimit = Annotated[int, Query(ge=1, le=PAGE, description="Most batches to op
 Number = Annotated[int, InPath(ge=0, lt=2**63)]
 AgentId = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Agent id")]
 GwpSet = Annotated[str | None, Query(max_length=16, description="GWP set, for example AR6")]
+
+
+Names = Annotated[
+    list[Annotated[str, Field(max_length=64)]], Query(default_factory=list, max_length=64, description="Only these")
+]
+WholeLog = Annotated[bool, Query(description="Show every leaf of the log in a partial bundle")]
 
 
 class BuildRequest(BaseModel):
@@ -218,12 +224,18 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
 
     @router.get("/bundle", tags=["evidence"], response_class=FileResponse)
     @needs(Permission.EVIDENCE)
-    def bundle(from_ms: FromMs, to_ms: ToMs, gwp_set: GwpSet = None) -> FileResponse:
-        """An evidence bundle for emitrace-verify; its inventory by the profile's GWP set, or the one named."""
+    def bundle(
+        from_ms: FromMs, to_ms: ToMs, agent: Names, source: Names, gas: Names, gwp_set: GwpSet = None,
+        whole_log: WholeLog = False,
+    ) -> FileResponse:  # fmt: skip
+        """An evidence bundle for emitrace-verify, of everything in a period or of agents, sources and gases in it.
+
+        Its inventory weighs by the profile's GWP set, or by the one named.
+        """
         _check_order(from_ms, to_ms)
         folder = tempfile.TemporaryDirectory(prefix="emitrace-bundle-")
         path = Path(folder.name) / f"emitrace-{from_ms}-{to_ms}.zip"
-        export_bundle(books, from_ms, to_ms, path, gwp_set)
+        export(books, Wanted(from_ms, to_ms, scope_of(agent, source, gas), gwp_set, whole_log), path)
         return FileResponse(
             path, media_type="application/zip", filename=path.name, background=BackgroundTask(folder.cleanup)
         )

@@ -27,17 +27,18 @@ from collector.evidence.layout import (
     Manifest,
     encode_gwp,
     encode_hour,
-    encode_leaf,
     encode_manifest,
     items_name,
     sent_name,
 )
+from collector.evidence.pruned import Hidden, encode_element, grow_by
 from collector.hours.model import HourRow
 from collector.inventory.document import encode_inventory
 from collector.inventory.model import Inventory
+from collector.inventory.scope import WHOLE, Scope
 from protocols.ghg.gwp import gwp_set
 from protocols.records import ItemKind, PlanItem
-from protocols.transparency.tree import Frontier, leaf_hash
+from protocols.transparency.tree import Frontier
 from protocols.wire.codec import decode_item, decompress
 from protocols.wire.cose import open_sealed, sign
 from protocols.wire.keys import fingerprint, public_bytes
@@ -80,8 +81,8 @@ class BundleContents:
         a window that does: counter windows lag behind. Tombstones that stand for items in between come along.
         Of a stream wholly outside the period, its items up to the first batch where it begins later, and its
         items from the last batch on where it ended before: they prove that it is outside.
-    leaves : iterable of Leaf
-        Every leaf of the evidence log, from the first.
+    leaves : iterable of Leaf or Hidden
+        Every leaf of the evidence log, from the first; in a partial bundle those left out as subtrees.
     plans : sequence of (str, bytes)
         Agent id and plan document of every plan an agent sent, in the order of arrival.
     hours : iterable of HourRow
@@ -93,6 +94,9 @@ class BundleContents:
     sent : sequence of (str, bytes)
         Agent id and signed plan item, verbatim, of each of ``plans`` that no item of ``days`` names: the proof
         that the agent sent it. Those of all plans may be given.
+    scope : Scope
+        What a partial bundle is of: it names its agents, and ``agents``, ``days``, ``plans``, ``hours`` and
+        ``inventory`` hold what is theirs alone.
     """
 
     from_ms: int
@@ -102,12 +106,13 @@ class BundleContents:
     agents: Sequence[bytes]
     certificates: Iterable[bytes]
     days: Iterable[ItemDay]
-    leaves: Iterable[Leaf]
+    leaves: Iterable[Leaf | Hidden]
     plans: Sequence[tuple[str, bytes]]
     hours: Iterable[HourRow]
     inventory: Inventory
     profile: bytes
     sent: Sequence[tuple[str, bytes]] = ()
+    scope: Scope = WHOLE
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
@@ -141,6 +146,7 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
         contents.from_ms, contents.to_ms, contents.made_ms, contents.software, bytes.fromhex(fingerprint(own)),
         growing.tree.size, growing.tree.root,
         tuple((agent, hashlib.sha256(document).digest()) for agent, document in contents.plans), tuple(listed),
+        contents.scope,
     )  # fmt: skip
     encoded = encode_manifest(manifest)
     writer.add(MANIFEST, (encoded,))
@@ -157,10 +163,10 @@ class _Growing:
     def __init__(self) -> None:
         self.tree = Frontier()
 
-    def pass_on(self, leaves: Iterable[Leaf]) -> Iterator[bytes]:
-        for leaf in leaves:
-            data = encode_leaf(leaf)
-            self.tree = self.tree.append(leaf_hash(data))
+    def pass_on(self, leaves: Iterable[Leaf | Hidden]) -> Iterator[bytes]:
+        for element in leaves:
+            data = encode_element(element)
+            self.tree = grow_by(self.tree, element, data)
             yield data
 
 

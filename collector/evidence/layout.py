@@ -9,7 +9,8 @@
     items/<agent>/<yyyy-mm-dd>.cborseq  signed stream items, verbatim (RFC 8742)
     keys/agent-<fingerprint>.pub      an agent's raw public key
     keys/collector-<fingerprint>.pub  the collector's raw public key
-    leaves.cborseq                    every leaf of the evidence log, in order
+    leaves.cborseq                    every leaf of the evidence log, in order; in a partial bundle what it
+                                      leaves out as roots of complete subtrees
     manifest.cbor                     period, tree, every other member's size and SHA-256
     manifest.cose                     SHA-256 of manifest.cbor, signed by the collector
     plans/<digest>.cbor               a plan document
@@ -28,12 +29,15 @@ from typing import Any
 
 from collector.hours.model import HourRow
 from collector.inventory.document import plain
+from collector.inventory.scope import WHOLE, Scope
 from protocols.ghg.gwp import GwpSet
 from protocols.wire import cbor
 from protocols.wire.errors import WireError
-from protocols.wire.fields import array, blob, record, text, uint
+from protocols.wire.fields import array, blob, record, refuse, text, uint
 
-VERSION = 1
+VERSION, PARTIAL_VERSION = 1, 2
+"""Of a bundle of a whole period, and of one that leaves something out."""
+
 MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
 INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
 ITEMS, PLANS, CERTIFICATES, KEYS, SENT = "items/", "plans/", "certificates/", "keys/", "sent/"
@@ -80,6 +84,8 @@ class Manifest:
         Every plan an agent sent, in the order of arrival: the newest that names a source states its facts.
     members : tuple of Listed
         Every member but the manifest and its signature, in the container's order.
+    scope : Scope
+        What the bundle is of; everything, unless it is a partial one.
     """
 
     from_ms: int
@@ -91,6 +97,7 @@ class Manifest:
     tree_root: bytes
     plans: tuple[tuple[str, bytes], ...]
     members: tuple[Listed, ...]
+    scope: Scope = WHOLE
 
 
 def items_name(agent: str, day: str) -> str:
@@ -110,18 +117,23 @@ def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Deterministic CBOR of a manifest."""
+    whole = manifest.scope.is_whole
     return cbor.encode({
-        1: VERSION, 2: [manifest.from_ms, manifest.to_ms], 3: manifest.made_ms, 4: manifest.software,
+        1: VERSION if whole else PARTIAL_VERSION, 2: [manifest.from_ms, manifest.to_ms],
+        3: manifest.made_ms, 4: manifest.software,
         5: manifest.collector, 6: [manifest.tree_size, manifest.tree_root],
         7: [[bytes.fromhex(agent), digest] for agent, digest in manifest.plans],
         8: [[member.name, member.size, member.sha256] for member in manifest.members],
+        **({} if whole else {9: _scope_fields(manifest.scope)}),
     })  # fmt: skip
 
 
 def decode_manifest(data: bytes) -> Manifest:
     """The manifest in these bytes; WireError where they are none."""
-    fields = record(cbor.decode(data), "manifest", range(1, 9))
-    uint(fields[1], "manifest.version", VERSION + 1, VERSION)
+    value = cbor.decode(data)
+    partial = isinstance(value, dict) and value.get(1) == PARTIAL_VERSION
+    fields = record(value, "manifest", range(1, 10 if partial else 9))
+    uint(fields[1], "manifest.version", PARTIAL_VERSION + 1, PARTIAL_VERSION if partial else VERSION)
     start, end = array(fields[2], "manifest.period", 2, 2)
     from_ms = uint(start, "manifest.from_ms", _TIME)
     size, root = array(fields[6], "manifest.tree", 2, 2)
@@ -135,6 +147,7 @@ def decode_manifest(data: bytes) -> Manifest:
         blob(root, "manifest.tree_root", 32, 32),
         tuple(_plan(pair) for pair in array(fields[7], "manifest.plans", _MEMBERS)),
         tuple(_listed(row) for row in array(fields[8], "manifest.members", _MEMBERS)),
+        _read_scope(fields[9]) if partial else WHOLE,
     )
 
 
@@ -184,6 +197,25 @@ def split_sequence(chunks: Iterator[bytes], most: int) -> Iterator[tuple[int, by
             continue
         yield base + at, held[at:end]
         at = end
+
+
+def _scope_fields(scope: Scope) -> list[list[Any]]:
+    return [[bytes.fromhex(agent) for agent in scope.agents], list(scope.sources), list(scope.gases)]
+
+
+def _read_scope(value: Any) -> Scope:
+    agents, sources, gases = array(value, "manifest.scope", 3, 3)
+    scope = Scope(
+        tuple(blob(one, "manifest.scope.agents", 32, 32).hex() for one in array(agents, "manifest.scope", _MEMBERS)),
+        tuple(text(one, "manifest.scope.sources", 64) for one in array(sources, "manifest.scope", _MEMBERS)),
+        tuple(text(one, "manifest.scope.gases", 64) for one in array(gases, "manifest.scope", _MEMBERS)),
+    )
+    for names in (scope.agents, scope.sources, scope.gases):
+        if list(names) != sorted(set(names)):
+            refuse("manifest.scope", "names stand twice or out of order")
+    if not scope.agents:
+        refuse("manifest.scope", "names no agent: a partial bundle says whose items it holds")
+    return scope
 
 
 def _plan(pair: Any) -> tuple[str, bytes]:

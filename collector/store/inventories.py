@@ -12,6 +12,7 @@ from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import decode_inventory, encode_inventory
 from collector.inventory.model import Inventory, Pinned
 from collector.inventory.profile import DEFAULT_PROFILE, load_profile
+from collector.inventory.scope import WHOLE, Scope
 from collector.store.certificates import certificate_digests
 from collector.store.database import Database
 from collector.store.hours import read_hours
@@ -36,21 +37,24 @@ class StoredInventory:
 
 
 def compose_inventory(
-    connection: Connection, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, profile_name: str
-) -> Inventory:
-    """The inventory of [from, to) from the hours as they stand in this snapshot; nothing is kept."""
+    connection: Connection, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, profile_name: str,
+    scope: Scope = WHOLE,
+) -> Inventory:  # fmt: skip
+    """The inventory of [from, to), or a part of it, from the hours as they stand in this snapshot; none is kept."""
     profile, digest = load_profile(profile_name)
     if gwp_set not in profile.gwp.allowed:
         raise EmitraceError("GWP set", repr(gwp_set), f"Profile {profile.id} allows {', '.join(profile.gwp.allowed)}")
+    used = plans_used(connection, from_ms, to_ms)
     pinned = Pinned(
         origin=origin, tree_size=tree_size(connection),
-        plans=tuple(sorted({plan.hex() for _, plan in plans_used(connection, from_ms, to_ms)})),
+        plans=tuple(sorted({plan.hex() for agent, plan in used if scope.has_agent(agent)})),
         certificates=certificate_digests(connection),
         gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
     )  # fmt: skip
     sums = read_whole(connection, from_ms, to_ms)
     cut = [sum_of(hour.row) for hour in read_hours(connection, from_ms, from_ms + 1) if hour.row.from_ms < from_ms]
-    return assemble_inventory(from_ms, to_ms, [*sums, *cut], sources_known(connection, book), pinned)
+    part = [one for one in (*sums, *cut) if scope.has(one.agent, one.source, one.gas)]
+    return assemble_inventory(from_ms, to_ms, part, scope.narrow(sources_known(connection, book)), pinned)
 
 
 def build_inventory(

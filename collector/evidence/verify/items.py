@@ -44,6 +44,8 @@ class ItemCheck:
         """All items of all agents."""
         names = [name for name in self.container.members if name.startswith(ITEMS)]
         for agent, members in groupby(names, key=lambda name: name.removeprefix(ITEMS).partition("/")[0]):
+            if not self.report.scope.has_agent(agent):
+                self.report.find(Step.MANIFEST, f"{ITEMS}{agent}", "the bundle says that this agent is left out")
             public = self.keys.get(f"agent-{agent}")
             if public is None:
                 self.report.find(Step.SIGNATURE, f"{ITEMS}{agent}", "the agent's key is not in the bundle")
@@ -65,7 +67,7 @@ class ItemCheck:
                     continue
                 self.report.signed_by(agent, "agent")
                 self._check_item(agent, item, data, where)
-            self.ledger.close_before(agent, self._reached() - _DAY_MS)
+            self.ledger.close_before(agent, self._reached(agent) - _DAY_MS)
         self.ledger.close_all(agent)
         for stream_id, stream in sorted(self._streams.items()):
             self._check_ends(agent, stream_id, stream)
@@ -135,21 +137,25 @@ class ItemCheck:
         self._seen.add(name)
         if stream.following is None:
             return
-        logged = self.log.sequences.get(name, set())
+        logged = self.log.sequences
         begins = stream.first_from_ms
         self.report.extents.append(
             Extent(
                 agent, stream.name, stream.first, stream.following - 1, begins,
                 None if begins is None else stream.last_to_ms, stream.previous.hex(), stream.head.hex(),
-                sum(sequence >= stream.following for sequence in logged),
+                logged.count(name, stream.following),
             )
         )  # fmt: skip
         if not stream.from_start and (begins is None or begins > manifest.from_ms):
             seen = "has no batch here" if begins is None else f"begins at {begins}, after the period does,"
             self.report.find(Step.CHAIN, place, f"{seen} and does not begin with its first item")
-        if stream.following not in logged:
-            waiting = sum(sequence > stream.following for sequence in logged)
-            if waiting:
+        if not logged.has(name, stream.following):
+            waiting = logged.count(name, stream.following)
+            if self.log.hidden:
+                if stream.last_to_ms < manifest.to_ms:
+                    seen = f"ends at {stream.last_to_ms}, before the period does; whether it goes on is left out here"
+                    self.report.note(f"{place}: {seen}")
+            elif waiting:
                 seen = f"item {stream.following} is not in the evidence log; {waiting} items wait there for it"
                 self.report.note(f"{place}: {seen} and count in no figure")
             return
@@ -161,13 +167,18 @@ class ItemCheck:
 
     def _check_absent(self) -> None:
         """Of each stream that the log knows at least the items that show it to be outside the period are here."""
-        for name, sequences in sorted(self.log.sequences.items()):
+        for name in self.log.sequences.names():
             if name in self._seen:
                 continue
             agent, _, stream = name.partition("/")
             place = f"agent {agent[:12]}, stream {stream}"
-            if 0 in sequences:
-                seen = f"{len(sequences)} items are in the evidence log, none is in the bundle"
+            if not self.report.scope.has_agent(agent):
+                self.report.leave_out("streams")
+                self.report.leave_out("items", self.log.sequences.count(name))
+            elif self.log.hidden:
+                continue  # a plan's own item outside the period
+            elif self.log.sequences.has(name, 0):
+                seen = f"{self.log.sequences.count(name)} items are in the evidence log, none is in the bundle"
                 self.report.find(Step.CHAIN, place, seen)
             else:
                 self.report.note(f"{place}: its items wait in the log for item 0; none is in the books")
@@ -182,8 +193,18 @@ class ItemCheck:
     def _stream(self, stream_id: bytes) -> Stream:
         return self._streams.setdefault(stream_id, Stream(stream_id.hex()))
 
-    def _reached(self) -> int:
-        return min((self._reached_by(stream) for stream in self._streams.values()), default=0)
+    def _reached(self, agent: str) -> int:
+        """Before this instant no further window of a stream that goes on can begin. [UTC ms]"""
+        going_on = (
+            self._reached_by(stream)
+            for stream_id, stream in self._streams.items()
+            if self._goes_on(f"{agent}/{stream_id.hex()}", stream)
+        )
+        return min(going_on, default=0)
+
+    def _goes_on(self, name: str, stream: Stream) -> bool:
+        """Whether items of a stream may follow: one that ended holds no hour open."""
+        return stream.following is None or self.log.sequences.count(name, stream.following) > 0
 
     @staticmethod
     def _reached_by(stream: Stream) -> int:

@@ -13,11 +13,11 @@ from collector.evidence.layout import HOURS, INVENTORY, Manifest, canonical_json
 from collector.evidence.verify.claims import Claims
 from collector.evidence.verify.documents import REFUSALS, Documents
 from collector.evidence.verify.report import Report, Step
+from collector.evidence.verify.rows import Key, Rows, key_of
 from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.cells import cell_of
 from collector.hours.model import HourRow
 from collector.hours.sources import SourceFacts, source_facts
-from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
@@ -28,6 +28,7 @@ U_TOLERANCE = 1e-9
 """Relative; uncertainties agree to this, every integer exactly."""
 
 _LINE_BYTES = 1 << 20
+_UNSTATED = "windows make this row, but it is not stated"
 _Cell = tuple[int, int]
 
 
@@ -38,7 +39,7 @@ class Ledger:
     documents: Documents
     manifest: Manifest
     report: Report
-    rows: dict[tuple[int, str, str, str], HourRow] = field(default_factory=dict)
+    rows: Rows = field(default_factory=Rows)
     plans_used: set[str] = field(default_factory=set)
     claims: Claims = field(default_factory=Claims)
     _open: dict[_Cell, dict[bytes, list[Window]]] = field(default_factory=dict)
@@ -62,46 +63,50 @@ class Ledger:
 
     def close_before(self, agent: str, at_ms: int) -> None:
         """Make the rows of cells that end before an instant."""
-        for cell in sorted(cell for cell in self._open if cell[1] <= at_ms):
-            self._close(agent, cell)
+        self._close(agent, sorted(cell for cell in self._open if cell[1] <= at_ms))
 
     def close_all(self, agent: str) -> None:
         """Make the rows of all cells of this agent."""
-        for cell in sorted(self._open):
-            self._close(agent, cell)
+        self._close(agent, sorted(self._open))
 
-    def _close(self, agent: str, cell: _Cell) -> None:
+    def _close(self, agent: str, cells: list[_Cell]) -> None:
+        scope = self.manifest.scope
+        made = [row for cell in cells for row in self._made(agent, cell)]
+        for row in sorted(made, key=lambda row: (row.from_ms, row.source, row.gas)):
+            if not scope.has(row.agent, row.source, row.gas):
+                self.report.leave_out("hour rows")
+            elif not self.rows.add(row):
+                key = (row.from_ms, row.agent, row.source, row.gas)
+                self.report.find(Step.HOURS, _place(key), "windows of it stand too far apart in the bundle")
+
+    def _made(self, agent: str, cell: _Cell) -> tuple[HourRow, ...]:
         by_plan = self._open.pop(cell)
         documents = self.documents
         if documents.profile is None or documents.inventory is None:
-            return
+            return ()
         if cell[0] < self.manifest.from_ms or cell[1] > self.manifest.to_ms:
             self.report.find(Step.HOURS, "period", f"cuts the hour {cell[0]} to {cell[1]} of agent {agent}")
-            return
+            return ()
         spans = [WindowSpan(documents.plans[digest], by_plan[digest]) for digest in sorted(by_plan)]
         try:
-            rows = assemble(
+            return assemble(
                 agent, spans, documents.profile.hour_rule, documents.certificates, documents.inventory.pinned.tree_size
             )
         except REFUSALS as error:
             self.report.find(Step.HOURS, f"agent {agent}, hour {cell[0]}", f"cannot be assembled: {error}")
-            return
-        for row in rows:
-            key = (row.from_ms, row.agent, row.source, row.gas)
-            if key in self.rows:
-                self.report.find(Step.HOURS, _place(key), "windows of it stand too far apart in the bundle")
-            self.rows[key] = row
+            return ()
 
 
-def compare_hours(container: Container, own: Mapping[tuple[int, str, str, str], HourRow], report: Report) -> None:
-    """Every stated hour row against the recomputed one, to the last integer."""
-    seen: set[tuple[int, str, str, str]] = set()
-    before: tuple[int, str, str, str] | None = None
+def compare_hours(container: Container, own: Rows, report: Report) -> None:
+    """Every stated hour row against the recomputed one, to the last integer; both in the ledger's order."""
+    before: Key | None = None
+    made = own.in_order()
+    next_made = next(made, None)
     for number, line in enumerate(_lines(container), 1):
         where = f"{HOURS} line {number}"
         try:
             stated = json.loads(line)
-            key = (int(stated["from_ms"]), str(stated["agent"]), str(stated["source"]), str(stated["gas"]))
+            key = key_of(stated)
             if canonical_json(stated) + b"\n" != line:
                 report.find(Step.HOURS, where, "is not in canonical form")
         except REFUSALS as error:
@@ -109,17 +114,22 @@ def compare_hours(container: Container, own: Mapping[tuple[int, str, str, str], 
             continue
         if before is not None and key <= before:
             report.find(Step.HOURS, where, "does not follow the row before it")
+            continue
         before = key
-        seen.add(key)
-        row = own.get(key)
-        if row is None:
+        report.count("hour rows")
+        while next_made is not None and next_made[0] < key:
+            report.find(Step.HOURS, _place(next_made[0]), _UNSTATED)
+            next_made = next(made, None)
+        if next_made is None or next_made[0] != key:
             report.find(Step.HOURS, f"{where}, {_place(key)}", "is stated, but no window makes it")
             continue
-        for difference in differences(plain(row), stated):
-            report.find(Step.HOURS, f"{where}, {_place(key)}", difference)
-    report.count("hour rows", len(seen))
-    for key in sorted(set(own) - seen):
-        report.find(Step.HOURS, _place(key), "windows make this row, but it is not stated")
+        if next_made[1] != line:
+            for difference in differences(json.loads(next_made[1]), stated):
+                report.find(Step.HOURS, f"{where}, {_place(key)}", difference)
+        next_made = next(made, None)
+    while next_made is not None:
+        report.find(Step.HOURS, _place(next_made[0]), _UNSTATED)
+        next_made = next(made, None)
 
 
 def compare_inventory(
@@ -139,8 +149,8 @@ def compare_inventory(
             facts[fact.agent, fact.source] = fact
     try:
         own = assemble_inventory(
-            manifest.from_ms, manifest.to_ms, map(sum_of, ledger.rows.values()), [facts[key] for key in sorted(facts)],
-            inventory.pinned,
+            manifest.from_ms, manifest.to_ms, ledger.rows.sums(),
+            manifest.scope.narrow(facts[key] for key in sorted(facts)), inventory.pinned,
         )  # fmt: skip
     except REFUSALS as error:
         report.find(Step.INVENTORY, INVENTORY, f"cannot be assembled: {error}")
@@ -186,7 +196,7 @@ def differences(own: object, stated: object, place: str = "") -> Iterator[str]:
         yield f"{place or 'value'} is stated as {stated!r}, recomputed {own!r}"
 
 
-def _place(key: tuple[int, str, str, str]) -> str:
+def _place(key: Key) -> str:
     from_ms, agent, source, gas = key
     return f"agent {agent[:12]}, {source} {gas}, hour {from_ms}"
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from collector.inventory.scope import WHOLE, Scope
+
 KEPT = 200
 """Findings and notes kept word for word; the rest is counted."""
 
@@ -64,7 +66,7 @@ class Extent:
 
 @dataclass(slots=True)
 class Report:
-    """Grows while the bundle is taken apart."""
+    """Grows while the bundle is taken apart; ``scope`` and ``left_out`` say what of a partial one is not here."""
 
     trusted: frozenset[str]
     findings: list[Finding] = field(default_factory=list)
@@ -75,6 +77,8 @@ class Report:
     signers: dict[str, str] = field(default_factory=dict)
     period: tuple[int, int] | None = None
     extents: list[Extent] = field(default_factory=list)
+    scope: Scope = WHOLE
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def find(self, step: Step, where: str, seen: object) -> None:
         """Keep a contradiction."""
@@ -91,6 +95,10 @@ class Report:
     def count(self, what: str, by: int = 1) -> None:
         """Count what was checked."""
         self.counts[what] = self.counts.get(what, 0) + by
+
+    def leave_out(self, what: str, by: int = 1) -> None:
+        """Count what a partial bundle leaves out, as far as it says so."""
+        self.left_out[what] = self.left_out.get(what, 0) + by
 
     def signed_by(self, fingerprint: str, role: str) -> None:
         """Remember a key whose signature held; one key in two roles would let one party speak for another."""

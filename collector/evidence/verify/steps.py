@@ -72,6 +72,7 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     _check_signature(container, manifest, data, keys, report)
     if report.contradictions:
         return report
+    report.scope = manifest.scope
     log = read_log(container, manifest, report)
     documents = read_documents(container, manifest, log, report)
     ledger = Ledger(documents, manifest, report)

@@ -7,23 +7,17 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+from collector.evidence.verify.meaning import HEADLINES, left_out, not_shown, scope_said, shown
 from collector.evidence.verify.report import KEPT, Report, Verdict
-
-HEADLINES = {
-    Verdict.CONSISTENT: ("与所持信任锚一致", "Consistent with the anchors held"),
-    Verdict.CONTRADICTS: ("存在矛盾", "Contradicts itself or its proofs"),
-    Verdict.UNANCHORED: ("内部一致，来源未经证实", "Internally consistent, origin not established"),
-}
-NOT_CLAIMED = (
-    "Not claimed: that the meters told the truth, that nothing was kept from the collector, or that the log shown"
-    " here is the only one (checkpoints come later)."
-)
 
 
 def as_text(report: Report, bundle: str) -> Iterator[str]:
     """Lines for a terminal."""
     chinese, english = HEADLINES[report.verdict]
     yield f"{bundle}: {chinese} / {english}"
+    for said in (scope_said(report), left_out(report)):
+        if said is not None:
+            yield f"  {_shown(said.zh)} / {_shown(said.en)}"
     yield f"  checked: {', '.join(f'{number} {what}' for what, number in report.counts.items()) or 'nothing'}"
     yield from _extents(report)
     for finding in report.findings:
@@ -37,7 +31,10 @@ def as_text(report: Report, bundle: str) -> Iterator[str]:
     yield from _signers(report)
     if report.verdict is Verdict.UNANCHORED:
         yield "  Compare each fingerprint with one you got from elsewhere, then pass it with --trust FINGERPRINT."
-    yield f"  {NOT_CLAIMED}"
+    for said in shown(report):
+        yield f"  shows / 证明: {said.en}"
+    for said in not_shown(report):
+        yield f"  does not show / 不证明: {said.en}"
 
 
 def _extents(report: Report) -> Iterator[str]:
@@ -47,6 +44,7 @@ def _extents(report: Report) -> Iterator[str]:
     for one in report.extents[:KEPT]:
         time = f"{utc(one.from_ms)} to {utc(one.to_ms)}" if one.from_ms is not None else "no batch"
         later = f"the log has {one.later} later" if one.later else "the log has none later; the agent may hold more"
+        later = "whether the log has later ones is left out here" if report.left_out.get("leaves") else later
         yield f"  stream {one.stream} of agent {one.agent[:12]}: items {one.first} to {one.last}, {time}; {later}"
     if len(report.extents) > KEPT:
         yield f"  ... and {len(report.extents) - KEPT} streams more"
@@ -81,6 +79,10 @@ def as_json(report: Report, bundle: str) -> str:
         "verdict": report.verdict.name.lower(),
         "exit_code": report.verdict.value,
         "headline": dict(zip(("zh", "en"), HEADLINES[report.verdict], strict=True)),
+        "scope": None if report.scope.is_whole else asdict(report.scope),
+        "left_out": report.left_out,
+        "shows": [said._asdict() for said in shown(report)],
+        "does_not_show": [said._asdict() for said in not_shown(report)],
         "checked": report.counts,
         "contradictions": report.contradictions,
         "findings": [{"step": f.step.value, "where": f.where, "seen": f.seen} for f in report.findings],

@@ -49,7 +49,7 @@ def test_the_headline_is_in_both_languages(bundle: Path) -> None:
 
     assert "内部一致，来源未经证实 / Internally consistent, origin not established" in said
     assert f"signed by agent {SITE.anchors()[0]}: NOT held" in said
-    assert "Not claimed" in said
+    assert "does not show / 不证明: that the meters told the truth" in said
 
 
 def test_json_says_the_same(bundle: Path) -> None:

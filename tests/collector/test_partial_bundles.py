@@ -15,9 +15,10 @@ from collector.books import Books, open_books
 from collector.config import Config, Settings
 from collector.evidence.container import open_container
 from collector.evidence.layout import HOURS, LEAVES, MANIFEST, Manifest, decode_manifest
+from collector.evidence.verify.document import as_json
 from collector.evidence.verify.report import Report, Step, Verdict
 from collector.evidence.verify.steps import verify_bundle
-from collector.evidence.verify.text import as_json, as_text
+from collector.evidence.verify.text import as_text
 from collector.exporting import Wanted, export, scope_of
 from collector.hours.cells import HOUR_MS
 from collector.ingest.worker import commit_group

@@ -1,4 +1,4 @@
-"""`emitrace-verify BUNDLE [--trust FINGERPRINT]... [--json]`."""
+"""`emitrace-verify BUNDLE [--trust FINGERPRINT]... [--report FILE]... [--json]`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from collector.evidence.verify.document import as_json, schema
+from collector.evidence.verify.page import as_html
+from collector.evidence.verify.progress import opened
+from collector.evidence.verify.report import Report
 from collector.evidence.verify.steps import verify_bundle
-from collector.evidence.verify.text import as_json, as_text
+from collector.evidence.verify.text import as_text
 
 USAGE = 2
+_FORMS = (".html", ".json", ".txt")
 
 
 def fingerprint_argument(text: str) -> str:
@@ -21,6 +26,19 @@ def fingerprint_argument(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
         raise argparse.ArgumentTypeError(f"{text!r} is not a fingerprint of 64 hexadecimal digits")
     return plain
+
+
+def report_argument(text: str) -> Path:
+    """A file whose ending says in which form."""
+    if not text.endswith(_FORMS):
+        raise argparse.ArgumentTypeError(f"{text!r} ends in none of {', '.join(_FORMS)}")
+    return Path(text)
+
+
+class _Schema(argparse.Action):
+    def __call__(self, *_: object) -> None:
+        sys.stdout.write(schema() + "\n")
+        raise SystemExit(0)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +53,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--trust", action="append", default=[], type=fingerprint_argument, metavar="FINGERPRINT",
         help="SHA-256 of a raw public key that you hold from elsewhere; repeat for each agent and the collector",
     )  # fmt: skip
+    parser.add_argument(
+        "--report", action="append", default=[], type=report_argument, metavar="FILE",
+        help="write the report to FILE, in the form its ending says: .html, .json or .txt; repeat for more",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--schema", action=_Schema, nargs=0, help="print the JSON Schema of the JSON report, and end")
     return parser
 
 
@@ -45,16 +68,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     try:
-        with options.bundle.open("rb") as file:
+        with opened(options.bundle, sys.stderr) as file:
             report = verify_bundle(file, options.trust)
     except OSError as error:
         sys.stderr.write(f"{options.bundle}: cannot be read: {error.strerror}. Check the path.\n")
         raise SystemExit(USAGE) from error
-    if options.json:
-        sys.stdout.write(as_json(report, options.bundle.name) + "\n")
-    else:
-        sys.stdout.write("\n".join(as_text(report, options.bundle.name)) + "\n")
+    name = options.bundle.name
+    sys.stdout.write(as_json(report, name) + "\n" if options.json else _plain(report, name))
+    for path in options.report:
+        try:
+            path.write_text(_written(report, name, path.suffix), encoding="utf-8", newline="\n")
+        except OSError as error:
+            sys.stderr.write(f"{path}: cannot be written: {error.strerror}. Name a file in a folder of yours.\n")
+            raise SystemExit(USAGE) from error
     raise SystemExit(report.verdict.value)
+
+
+def _written(report: Report, name: str, suffix: str) -> str:
+    if suffix == ".html":
+        return as_html(report, name)
+    return as_json(report, name) + "\n" if suffix == ".json" else _plain(report, name)
+
+
+def _plain(report: Report, name: str) -> str:
+    return "\n".join(as_text(report, name)) + "\n"
 
 
 if __name__ == "__main__":

@@ -64,6 +64,18 @@ class Extent:
     later: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the manifest says of itself: which bundle this is, and the log it stands on. ``made_ms`` is UTC ms."""
+
+    manifest: str
+    made_ms: int
+    software: str
+    origin: str
+    tree_size: int
+    tree_root: str
+
+
 @dataclass(slots=True)
 class Report:
     """Grows while the bundle is taken apart; ``scope`` and ``left_out`` say what of a partial one is not here."""
@@ -79,6 +91,7 @@ class Report:
     extents: list[Extent] = field(default_factory=list)
     scope: Scope = WHOLE
     left_out: dict[str, int] = field(default_factory=dict)
+    stated: Stated | None = None
 
     def find(self, step: Step, where: str, seen: object) -> None:
         """Keep a contradiction."""

@@ -26,7 +26,7 @@ from collector.evidence.verify.documents import read_documents, read_keys
 from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
 from collector.evidence.verify.log import read_log
-from collector.evidence.verify.report import Report, Step
+from collector.evidence.verify.report import Report, Stated, Step
 from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
 from protocols.wire.cose import open_sealed, verify
@@ -67,6 +67,10 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     except EmitraceError as error:
         report.find(Step.MANIFEST, MANIFEST, error)
         return report
+    report.stated = Stated(
+        hashlib.sha256(data).hexdigest(), manifest.made_ms, manifest.software, manifest.collector.hex(),
+        manifest.tree_size, manifest.tree_root.hex(),
+    )  # fmt: skip
     _check_members(container, manifest, report)
     keys = read_keys(container, report)
     _check_signature(container, manifest, data, keys, report)
@@ -82,6 +86,7 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     check_plans(manifest, log, sent, report)
     compare_hours(container, ledger.rows, report)
     compare_inventory(documents, manifest, ledger, keys, report)
+    ledger.rows.close()
     return report
 
 

@@ -1,10 +1,8 @@
-"""A report for people, headline in both languages, and for machines."""
+"""A report for a terminal, headline in both languages."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from collector.evidence.verify.meaning import HEADLINES, left_out, not_shown, scope_said, shown
@@ -17,15 +15,18 @@ def as_text(report: Report, bundle: str) -> Iterator[str]:
     yield f"{bundle}: {chinese} / {english}"
     for said in (scope_said(report), left_out(report)):
         if said is not None:
-            yield f"  {_shown(said.zh)} / {_shown(said.en)}"
+            yield f"  {printable(said.zh)} / {printable(said.en)}"
     yield f"  checked: {', '.join(f'{number} {what}' for what, number in report.counts.items()) or 'nothing'}"
+    if report.stated is not None:
+        stated = report.stated
+        yield f"  bundle {stated.manifest}, log of {stated.tree_size} leaves, root {stated.tree_root}"
     yield from _extents(report)
     for finding in report.findings:
-        yield f"  [{finding.step.value}] {_shown(finding.where)}: {_shown(finding.seen)}"
+        yield f"  [{finding.step.value}] {printable(finding.where)}: {printable(finding.seen)}"
     if report.contradictions > len(report.findings):
         yield f"  ... and {report.contradictions - len(report.findings)} findings more"
     for remark in report.notes:
-        yield f"  note: {_shown(remark)}"
+        yield f"  note: {printable(remark)}"
     if report.remarks > len(report.notes):
         yield f"  ... and {report.remarks - len(report.notes)} notes more"
     yield from _signers(report)
@@ -67,32 +68,6 @@ def utc(at_ms: int | None) -> str:
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _shown(text: str) -> str:
+def printable(text: str) -> str:
     """Text that others wrote, unable to steer a terminal or to look like a line of this report."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
-
-
-def as_json(report: Report, bundle: str) -> str:
-    """One JSON object."""
-    table = {
-        "bundle": bundle,
-        "verdict": report.verdict.name.lower(),
-        "exit_code": report.verdict.value,
-        "headline": dict(zip(("zh", "en"), HEADLINES[report.verdict], strict=True)),
-        "scope": None if report.scope.is_whole else asdict(report.scope),
-        "left_out": report.left_out,
-        "shows": [said._asdict() for said in shown(report)],
-        "does_not_show": [said._asdict() for said in not_shown(report)],
-        "checked": report.counts,
-        "contradictions": report.contradictions,
-        "findings": [{"step": f.step.value, "where": f.where, "seen": f.seen} for f in report.findings],
-        "notes": report.notes,
-        "period": report.period,
-        "streams": [asdict(extent) for extent in report.extents],
-        "signers": [
-            {"fingerprint": fingerprint, "role": role, "held": fingerprint in report.trusted}
-            for fingerprint, role in sorted(report.signers.items())
-        ],
-        "anchors_unused": report.unused(),
-    }
-    return json.dumps(table, ensure_ascii=False, indent=2)

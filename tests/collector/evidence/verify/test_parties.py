@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collector.evidence.bundle import BundleContents
 from collector.evidence.layout import Leaf
+from collector.evidence.verify.document import as_json
 from collector.evidence.verify.report import Report, Step, Verdict
 from collector.evidence.verify.steps import verify_bundle
-from collector.evidence.verify.text import as_json, as_text
+from collector.evidence.verify.text import as_text
 from collector.hours.sources import source_facts
 from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory

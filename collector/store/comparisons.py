@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from collector.store.schema import comparisons, items, streams
 from collector.store.schema import uncompared as waiting
+from collector.store.upsert import upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def dropped_between(connection: Connection, agent_id: str, stream_id: bytes, fir
 def keep_comparison(connection: Connection, item: int, agent_id: str, differences: list[str], at_ms: int) -> None:
     """Keep the verdict on one batch."""
     text = "\n".join(differences)[:20_000]
-    entry = insert(comparisons).values(
+    entry = upsert(connection, comparisons).values(
         item=item, agent_id=agent_id, equal=not differences, differences=text, compared_ms=at_ms
     )
     connection.execute(entry.on_conflict_do_nothing())

@@ -17,7 +17,6 @@ from enum import Enum
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from collector.hours.cells import cell_of
 from collector.store import quarantine
@@ -27,6 +26,7 @@ from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook, site_of
 from collector.store.pushes import settle_by_events, settle_by_plan
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, uncompared, windows
+from collector.store.upsert import upsert
 from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
@@ -249,7 +249,7 @@ class Placer:
             for (point, fate), count in sorted(counts.items())
         ]
         if rows:
-            entry = upsert(slots)
+            entry = upsert(self.connection, slots)
             self.connection.execute(
                 entry.on_conflict_do_update(
                     index_elements=["agent_id", "point", "day", "fate"],
@@ -276,7 +276,7 @@ def mark_dirty(connection: Connection, agent_id: str, cells: set[tuple[int, int]
     rows = [{"agent_id": agent_id, "from_ms": start, "to_ms": end, "marks": 1} for start, end in sorted(cells)]
     if rows:
         connection.execute(
-            upsert(dirty_hours).on_conflict_do_update(
+            upsert(connection, dirty_hours).on_conflict_do_update(
                 index_elements=["agent_id", "from_ms"], set_={"marks": dirty_hours.c.marks + 1, "error": None}
             ),
             rows,

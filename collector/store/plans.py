@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from collector.hours.sources import SourceFacts, source_facts
 from collector.store.schema import plan_hours, plans
+from collector.store.upsert import upsert
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest, open_document
@@ -82,7 +82,7 @@ def note_plans_used(connection: Connection, agent_id: str, used: Mapping[int, It
         {"agent_id": agent_id, "plan": digest, "from_ms": start} for start, own in used.items() for digest in own
     ]
     if rows:
-        connection.execute(insert(plan_hours).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(connection, plan_hours).on_conflict_do_nothing(), rows)
 
 
 def sources_known(connection: Connection, book: PlanBook) -> tuple[SourceFacts, ...]:

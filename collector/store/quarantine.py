@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from collector.store.schema import quarantine
+from collector.store.upsert import upsert
 
 KEPT_BYTES = 16 * 1024 * 1024
 """A message longer than this is kept up to here; its digest is of the whole."""
@@ -32,7 +32,7 @@ class Quarantined:
 
 def keep(connection: Connection, topic: str, agent_id: str, reason: str, detail: str, data: bytes, at_ms: int) -> None:
     """Keep a refused object."""
-    entry = insert(quarantine).values(
+    entry = upsert(connection, quarantine).values(
         digest=hashlib.sha256(data).digest(), agent_id=agent_id, topic=topic[:256], reason=reason,
         detail=detail[:2000], first_ms=at_ms, last_ms=at_ms, times=1, size=len(data), bytes=data[:KEPT_BYTES],
     )  # fmt: skip

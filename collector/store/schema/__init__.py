@@ -1,0 +1,48 @@
+"""Tables of the books, a module per area; every other module takes them from here.
+
+Column types are portable; what only one database understands is bound to its dialect. Times are UTC milliseconds.
+Bytes that came in signed stay verbatim in ``items`` or ``quarantine``; everything else is derived from them
+or was entered by the central team. A new area is a module here whose tables are named below.
+"""
+
+from collector.store.schema.accounts import sessions, users
+from collector.store.schema.agents import agents, streams
+from collector.store.schema.base import SCHEMA_VERSION, about, metadata
+from collector.store.schema.certificates import certificates
+from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
+from collector.store.schema.inventories import inventories, inventory_rows
+from collector.store.schema.items import comparisons, items, quarantine, tombstones, uncompared
+from collector.store.schema.log import frontier, leaves
+from collector.store.schema.plans import plans, pushes
+from collector.store.schema.tallies import tallies
+from collector.store.schema.windows import slots, windows
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "about",
+    "agents",
+    "certificates",
+    "comparisons",
+    "days",
+    "dirty_hours",
+    "frontier",
+    "hours",
+    "inventories",
+    "inventory_rows",
+    "items",
+    "leaves",
+    "metadata",
+    "months",
+    "plan_hours",
+    "plans",
+    "pushes",
+    "quarantine",
+    "sessions",
+    "slots",
+    "streams",
+    "tallies",
+    "tombstones",
+    "uncompared",
+    "users",
+    "windows",
+]

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from collector.accounts.authority import Authority
 from collector.accounts.sessions import Lifetime
+from collector.api.bundles import bundle_router
 from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer
 from collector.api.operation import metrics_router
@@ -47,7 +48,8 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
         description="Integers above 1e15 are strings. Masses in mg, times in UTC ms.",
     )  # fmt: skip
     frame = Frame(books, ENTRIES)
-    routers = (api_router(books), metrics_router(metrics), page_router(books, authority, frame, hub))
+    pages = page_router(books, authority, frame, hub)
+    routers = (api_router(books), bundle_router(books), metrics_router(metrics), pages)
     for router in routers:
         app.include_router(router)
     _add_errors(app, frame)

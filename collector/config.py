@@ -62,6 +62,13 @@ class InventoryTable(Table):
     profile: str = "iso14064-1-default"
 
 
+class BundlesTable(Table):
+    """How long bundles asked for over HTTP stay on disk to be fetched, and how much room they may take together."""
+
+    keep_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    most_gb: Annotated[float, Field(gt=0, le=100_000)] = 20.0
+
+
 class LogTable(Table):
     """How much the service says, and how: lines for people, or one JSON object each for programs."""
 
@@ -78,6 +85,7 @@ class Settings(Table):
     broker: BrokerTable = BrokerTable()
     web: WebTable = WebTable()
     inventory: InventoryTable = InventoryTable()
+    bundles: BundlesTable = BundlesTable()
     log: LogTable = LogTable()
 
 

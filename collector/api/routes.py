@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
-from starlette.background import BackgroundTask
 
 from collector.accounts.roles import Permission
 from collector.api import shapes
 from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
-from collector.exporting import Wanted, export, scope_of
 from collector.inventory.crosscheck import discrepancies
 from collector.inventory.document import plain
 from collector.store import quarantine
@@ -46,12 +42,6 @@ BatchLimit = Annotated[int, Query(ge=1, le=PAGE, description="Most batches to op
 Number = Annotated[int, InPath(ge=0, lt=2**63)]
 AgentId = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Agent id")]
 GwpSet = Annotated[str | None, Query(max_length=16, description="GWP set, for example AR6")]
-
-
-Names = Annotated[
-    list[Annotated[str, Field(max_length=64)]], Query(default_factory=list, max_length=64, description="Only these")
-]
-WholeLog = Annotated[bool, Query(description="Show every leaf of the log in a partial bundle")]
 
 
 class BuildRequest(BaseModel):
@@ -99,7 +89,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
     @needs(Permission.READ)
     def windows(agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
         """Windows as the edge stated them, by start; ``next_from_ms`` is where to go on, null at the end."""
-        _check_order(from_ms, to_ms)
+        check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             found, following = windows_page(connection, agent, from_ms, to_ms, limit)
             plans = {digest: books.plans.of(connection, agent, digest) for digest in {digest for digest, _ in found}}
@@ -110,7 +100,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
     @needs(Permission.READ)
     def hours(from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
         """The hourly ledger; ``dirty`` cells wait to be made anew, those ``broken`` could not be made, and why."""
-        _check_order(from_ms, to_ms)
+        check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             rows = read_hours(connection, from_ms, to_ms, limit)
             broken = [shapes.broken_cell(one) for one in broken_cells(connection)]
@@ -120,7 +110,7 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
     @needs(Permission.READ)
     def cross_checks(from_ms: FromMs, to_ms: ToMs) -> dict[str, Any]:
         """Cross-checks against their primary sources, over the hours that both know in full."""
-        _check_order(from_ms, to_ms)
+        check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             rows = [one.row for one in read_hours(connection, from_ms, to_ms)]
             found = discrepancies(rows, sources_known(connection, books.plans))
@@ -172,7 +162,7 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: BatchLimit = PAGE
     ) -> dict[str, Any]:
         """Events of an agent's batches, by the batch's start; ``next_from_ms`` is where to go on, null at the end."""
-        _check_order(from_ms, to_ms)
+        check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             found, following = events_page(connection, agent, from_ms, to_ms, limit)
         return {"events": [shapes.event(item, one) for item, one in found], "next_from_ms": following}
@@ -222,24 +212,6 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
             tree = read_frontier(connection)
         return {"origin": books.origin, "tree_size": tree.size, "root": tree.root.hex()}
 
-    @router.get("/bundle", tags=["evidence"], response_class=FileResponse)
-    @needs(Permission.EVIDENCE)
-    def bundle(
-        from_ms: FromMs, to_ms: ToMs, agent: Names, source: Names, gas: Names, gwp_set: GwpSet = None,
-        whole_log: WholeLog = False,
-    ) -> FileResponse:  # fmt: skip
-        """An evidence bundle for emitrace-verify, of everything in a period or of agents, sources and gases in it.
-
-        Its inventory weighs by the profile's GWP set, or by the one named.
-        """
-        _check_order(from_ms, to_ms)
-        folder = tempfile.TemporaryDirectory(prefix="emitrace-bundle-")
-        path = Path(folder.name) / f"emitrace-{from_ms}-{to_ms}.zip"
-        export(books, Wanted(from_ms, to_ms, scope_of(agent, source, gas), gwp_set, whole_log), path)
-        return FileResponse(
-            path, media_type="application/zip", filename=path.name, background=BackgroundTask(folder.cleanup)
-        )
-
 
 def _add_inventories(router: APIRouter, books: Books) -> None:
     @router.get("/inventories", tags=["inventory"])
@@ -263,7 +235,7 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
     @needs(Permission.BUILD)
     def build(wanted: BuildRequest) -> dict[str, Any]:
         """Bring the hours up to date and build a new version."""
-        _check_order(wanted.from_ms, wanted.to_ms)
+        check_order(wanted.from_ms, wanted.to_ms)
         profile = books.config.settings.inventory.profile
         return shapes.inventory(
             build_inventory(
@@ -287,7 +259,8 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
             return shapes.inventory(seal_inventory(connection, version, now_ms()))
 
 
-def _check_order(from_ms: int, to_ms: int) -> None:
+def check_order(from_ms: int, to_ms: int) -> None:
+    """Refuse a period that ends before it begins."""
     if to_ms <= from_ms:
         raise EmitraceError("period", f"to_ms {to_ms} is not after from_ms {from_ms}", "Give an end after the start.")
 

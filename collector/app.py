@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from collector.accounts.authority import Authority
 from collector.accounts.sessions import Lifetime
+from collector.api.alerts import alerts_router
 from collector.api.bundles import bundle_router
 from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer
@@ -49,7 +50,7 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
     )  # fmt: skip
     frame = Frame(books, ENTRIES)
     pages = page_router(books, authority, frame, hub)
-    routers = (api_router(books), bundle_router(books), metrics_router(metrics), pages)
+    routers = (api_router(books), alerts_router(books), bundle_router(books), metrics_router(metrics), pages)
     for router in routers:
         app.include_router(router)
     _add_errors(app, frame)

@@ -8,13 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from protocols.errors import EmitraceError
 from protocols.toml import read_toml, validate
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("no such time zone: write it as Asia/Shanghai")
+    return name
 
 
 class Table(BaseModel):
@@ -69,6 +76,46 @@ class BundlesTable(Table):
     most_gb: Annotated[float, Field(gt=0, le=100_000)] = 20.0
 
 
+Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class MailTable(Table):
+    """Alerts by e-mail, where ``to`` names somebody."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str = ""
+    to: tuple[str, ...] = ()
+    username: str | None = None
+    password_file: str | None = None
+    ca: str | None = None
+
+
+class WebhookTable(Table):
+    """Alerts to another program, where ``url`` is given; signed where a secret is."""
+
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    secret_file: str | None = None
+    ca: str | None = None
+
+
+class AlertsTable(Table):
+    """When somebody is told of what; between ``quiet_from`` and ``quiet_to`` only what cannot wait."""
+
+    silent_minutes: Annotated[int, Field(ge=1, le=100_000)] = 60
+    gap_minutes: Annotated[int, Field(ge=1, le=100_000)] = 15
+    disk_free_gib: Annotated[float, Field(ge=0, le=100_000)] = 1.0
+    remind_hours: Annotated[int, Field(ge=1, le=1000)] = 24
+    quiet_from: Clock | None = None
+    quiet_to: Clock | None = None
+    zone: Zone = "UTC"
+    link: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
+    mail: MailTable = MailTable()
+    webhook: WebhookTable = WebhookTable()
+
+
 class LogTable(Table):
     """How much the service says, and how: lines for people, or one JSON object each for programs."""
 
@@ -86,6 +133,7 @@ class Settings(Table):
     web: WebTable = WebTable()
     inventory: InventoryTable = InventoryTable()
     bundles: BundlesTable = BundlesTable()
+    alerts: AlertsTable = AlertsTable()
     log: LogTable = LogTable()
 
 
@@ -119,8 +167,19 @@ class Config:
 
     def broker_password(self) -> str | None:
         """The first line of the password file."""
-        name = self.settings.broker.password_file
-        return None if name is None else first_line(self.resolve(name), "[broker] password_file")
+        return self.secret(self.settings.broker.password_file, "[broker] password_file")
+
+    def alert_secrets(self) -> tuple[str | None, str | None]:
+        """Password of the mail account, secret of the webhook."""
+        mail, hook = self.settings.alerts.mail, self.settings.alerts.webhook
+        return (
+            self.secret(mail.password_file, "[alerts.mail] password_file"),
+            self.secret(hook.secret_file, "[alerts.webhook] secret_file"),
+        )
+
+    def secret(self, name: str | None, subject: str) -> str | None:
+        """The first line of a file that the configuration names; None where it names none."""
+        return None if name is None else first_line(self.resolve(name), subject)
 
     def resolve(self, name: str) -> Path:
         """A path of the file, absolute."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from collector.alerts.worker import AlertWorker, Watch
 from collector.app import create_app
 from collector.books import Books, open_books
 from collector.config import Config
@@ -36,7 +37,8 @@ class PortError(EmitraceError):
 def serve(config: Config) -> None:
     """Run until SIGTERM or SIGINT; what is in hand is committed, the rest comes again from the broker."""
     start_logging(config.settings.log.level, config.settings.log.format)
-    keep_secret(config.broker_password())
+    for secret in (config.broker_password(), *config.alert_secrets()):
+        keep_secret(secret)
     with open_books(config) as books, hold_lock(config.state_dir):
         listener = _listen(config)
         log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
@@ -47,18 +49,21 @@ def serve(config: Config) -> None:
         broker.on_live = hub.take
         ingest = IngestWorker(books, broker, metrics)
         ledger = LedgerWorker(books, ingest.committed)
+        alerts = AlertWorker(Watch(books, lambda: broker.connected))
         ingest.start()
         ledger.start()
+        alerts.start()
         broker.start()
         try:
-            _serve_pages(books, hub, listener, metrics, lambda: ingest.is_alive() and ledger.is_alive())
+            _serve_pages(books, hub, listener, metrics, lambda: all(one.is_alive() for one in (ingest, ledger, alerts)))
         finally:
             notify(STOPPING)
             broker.stop()
             ingest.stop()
             ledger.stop()
-            ingest.join(STOP_S)
-            ledger.join(STOP_S)
+            alerts.stop()
+            for worker in (ingest, ledger, alerts):
+                worker.join(STOP_S)
         log.info(line("stopped"))
 
 

@@ -32,6 +32,8 @@ class Permission(StrEnum):
     """Making an inventory version."""
     SEAL = "seal"
     """Sealing a version for ever."""
+    ALERTS = "alerts"
+    """Acknowledging alerts."""
     ACCOUNTS = "accounts"
     """Other people's accounts."""
 
@@ -45,6 +47,7 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.EVIDENCE: frozenset({_M, _V, _A}),
     Permission.BUILD: frozenset({_M, _A}),
     Permission.SEAL: frozenset({_M, _A}),
+    Permission.ALERTS: frozenset({_T, _M, _A}),
     Permission.ACCOUNTS: frozenset({_A}),
 }
 """Permission -> roles that have it; ``PUBLIC`` needs no role. docs/central-team.md shows the same as a table."""

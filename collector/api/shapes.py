@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from collector.alerts.words import sentence
 from collector.hours.sources import series_of
 from collector.inventory.document import plain
 from collector.store.agents import AgentView
+from collector.store.alerts import Alert
 from collector.store.certificates import StoredCertificate
 from collector.store.hours import VersionedHour
 from collector.store.inventories import StoredInventory
 from collector.store.refresh import BrokenCell
+from collector.web.language import LANGUAGES, Words
 from protocols.plan.bound import BoundPlan
 from protocols.records import Event, Window, fate_text
 
@@ -29,6 +33,16 @@ def agent(view: AgentView) -> Json:
              "last_to_ms": s.last_to_ms}
             for s in view.streams
         ],
+    }  # fmt: skip
+
+
+def alert(one: Alert, zone: ZoneInfo) -> Json:
+    """An alert with its sentence in both languages."""
+    return {
+        "id": one.id, "kind": one.kind.value, "subject": one.subject, "facts": dict(one.facts),
+        "raised_ms": one.raised_ms, "ended_ms": one.ended_ms, "acknowledged_ms": one.acknowledged_ms,
+        "acknowledged_by": one.acknowledged_by, "note": one.note,
+        "text": {language: sentence(one, Words(language), zone) for language in LANGUAGES},
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from calibration.certificates import parse_certificates
 from collector.accounts.register import Register
 from collector.accounts.roles import Role
+from collector.alerts.worker import Watch
 from collector.books import open_books
 from collector.clock import now_ms
 from collector.config import Config
@@ -79,3 +80,6 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
             build_inventory(books.database, books.plans, books.origin, begin_ms, to_ms, "AR6", now_ms())
         with books.database.writing() as connection:
             seal_inventory(connection, 1, now_ms())
+        watch = Watch(books, lambda: True)
+        for later_ms in (2 * HOUR_MS, 0):  # nobody is heard of for two hours, and is again
+            watch.step(now_ms() + later_ms)

@@ -7,6 +7,7 @@ or was entered by the central team. A new area is a module here whose tables are
 
 from collector.store.schema.accounts import sessions, users
 from collector.store.schema.agents import agents, streams
+from collector.store.schema.alerts import alerts, tellings
 from collector.store.schema.base import SCHEMA_VERSION, about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
@@ -21,6 +22,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "about",
     "agents",
+    "alerts",
     "certificates",
     "comparisons",
     "days",
@@ -41,6 +43,7 @@ __all__ = [
     "slots",
     "streams",
     "tallies",
+    "tellings",
     "tombstones",
     "uncompared",
     "users",

@@ -12,6 +12,7 @@ from collector.web.frame import Frame
 from collector.web.pages import (
     account,
     accounts,
+    alerts,
     emissions,
     hour,
     inventory,
@@ -22,7 +23,7 @@ from collector.web.pages import (
     version,
 )
 
-ENTRIES = (overview.ENTRY, live.ENTRY, emissions.ENTRY, inventory.ENTRY, accounts.ENTRY)
+ENTRIES = (overview.ENTRY, live.ENTRY, emissions.ENTRY, inventory.ENTRY, alerts.ENTRY, accounts.ENTRY)
 """The navigation, in its order."""
 
 
@@ -34,6 +35,7 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     register = Register(books.database)
     account.add_routes(router, authority, register, frame)
     accounts.add_routes(router, register, frame)
+    alerts.add_routes(router, books, frame)
     overview.add_routes(router, books, frame)
     live.add_routes(router, books, frame, hub)
     emissions.add_routes(router, books, frame)

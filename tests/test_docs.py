@@ -61,6 +61,16 @@ def written() -> str:
     return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
+def test_every_claim_of_security_is_a_test() -> None:
+    """docs/security.md claims nothing beyond the tests: each one it names is there."""
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"(?m)^(?:async )?def (test_\w+)\(", code))
+
+    assert len(named) > 50
+    assert set() == named - there
+
+
 @pytest.mark.parametrize(("name", "command"), ALL, ids=[name for name, _ in ALL])
 def test_command_is_documented_and_has_help(name: str, command: Any) -> None:
     """A command appears in README or docs with its full name, and it and each of its options have help."""

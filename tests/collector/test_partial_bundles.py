@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -29,6 +31,7 @@ from protocols.errors import EmitraceError
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.evidence.forging import members_of, signed_anew
 
+SECOND = Path(__file__).parents[2] / "docs" / "second_verifier.py"
 LATER_MS = START_MS + 3 * HOUR_MS
 
 
@@ -157,3 +160,23 @@ def test_what_the_books_do_not_know_is_named(books: Books, edges: tuple[Edge, Ed
         with pytest.raises(EmitraceError, match=said):
             export(books, Wanted(START_MS, LATER_MS, scope), tmp_path / "part.zip")
     assert [] == list(tmp_path.glob("*part.zip*"))
+
+
+@pytest.mark.parametrize("whole_log", [False, True])
+def test_the_second_verifier_agrees_on_partial_bundles(
+    books: Books, edges: tuple[Edge, Edge], tmp_path: Path, whole_log: bool
+) -> None:
+    """Consistent as it is; refused where it is called whole, or of another agent."""
+    path = exported(books, tmp_path, START_MS, LATER_MS, scope_of((edges[0].agent_id,)), whole_log=whole_log)
+    data = path.read_bytes()
+    other = tmp_path / "other.zip"
+    other.write_bytes(signed_anew(data, books.key, partial(_scoped, scope=scope_of((edges[1].agent_id,)))))
+    whole = tmp_path / "whole.zip"
+    whole.write_bytes(signed_anew(data, books.key, partial(_scoped, scope=Scope())))
+    anchors = [edges[0].agent_id, books.origin]
+    codes = [
+        subprocess.run([sys.executable, SECOND, str(one), *anchors], capture_output=True, check=False).returncode
+        for one in (path, other, whole)
+    ]
+
+    assert [0, 1, 1] == codes

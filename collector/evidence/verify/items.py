@@ -11,7 +11,7 @@ from collector.evidence.layout import ITEMS, Leaf, item_leaf_id, split_sequence
 from collector.evidence.verify.documents import REFUSALS, Documents
 from collector.evidence.verify.ledger import Ledger
 from collector.evidence.verify.log import Log
-from collector.evidence.verify.report import Extent, Report, Step
+from collector.evidence.verify.report import ENOUGH, Extent, Report, Step
 from collector.evidence.verify.sent import Sent
 from collector.evidence.verify.streams import Closed, Stream
 from protocols.errors import EmitraceError
@@ -74,13 +74,17 @@ class ItemCheck:
 
     def _gather_tombstones(self, name: str, public: bytes) -> None:
         """First pass: only what stands for dropped items, which stands later than they would."""
+        broken = 0
         for _, data in self._split(name, quiet=True):
+            if broken >= ENOUGH:
+                return
             try:
                 if item_kind(open_sealed(data)) is not ItemKind.TOMBSTONE:
                     continue
                 stone = read_item(data, public)
             except EmitraceError:
-                continue  # the second pass reports it
+                broken += 1  # the second pass reports it
+                continue
             if isinstance(stone, Tombstone):
                 self._stream(stone.stream_id).tombstones.append(stone)
 

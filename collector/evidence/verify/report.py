@@ -10,6 +10,12 @@ from collector.inventory.scope import WHOLE, Scope
 
 KEPT = 200
 """Findings and notes kept word for word; the rest is counted."""
+ENOUGH = 10_000
+"""After so many contradictions nothing more is looked at."""
+
+
+class EnoughError(Exception):
+    """There is nothing left to believe in this bundle."""
 
 
 class Verdict(Enum):
@@ -94,10 +100,12 @@ class Report:
     stated: Stated | None = None
 
     def find(self, step: Step, where: str, seen: object) -> None:
-        """Keep a contradiction."""
+        """Keep a contradiction; EnoughError where there were too many."""
         self.contradictions += 1
         if len(self.findings) < KEPT:
             self.findings.append(Finding(step, where, str(seen)[:2000]))
+        if self.contradictions >= ENOUGH:
+            raise EnoughError
 
     def note(self, remark: str) -> None:
         """Keep something a verifier should know that contradicts nothing."""

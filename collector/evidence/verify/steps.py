@@ -26,7 +26,7 @@ from collector.evidence.verify.documents import read_documents, read_keys
 from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
 from collector.evidence.verify.log import read_log
-from collector.evidence.verify.report import Report, Stated, Step
+from collector.evidence.verify.report import EnoughError, Report, Stated, Step
 from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
 from protocols.wire.cose import open_sealed, verify
@@ -52,21 +52,29 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     """
     report = Report(frozenset(trusted))
     try:
+        _take_apart(file, report)
+    except EnoughError:
+        report.note(f"after {report.contradictions} contradictions nothing more was looked at")
+    return report
+
+
+def _take_apart(file: BinaryIO, report: Report) -> None:
+    try:
         container = open_container(file)
     except ContainerError as error:
         report.find(Step.CONTAINER, error.subject, error.seen)
-        return report
+        return
     report.count("members", len(container.members))
     missing = [name for name in _NEEDED if name not in container.members]
     if missing:
         report.find(Step.MANIFEST, "bundle", f"has no {', '.join(missing)}")
-        return report
+        return
     try:
         data = container.content(MANIFEST, MESSAGE_BYTES)
         manifest = decode_manifest(data)
     except EmitraceError as error:
         report.find(Step.MANIFEST, MANIFEST, error)
-        return report
+        return
     report.stated = Stated(
         hashlib.sha256(data).hexdigest(), manifest.made_ms, manifest.software, manifest.collector.hex(),
         manifest.tree_size, manifest.tree_root.hex(),
@@ -75,7 +83,7 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     keys = read_keys(container, report)
     _check_signature(container, manifest, data, keys, report)
     if report.contradictions:
-        return report
+        return
     report.scope = manifest.scope
     log = read_log(container, manifest, report)
     documents = read_documents(container, manifest, log, report)
@@ -87,7 +95,6 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     compare_hours(container, ledger.rows, report)
     compare_inventory(documents, manifest, ledger, keys, report)
     ledger.rows.close()
-    return report
 
 
 def _check_members(container: Container, manifest: Manifest, report: Report) -> None:

@@ -109,7 +109,8 @@ def test_the_program_says_so_with_its_exit_code(tmp_path: Path) -> None:
     members = members_of(BUNDLE)
     (items,) = (name for name in members if name.startswith("items/"))
     bad.write_bytes(zipped(members | {items: members[items][:-1]}))
-    calls: tuple[list[str], ...] = ([str(good), *SITE.anchors()], [str(good), SITE.anchors()[0]], [str(bad), *SITE.anchors()], [])
+    agent, collector = SITE.anchors()
+    calls: list[list[str]] = [[str(good), agent, collector], [str(good), agent], [str(bad), agent, collector], []]
     codes = [
         subprocess.run([sys.executable, PROGRAM, *call], capture_output=True, check=False, cwd=tmp_path).returncode
         for call in calls

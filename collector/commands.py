@@ -16,6 +16,7 @@ import typer
 
 from calibration.certificates import doubts, parse_certificates
 from collector.accounts.commands import user_app
+from collector.accounts.token_commands import token_app
 from collector.alerts.commands import alerts_app
 from collector.api import shapes
 from collector.books import Books, open_books, own_key
@@ -54,8 +55,10 @@ app = typer.Typer(
 agents_app = typer.Typer(help="Agents that may send.", no_args_is_help=True)
 certificates_app = typer.Typer(help="Certificates of instruments.", no_args_is_help=True)
 inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
-for _group, _name in ((agents_app, "agents"), (user_app, "user"), (certificates_app, "certificates"),
-                      (inventory_app, "inventory"), (plan_app, "plan"), (alerts_app, "alerts")):  # fmt: skip
+for _group, _name in (
+    (agents_app, "agents"), (user_app, "user"), (token_app, "token"), (certificates_app, "certificates"),
+    (inventory_app, "inventory"), (plan_app, "plan"), (alerts_app, "alerts"),
+):  # fmt: skip
     app.add_typer(_group, name=_name)
 
 for _command in (backup, restore, doctor):

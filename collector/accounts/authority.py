@@ -37,6 +37,7 @@ from collector.accounts.sessions import (
     open_session,
     sessions_of,
 )
+from collector.accounts.tokens import find_token, note_used
 from collector.accounts.users import AccountError, User, change_user, find_user, note_sign_in, read_name, replace_hash
 from collector.clock import now_ms
 from collector.log import line
@@ -136,10 +137,28 @@ class Authority:
             self._note(lambda connection: note_sign_in(connection, user.name, at_ms), user.name)
         return Session(user.name, user.role, user.must_change)
 
-    def note_seen(self, session: Session) -> None:
-        """Note that a session is in use, now and then."""
-        number, at_ms = session.number, self._now()
-        if number is not None and at_ms - session.seen_ms > SEEN_EVERY_MS:
+    def bearer(self, header: str | None, client: Client) -> Session | Refusal | None:
+        """The session of a program that sends an API token; None where it sends none.
+
+        Nothing brakes a guess here: a token has 256 random bits.
+        """
+        if not header or not header.lower().startswith("bearer "):
+            return None
+        with self._database.reading() as connection:
+            session = find_token(connection, header[7:].strip(), self._now())
+        if session is None:
+            log.warning(line("sign-in", verdict="refused", user="unknown", way="token", address=client.address))
+            return Refusal()
+        return session
+
+    def note_seen(self, session: Session, client: Client) -> None:
+        """Note that a session or token is in use, now and then."""
+        at_ms = self._now()
+        if at_ms - session.seen_ms <= SEEN_EVERY_MS:
+            return
+        if (token := session.token) is not None:
+            self._note(lambda connection: note_used(connection, token, client.address, at_ms), session.user)
+        elif (number := session.number) is not None:
             self._note(lambda connection: note_seen(connection, number, at_ms), session.user)
 
     def change_password(self, session: Session, current: str, new: str, client: Client) -> str | Refusal:

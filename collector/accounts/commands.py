@@ -39,7 +39,7 @@ PasswordFile = Annotated[
 @user_app.command(name="add")
 def add(name: Name, role: RoleOption, password_file: PasswordFile = None, config: ConfigPath = CONFIG) -> None:
     """Make an account."""
-    with _register(config) as register:
+    with open_register(config) as register:
         user = register.add(name, role, _password(password_file), by=BY)
         typer.echo(f"{user.name} is added as {user.role}")
 
@@ -47,7 +47,7 @@ def add(name: Name, role: RoleOption, password_file: PasswordFile = None, config
 @user_app.command(name="list")
 def list_(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
     """List every account; never shows anything of a password."""
-    with _register(config) as register:
+    with open_register(config) as register:
         found = register.everybody()
         if as_json:
             typer.echo(json.dumps([_plain(user, count) for user, count in found], ensure_ascii=False))
@@ -64,7 +64,7 @@ def list_(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
 @user_app.command(name="set-password")
 def set_password(name: Name, password_file: PasswordFile = None, config: ConfigPath = CONFIG) -> None:
     """Set an account's password; its sessions end."""
-    with _register(config) as register:
+    with open_register(config) as register:
         register.set_password(name, _password(password_file), by=BY)
         typer.echo(f"password of {name} is set")
 
@@ -72,7 +72,7 @@ def set_password(name: Name, password_file: PasswordFile = None, config: ConfigP
 @user_app.command(name="set-role")
 def set_role(name: Name, role: RoleOption, config: ConfigPath = CONFIG) -> None:
     """Give an account another role; its sessions end."""
-    with _register(config) as register:
+    with open_register(config) as register:
         register.set_role(name, role, by=BY)
         typer.echo(f"{name} is {role} now")
 
@@ -80,7 +80,7 @@ def set_role(name: Name, role: RoleOption, config: ConfigPath = CONFIG) -> None:
 @user_app.command(name="disable")
 def disable(name: Name, config: ConfigPath = CONFIG) -> None:
     """Let an account sign in no longer, and end its sessions; it can be enabled again."""
-    with _register(config) as register:
+    with open_register(config) as register:
         register.set_enabled(name, False, by=BY)
         typer.echo(f"{name} is disabled")
 
@@ -88,7 +88,7 @@ def disable(name: Name, config: ConfigPath = CONFIG) -> None:
 @user_app.command(name="enable")
 def enable(name: Name, config: ConfigPath = CONFIG) -> None:
     """Let a disabled account sign in again."""
-    with _register(config) as register:
+    with open_register(config) as register:
         register.set_enabled(name, True, by=BY)
         typer.echo(f"{name} is enabled")
 
@@ -96,7 +96,7 @@ def enable(name: Name, config: ConfigPath = CONFIG) -> None:
 @user_app.command(name="remove")
 def remove(name: Name, config: ConfigPath = CONFIG) -> None:
     """Remove an account with its sessions."""
-    with _register(config) as register:
+    with open_register(config) as register:
         register.remove(name, by=BY)
         typer.echo(f"{name} is removed")
 
@@ -104,12 +104,13 @@ def remove(name: Name, config: ConfigPath = CONFIG) -> None:
 @user_app.command(name="sign-out")
 def sign_out(name: Name, config: ConfigPath = CONFIG) -> None:
     """End every session of an account."""
-    with _register(config) as register:
+    with open_register(config) as register:
         typer.echo(f"{register.sign_out(name, by=BY)} sessions of {name} have ended")
 
 
 @contextmanager
-def _register(config: Path) -> Iterator[Register]:
+def open_register(config: Path) -> Iterator[Register]:
+    """The accounts of these books; what goes wrong is said in one sentence."""
     with told(), open_books(load_config(config)) as books:
         yield Register(books.database)
 

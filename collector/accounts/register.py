@@ -6,11 +6,13 @@ A changed password, role or state ends every session of the account; who asked f
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from collector.accounts.passwords import check_password, hash_password, make_password
 from collector.accounts.roles import Role
 from collector.accounts.sessions import count_sessions, end_sessions
+from collector.accounts.tokens import Token, add_token, all_tokens, revoke_token
 from collector.accounts.users import User, add_user, all_users, change_user, read_name, remove_user, the_user
 from collector.clock import now_ms
 from collector.log import line
@@ -81,6 +83,27 @@ class Register:
         with self._database.reading() as connection:
             open_now = count_sessions(connection, now_ms())
             return [(user, open_now.get(user.name, 0)) for user in all_users(connection)]
+
+    def make_token(self, user: str, name: str, scope: Iterable[str], days: int, *, by: str) -> tuple[str, Token]:
+        """Make an API token; what the program must send is shown once and kept nowhere. TokenError, AccountError."""
+        with self._database.writing() as connection:
+            secret, token = add_token(connection, read_name(user), name, scope, days, now_ms())
+        granted = ",".join(token.scope)
+        log.info(line("token-made", number=token.number, user=token.user, scope=granted, days=days, by=by))
+        return secret, token
+
+    def revoke_token(self, number: int, *, by: str, user: str | None = None) -> Token | None:
+        """Make a token (of this account) good for nothing; None where there was none to revoke."""
+        with self._database.writing() as connection:
+            token = revoke_token(connection, number, now_ms(), user)
+        if token is not None:
+            log.info(line("token-revoked", number=number, user=token.user, by=by))
+        return token
+
+    def tokens(self, user: str | None = None) -> list[Token]:
+        """Tokens of an account, or everybody's, newest first."""
+        with self._database.reading() as connection:
+            return all_tokens(connection, user)
 
     def _add(self, name: str, role: Role, password: str, *, must_change: bool, by: str) -> User:
         check_password(name, password)

@@ -34,6 +34,8 @@ class Permission(StrEnum):
     """Sealing a version for ever."""
     ALERTS = "alerts"
     """Acknowledging alerts."""
+    TOKENS = "tokens"
+    """One's own API tokens."""
     ACCOUNTS = "accounts"
     """Other people's accounts."""
 
@@ -48,9 +50,13 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.BUILD: frozenset({_M, _A}),
     Permission.SEAL: frozenset({_M, _A}),
     Permission.ALERTS: frozenset({_T, _M, _A}),
+    Permission.TOKENS: frozenset({_T, _M, _V, _A}),
     Permission.ACCOUNTS: frozenset({_A}),
 }
 """Permission -> roles that have it; ``PUBLIC`` needs no role. docs/central-team.md shows the same as a table."""
+
+GRANTABLE = (Permission.READ, Permission.METRICS, Permission.EVIDENCE)
+"""What a token may be good for: reading, and nothing that changes anything."""
 
 
 def may(role: Role, permission: Permission) -> bool:

@@ -29,7 +29,8 @@ class Lifetime:
 class Session:
     """Who is signed in, as every page and template gets it.
 
-    ``csrf`` is what forms must carry; it is empty, and ``number`` None, for a script that sends its password each time.
+    ``csrf`` is what forms must carry; it is empty, and ``number`` None, for a script that sends its password or token
+    each time. ``token`` is the number of that token and ``scope`` what it is good for at most; None: all the role may.
     """
 
     user: str
@@ -38,11 +39,14 @@ class Session:
     csrf: str = ""
     number: int | None = None
     seen_ms: int = 0
+    token: int | None = None
+    scope: frozenset[Permission] | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether this session may; with a one-time password nothing but its own account."""
         own = permission in (Permission.PUBLIC, Permission.OWN)
-        return may(self.role, permission) and (own or not self.must_change)
+        granted = self.scope is None or permission is Permission.PUBLIC or permission in self.scope
+        return granted and may(self.role, permission) and (own or not self.must_change)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Gate:
             return
         await self._app(scope, self._while_signed_in(request, body.receive), answer.send)
         await answer.finish()
-        await run_in_threadpool(self._authority.note_seen, session)
+        await run_in_threadpool(self._authority.note_seen, session, client_of(request))
 
     async def _judge(self, request: Request, body: Body) -> Response | None:
         """The answer that refuses a request, or None with its session in ``request.state``."""
@@ -160,14 +160,20 @@ class Gate:
         return (Match.NONE, None) if partial is None else (Match.PARTIAL, partial)
 
     def _session(self, request: Request) -> Session | Refusal | None:
+        header, client = request.headers.get("Authorization"), client_of(request)
+        if (token := self._authority.bearer(header, client)) is not None:
+            return token  # before a cookie: whoever sends a token means to be held to it
         session = self._authority.session(request.cookies.get(session_cookie(self._https)))
-        return session or self._authority.basic(request.headers.get("Authorization"), client_of(request))
+        return session or self._authority.basic(header, client)
 
     def _forbidden(self, request: Request, session: Session, permission: Permission) -> Response:
         if session.must_change:
             if not is_program(request):
                 return RedirectResponse("/account", status_code=303)
             return problem(403, "the password is good for one time only", "Sign in on the page and choose your own.")
+        if session.scope is not None and permission not in session.scope:
+            hint = "Make a token with that scope on the page /tokens, where your role has it."
+            return problem(403, f"the token has no permission {permission.value}", hint)
         hint = "Ask an administrator; docs/central-team.md lists what each role may do."
         error = f"the role {session.role} has no permission {permission.value}"
         return self._refuse(request, 403, "forbidden", error, hint)
@@ -184,7 +190,7 @@ class Gate:
                     session = await run_in_threadpool(self._session, request)
                     if not isinstance(session, Session):
                         return {"type": "http.disconnect"}
-                    await run_in_threadpool(self._authority.note_seen, session)
+                    await run_in_threadpool(self._authority.note_seen, session, client_of(request))
 
         return listen
 
@@ -233,9 +239,12 @@ def _stranger(request: Request, refused: Refusal | None) -> Response:
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         asked |= {"next": wanted} if request.url.path != "/" else {}
         return RedirectResponse(f"/login{'?' if asked else ''}{urlencode(asked)}", status_code=303)
-    hint = "Sign in at /login, or send HTTP Basic with an account's name and password."
+    hint = "Sign in at /login, or send an API token, or HTTP Basic with an account's name and password."
     if refused is None:
         return problem(401, "not signed in", hint)
+    if request.headers.get("Authorization", "").lower().startswith("bearer "):
+        hint = "It is unknown, expired or revoked, or its account is disabled: make another on the page /tokens."
+        return problem(401, "the token is not good", hint)
     if refused.wait_s <= 0:
         return problem(401, "name and password do not fit", hint)
     answer = problem(429, "too many wrong passwords", f"Try again in {int(refused.wait_s) + 1} s.")

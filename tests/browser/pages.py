@@ -34,6 +34,7 @@ PAGES = (
     Page("accounts", "/accounts", "/accounts"),
     Page("account-of-another", "/accounts/{name}", "/accounts/li.wei"),
     Page("alerts", "/alerts", "/alerts"),
+    Page("tokens", "/tokens", "/tokens"),
     Page("hour", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler-stack&gas=CO2&at={from_ms}"),
     Page("hour-counter", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler&gas=CH4&at={from_ms}"),
     Page("hour-missing", "/emissions/hour", "/emissions/hour?agent={agent}&source=grid&gas=CO2&at=2020-01-01T08:30"),

@@ -72,7 +72,9 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
     made = certificates(plan_tables(plan)["instruments"], datetime.now(UTC).date()).values()
     entered = parse_certificates("schema = 1\n\n" + "\n".join(made), "certificates.toml")
     with open_books(config) as books:
-        Register(books.database).add("li.wei", Role.TECHNICIAN, PASSWORD, by="test")
+        register = Register(books.database)
+        register.add("li.wei", Role.TECHNICIAN, PASSWORD, by="test")
+        register.make_token("admin", "Grafana 3F", ("read", "metrics"), 90, by="test")
         with books.database.writing() as connection:
             for certificate in entered:
                 add_certificate(connection, certificate, now_ms())

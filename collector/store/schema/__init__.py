@@ -16,6 +16,7 @@ from collector.store.schema.items import comparisons, items, quarantine, tombsto
 from collector.store.schema.log import frontier, leaves
 from collector.store.schema.plans import plans, pushes
 from collector.store.schema.tallies import tallies
+from collector.store.schema.tokens import tokens
 from collector.store.schema.windows import slots, windows
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "streams",
     "tallies",
     "tellings",
+    "tokens",
     "tombstones",
     "uncompared",
     "users",

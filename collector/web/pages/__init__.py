@@ -20,6 +20,7 @@ from collector.web.pages import (
     nowhere,
     overview,
     sign_in,
+    tokens,
     version,
 )
 
@@ -36,6 +37,7 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     account.add_routes(router, authority, register, frame)
     accounts.add_routes(router, register, frame)
     alerts.add_routes(router, books, frame)
+    tokens.add_routes(router, register, frame)
     overview.add_routes(router, books, frame)
     live.add_routes(router, books, frame, hub)
     emissions.add_routes(router, books, frame)

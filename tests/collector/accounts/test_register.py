@@ -179,7 +179,7 @@ def test_a_session_ends_by_age_and_by_idleness(books: Books, register: Register)
         at_ms += 300_001
         session = authority.session(used)
         if session is not None:
-            authority.note_seen(session)
+            authority.note_seen(session, Client("192.0.2.1"))
         alive.append((session is not None, authority.session(idle) is not None))
 
     assert [(True, True)] * 2 + [(True, False)] * 9 + [(False, False)] * 2 == alive

@@ -77,10 +77,16 @@ def write_backup(books: Books, out: Path, at_ms: int, progress: Progress, *, wit
     Writers go on meanwhile: the copy reads one snapshot, the write-ahead log grows until it is done.
     """
     source = books.database.file
+    if source is None:
+        raise BackupError(
+            f"books {books.database.name}", "are on a PostgreSQL server",
+            "pg_dump --format=custom --file=books.dump DATABASE, and keep a copy of collector.key; see "
+            "docs/central-team.md.",
+        )  # fmt: skip
     draft, snapshot = (out.with_name(f".{out.name}.{os.getpid()}.{part}") for part in ("draft", "books"))
     try:
         _check_room(out, source)
-        _copy_books(source, snapshot, progress)
+        copy_books(source, snapshot, progress)
         state = check_books(snapshot)
         config = clean(books.config.file.read_text(encoding="utf-8")).encode()
         key = books.config.key_file.read_bytes() if with_key else None
@@ -98,12 +104,12 @@ def write_backup(books: Books, out: Path, at_ms: int, progress: Progress, *, wit
     return manifest
 
 
-def check_books(path: Path) -> BooksState:
+def check_books(path: Path, *, may_be_older: bool = False) -> BooksState:
     """What a database of books is; BackupError where it is not sound from its pages to the root of its log."""
     with reading_file(path) as connection:
         faults = faults_of_pages(connection, deep=True)
         if not faults:
-            unknown = fault_of_schema(schema_version(connection))
+            unknown = fault_of_schema(schema_version(connection), may_be_older=may_be_older)
             faults = [unknown] if unknown else faults_of_log(connection, deep=True)
         if faults:
             raise BackupError(f"books {path.name}", "; ".join(faults), "Run emitrace-collector doctor --deep.")
@@ -143,7 +149,7 @@ def _check_room(out: Path, source: Path) -> None:
         )
 
 
-def _copy_books(source: Path, target: Path, progress: Progress) -> None:
+def copy_books(source: Path, target: Path, progress: Progress) -> None:
     """Copy one snapshot page by page; the open read transaction keeps it the same while others write."""
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import URL
 
 from collector.config import Config
 from collector.hours.assemble import HourRule
 from collector.inventory.profile import load_profile
-from collector.store.database import Database
+from collector.log import keep_secret
+from collector.store.database import Database, parse_url
 from collector.store.plans import PlanBook
 from protocols.errors import EmitraceError
 from protocols.wire.keys import KeyFileError, fingerprint, load_key, make_key, public_bytes
@@ -45,13 +47,21 @@ class Books:
 
 @contextmanager
 def open_books(config: Config) -> Iterator[Books]:
-    """Open key and database, making both where they are missing."""
+    """Open key and database, making both where they are missing; older tables are refused."""
     key = own_key(config)
-    database = Database(config.database_url)
+    database = Database(books_url(config))
     try:
         yield Books(config, key, database, PlanBook())
     finally:
         database.close()
+
+
+def books_url(config: Config) -> URL:
+    """Where the books are, with the password of its file; no log line and no error shows it."""
+    url = parse_url(config.database_url)
+    password = config.database_password() or url.password
+    keep_secret(password)
+    return url.set(password=password) if password else url
 
 
 def own_key(config: Config) -> Ed25519PrivateKey:

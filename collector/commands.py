@@ -31,7 +31,7 @@ from collector.inventory.document import plain
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
 from collector.log import clean
-from collector.operating_commands import backup, doctor, restore
+from collector.operating_commands import backup, doctor, migrate, restore
 from collector.plan_commands import plan_app
 from collector.service import serve
 from collector.store import quarantine as refused
@@ -61,7 +61,7 @@ for _group, _name in (
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 
-for _command in (backup, restore, doctor):
+for _command in (backup, restore, migrate, doctor):
     app.command()(_command)
 
 From = Annotated[str, typer.Option("--from", help="Start, ISO 8601; without an offset in the facility's zone.")]

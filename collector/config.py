@@ -37,9 +37,10 @@ class KeyTable(Table):
 
 
 class DatabaseTable(Table):
-    """Where the books are; empty means ``books.sqlite`` in ``state_dir``."""
+    """Where the books are; empty means ``books.sqlite`` in ``state_dir``. A server's password is in a file."""
 
     url: str = ""
+    password_file: str | None = None
 
 
 class BrokerTable(Table):
@@ -180,6 +181,11 @@ class Config:
     def secret(self, name: str | None, subject: str) -> str | None:
         """The first line of a file that the configuration names; None where it names none."""
         return None if name is None else first_line(self.resolve(name), subject)
+
+    def database_password(self) -> str | None:
+        """The first line of the password file of the database."""
+        name = self.settings.database.password_file
+        return None if name is None else first_line(self.resolve(name), "[database] password_file")
 
     def resolve(self, name: str) -> Path:
         """A path of the file, absolute."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
@@ -21,7 +22,7 @@ from collector.api.shapes import fate_name
 from collector.books import Books
 from collector.live.hub import Hub
 from collector.store.comparisons import verdicts
-from collector.store.schema import SCHEMA_VERSION
+from collector.store.migrations import NEWEST
 from collector.store.tallies import read_tallies
 from collector.store.vitals import AgentVitals, read_agents, read_sizes
 
@@ -104,7 +105,7 @@ class _OfBooks(Collector):
         """Every gauge; where the books cannot be read only that, and what needs no books."""
         yield InfoMetricFamily(
             f"{PREFIX}_build", "Version, schema of the books, and origin of the evidence log.",
-            {"version": version("emitrace"), "schema": str(SCHEMA_VERSION), "origin": self._books.origin},
+            {"version": version("emitrace"), "schema": str(NEWEST), "origin": self._books.origin},
         )  # fmt: skip
         yield _gauge("broker_connected", "1 while there is a session with the broker.", float(self._connected()))
         try:
@@ -133,7 +134,8 @@ class _OfBooks(Collector):
         yield _gauge("dirty_cells", "Hours about to be made anew.", sizes.dirty_cells)
         yield _gauge("log_leaves", "Size of the evidence log.", sizes.leaves)
         yield _gauge("database_bytes", "Size of the books.", sizes.database)
-        yield _gauge("wal_bytes", "Size of the write-ahead log of the books.", _wal_bytes(self._books))
+        if (file := self._books.database.file) is not None:
+            yield _gauge("wal_bytes", "Size of the write-ahead log of the books.", _wal_bytes(file))
         yield from _of_agents(vitals)
 
 
@@ -212,8 +214,7 @@ def _stated(status: str | None) -> dict[str, int]:
     return {key: value for key, value in told.items() if type(value) is int and 0 <= value < 2**63}
 
 
-def _wal_bytes(books: Books) -> int:
-    file = books.database.file
+def _wal_bytes(file: Path) -> int:
     try:
         return file.with_name(f"{file.name}-wal").stat().st_size
     except FileNotFoundError:

@@ -19,6 +19,7 @@ from collector.config import load_config
 from collector.doctor.examine import examine
 from collector.doctor.results import Result
 from collector.log import clean
+from collector.migrating import migrate_books
 from collector.restore import CONFIG_RESTORED, restore_backup
 
 
@@ -65,6 +66,23 @@ def restore(
             f"Before you start serve, put the key with fingerprint {manifest.origin}\n"
             f"into {state_dir} as collector.key (mode 0600); with another key no agent believes an acknowledgement."
         )
+
+
+def migrate(
+    backed_up: Annotated[
+        bool, typer.Option("--backed-up", help="On PostgreSQL: say that a dump was made; on SQLite a copy is made.")
+    ] = False,
+    config: ConfigPath = CONFIG,
+) -> None:
+    """Bring books of an older program forward to this one's tables; stop `serve` first."""
+    with told():
+        done = migrate_books(load_config(config), _progress(), backed_up=backed_up)
+    if done.before == done.now:
+        typer.echo(f"schema version {done.now}: nothing to do")
+        return
+    typer.echo(f"schema version {done.before} became {done.now}")
+    if done.copy is not None:
+        typer.echo(f"{done.copy} is a verified copy of the books before; delete it when all is well")
 
 
 def doctor(

@@ -31,9 +31,9 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
         What was restored; whether the key is in the folder now.
     """
     manifest = read_manifest(archive)
-    unknown = fault_of_schema(manifest.books.schema)
+    unknown = fault_of_schema(manifest.books.schema, may_be_older=True)
     if unknown:
-        raise BackupError(f"backup {archive}", unknown, "Restore it with the program that made it, then upgrade.")
+        raise BackupError(f"backup {archive}", unknown, "Restore it with the program that made it.")
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with hold_lock(state_dir):
         has_key = _check_empty(state_dir, manifest)
@@ -42,7 +42,7 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
         work.mkdir(mode=0o700)
         try:
             _unpack(archive, work)
-            found = check_books(work / BOOKS)
+            found = check_books(work / BOOKS, may_be_older=True)
             if found != manifest.books:
                 raise BackupError(f"backup {archive}", "its books are not those of its manifest", "Take another copy.")
             _end_sessions(work / BOOKS)

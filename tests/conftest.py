@@ -13,15 +13,21 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from tests.postgresql import PostgreSQL, a_postgresql, find_server
 from tests.services import Mosquitto, Spawn, find_program, free_port, in_ci, spawning
 
 TOGETHER = {"tests/browser", "tests/collector/accounts", "tests/collector/web"}
 """Folders with fixtures of the whole folder, which every further worker would have to make again."""
 SERVICES = {
     "mosquitto": "apt-get install mosquitto",
+    "postgresql": "apt-get install postgresql",
     "chromium": "apt-get install chromium fonts-wqy-microhei",
 }
 """Real services the tests use, and how to get them on Debian."""
+
+
+def _find(name: str) -> str | None:
+    return find_server() if name == "postgresql" else find_program(name)
 
 
 def _version(name: str, program: str) -> str:
@@ -33,7 +39,7 @@ def _version(name: str, program: str) -> str:
 def _report() -> list[str]:
     lines = []
     for name, how in SERVICES.items():
-        program = find_program(name)
+        program = _find(name)
         lines.append(
             f"real services: {name} found at {program} ({_version(name, program)})"
             if program
@@ -49,7 +55,7 @@ def pytest_report_header() -> list[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say it again at the end, where people look."""
-    left_out = [name for name in SERVICES if find_program(name) is None]
+    left_out = [name for name in SERVICES if _find(name) is None]
     for line in _report():
         terminalreporter.write_line(line)
     terminalreporter.write_line("left out: " + (", ".join(left_out) if left_out else "nothing"))
@@ -64,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if in_ci():
         return
     for name, how in SERVICES.items():
-        if find_program(name) is None:
+        if _find(name) is None:
             for item in items:
                 if item.get_closest_marker(name) is not None:
                     item.add_marker(pytest.mark.skip(reason=f"no {name} on this machine ({how})"))
@@ -106,3 +112,10 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(program, tmp_path / "mosquitto", free_port()).prepare().start()
     yield broker
     broker.kill()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A private PostgreSQL server; mark the test ``@pytest.mark.postgresql``."""
+    with a_postgresql() as server:
+        yield server

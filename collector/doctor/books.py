@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import URL, Connection, func, select
+from sqlalchemy.exc import DatabaseError
 
+from collector.books import books_url
 from collector.config import Config
 from collector.doctor.results import Result
 from collector.lock import is_held
@@ -22,14 +22,16 @@ from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
 from collector.store.refresh import broken_cells
 from collector.store.schema import certificates, dirty_hours, items, users
-from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_file, schema_version
+from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_books, schema_version
 from collector.store.tallies import count_anew, read_tallies
-from collector.store.vitals import AgentVitals, read_agents
+from collector.store.vitals import AgentVitals, read_agents, read_sizes
+from protocols.errors import EmitraceError
 
 SILENT_MS = 3_600_000
 AHEAD_OF_TIME_MS = 300_000
 DAYS_LEFT = 30
 DAY_MS = 86_400_000
+HOW_TO_MIGRATE = "Older books: stop serve and run emitrace-collector migrate. Newer ones: use the newer program."
 STUCK_S = 6.0
 """Three rounds of the ledger; a cell that has not moved in that time does not move."""
 
@@ -37,38 +39,42 @@ STUCK_S = 6.0
 def look_at_books(config: Config, now_ms: int, *, deep: bool) -> Iterator[Result]:
     """Everything that the database file says; ``deep`` also reads every row and hashes every leaf."""
     try:
-        path = Path(make_url(config.database_url).database or "").resolve()
-    except ArgumentError:
-        yield Result("database", "[database] url", clean(config.database_url), "Write it as sqlite:///path/to/file.")
+        url = books_url(config)
+    except EmitraceError as error:
+        yield Result("database", error.subject, clean(error.seen), error.hint)
         return
-    if not path.is_file():
+    is_file = url.get_backend_name() == "sqlite"
+    where = str(Path(url.database or "").resolve()) if is_file else url.render_as_string(hide_password=True)
+    if is_file and not Path(where).is_file():
         hint = "Run emitrace-collector serve, which makes it, or restore a backup."
-        yield Result("database", str(path), "is not there", hint)
+        yield Result("database", where, "is not there", hint)
         return
+    hint = "Restore the last backup; keep this file." if is_file else "Check server, database, user and password."
     try:
-        with reading_file(path) as connection:
-            sound = list(_soundness(connection, path, deep=deep))
+        with reading_books(url) as connection:
+            sound = list(_soundness(connection, where, deep=deep))
             yield from sound
             if not any(one.is_finding for one in sound):
-                yield from _contents(connection, path, now_ms)
+                yield from _contents(connection, where, now_ms)
                 yield from _broken(connection)
         if not any(one.is_finding for one in sound):
-            yield _dirty(config, path)
+            yield _dirty(config, url, where)
     except DatabaseError as error:
-        yield Result("database", str(path), str(error.orig), "Restore the last backup; keep this file.")
+        yield Result("database", where, clean(str(error.orig).strip()), hint)
 
 
-def _soundness(connection: Connection, path: Path, *, deep: bool) -> Iterator[Result]:
-    where = str(path)
+def _soundness(connection: Connection, where: str, *, deep: bool) -> Iterator[Result]:
     faults = faults_of_pages(connection, deep=deep)
     hint = "Stop serve, keep the file, and restore the last backup; agents send what came since."
     said = "; ".join(faults) or ("sound, every index compared" if deep else "sound")
+    if connection.dialect.name == "postgresql":
+        said = "the server's own; pg_amcheck compares every index with its table"
     yield Result("database pages", where, said, hint if faults else "")
     if faults:
         return
     version = schema_version(connection)
     unknown = fault_of_schema(version)
-    yield Result("schema", where, unknown or f"version {version}", "Use the matching program." if unknown else "")
+    yield Result("schema", where, unknown or f"version {version}", HOW_TO_MIGRATE if unknown else "")
     if unknown:
         return
     faults = faults_of_log(connection, deep=deep)
@@ -83,9 +89,8 @@ def _soundness(connection: Connection, path: Path, *, deep: bool) -> Iterator[Re
         yield Result("tallies", where, said or "as counted anew", hint if wrong else "")
 
 
-def _contents(connection: Connection, path: Path, now_ms: int) -> Iterator[Result]:
+def _contents(connection: Connection, where: str, now_ms: int) -> Iterator[Result]:
     tallies = read_tallies(connection)
-    where = str(path)
     stands = verdicts(connection)
     yield Result(
         "recomputation", where, f"{stands.different} batches differ from what the edge stated, {stands.waiting} wait",
@@ -108,7 +113,7 @@ def _contents(connection: Connection, path: Path, now_ms: int) -> Iterator[Resul
     )
     yield _clock(newest, now_ms)
     if oldest is not None and newest is not None:
-        yield _growth(path, newest.received_ms - oldest.received_ms)
+        yield _growth(where, read_sizes(connection).database, newest.received_ms - oldest.received_ms)
     yield from _agents(read_agents(connection, PlanBook()), now_ms)
 
 
@@ -125,14 +130,15 @@ def _clock(newest: Any, now_ms: int) -> Result:
     return Result("clock", "this machine", seen)
 
 
-def _growth(path: Path, age_ms: int) -> Result:
+def _growth(where: str, size: int, age_ms: int) -> Result:
     """How long the disk lasts if the books go on growing as they have on average."""
     if age_ms < DAY_MS:
-        return Result("disk", str(path), "less than a day of items: growth is not known yet")
-    size = path.stat().st_size
-    left = int(shutil.disk_usage(path.parent).free / (size / (age_ms / DAY_MS)))
+        return Result("disk", where, "less than a day of items: growth is not known yet")
+    if not Path(where).is_file():
+        return Result("disk", where, f"books of {size >> 20} MiB on a server, whose disk is not seen from here")
+    left = int(shutil.disk_usage(Path(where).parent).free / (size / (age_ms / DAY_MS)))
     seen = f"books of {size >> 20} MiB; at their growth the disk is full in {left} days"
-    return Result("disk", str(path), seen, "Move the books to a larger disk." if left < DAYS_LEFT else "")
+    return Result("disk", where, seen, "Move the books to a larger disk." if left < DAYS_LEFT else "")
 
 
 def _agents(vitals: tuple[AgentVitals, ...], now_ms: int) -> Iterator[Result]:
@@ -161,11 +167,11 @@ def _broken(connection: Connection) -> Iterator[Result]:
         yield Result("hours", where, f"cannot be made: {clean(one.error)}", hint)
 
 
-def _dirty(config: Config, path: Path) -> Result:
+def _dirty(config: Config, url: URL, where: str) -> Result:
     """Cells that wait to be made anew, and whether they move while the service runs."""
 
     def marks() -> set[tuple[str, int, int]]:
-        with reading_file(path) as connection:
+        with reading_books(url) as connection:
             return {(row.agent_id, row.from_ms, row.marks) for row in connection.execute(select(dirty_hours))}
 
     before = marks()
@@ -180,4 +186,4 @@ def _dirty(config: Config, path: Path) -> Result:
             stuck = set()  # it moves, many only take longer
     seen = f"{len(before)} hours wait to be made anew" + (f", none moved within {STUCK_S:g} s" if stuck else "")
     hint = "Look for hour-not-made or books-away in serve's log." if stuck else ""
-    return Result("hours", str(path), seen, hint)
+    return Result("hours", where, seen, hint)

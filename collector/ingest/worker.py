@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, update
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
 from collector.books import Books
 from collector.clock import now_ms
@@ -201,7 +201,7 @@ def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Out
     try:
         with connection.begin_nested():
             outcome = placer.place(one)
-    except OperationalError:
+    except (OperationalError, InterfaceError, InternalError):
         raise  # the books are away: the whole group is tried again
     except Exception as error:
         log.exception(line("ingest-failed", topic=one.topic, sequence=one.item.sequence))

@@ -1,51 +1,57 @@
-"""Where connections come from: readers see a snapshot, writers begin immediately and wait for their turn."""
+"""Where connections come from: readers see a snapshot, writers wait for their turn. SQLite, or PostgreSQL by URL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from collector.store.schema import SCHEMA_VERSION, about, metadata
+from collector.store import postgresql, sqlite
+from collector.store.migrations import bring_forward, check_version, is_older, stated_version
 from protocols.errors import EmitraceError
 
-BUSY_TIMEOUT_MS = 30_000
+HOW = "Write it as sqlite:////path/to/file or postgresql://user@host/database."
 
 
 class Database:
-    """The books' database; safe for several threads and for command-line programs beside a running service."""
+    """The books' database; safe for several threads and for command-line programs beside a running service.
 
-    def __init__(self, url: str) -> None:
-        """Open the database, making its tables where they are missing."""
+    ``allowed`` is asked inside every write transaction before its first statement, and raises where this program may
+    not write.
+    """
+
+    def __init__(self, url: str | URL, *, migrate: bool = False) -> None:
+        """Open the database, making its tables where there are none; older ones are changed only with ``migrate``."""
+        parsed = parse_url(url)
+        self.is_postgresql = parsed.get_backend_name() == "postgresql"
+        self.engine: Engine = (postgresql if self.is_postgresql else sqlite).make_engine(parsed)
+        self.allowed: Callable[[Connection], None] = lambda _connection: None
         try:
-            parsed = make_url(url)
-        except ArgumentError as error:
-            raise EmitraceError("[database] url", url, "Write it as sqlite:///path/to/file.") from error
-        if parsed.get_backend_name() != "sqlite":
-            raise EmitraceError(
-                "[database] url", f"backend {parsed.get_backend_name()}", "Only sqlite is supported by this version."
-            )
-        self.engine: Engine = create_engine(parsed)
-        event.listen(self.engine, "connect", _prepare)
-        event.listen(self.engine, "begin", _begin)
-        try:
-            with self.writing() as connection:
-                metadata.create_all(connection)
-                _check_version(connection)
+            self._prepare(migrate=migrate)
         except OperationalError as error:
-            raise EmitraceError(
-                f"database {parsed.database}", str(error.orig), "Check that the folder exists and is writable."
-            ) from error
+            self.close()
+            hint = "Check that the folder exists and is writable."
+            if self.is_postgresql:
+                hint = "Check that the server runs, the database exists, and user and password are right."
+            raise EmitraceError(f"database {self.name}", str(error.orig).strip(), hint) from error
+        except BaseException:
+            self.close()
+            raise
 
     @property
-    def file(self) -> Path:
-        """The database's file."""
-        return Path(self.engine.url.database or "").resolve()
+    def name(self) -> str:
+        """What the database is called, without its password."""
+        url = self.engine.url
+        return url.render_as_string(hide_password=True) if self.is_postgresql else str(url.database)
+
+    @property
+    def file(self) -> Path | None:
+        """The database's file; None on a server."""
+        return None if self.is_postgresql else Path(self.engine.url.database or "").resolve()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -56,35 +62,35 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One write transaction; commits at the end, rolls back on an error."""
-        with self.engine.connect().execution_options(writing=True) as connection, connection.begin():
+        options = postgresql.writing_options() if self.is_postgresql else {}
+        with self.engine.connect().execution_options(writing=True, **options) as connection, connection.begin():
+            self.allowed(connection)
             yield connection
 
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
 
-
-def _prepare(dbapi_connection: Any, _record: object) -> None:
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA recursive_triggers = ON")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    def _prepare(self, *, migrate: bool) -> None:
+        with self.reading() as connection:
+            seen = stated_version(connection)
+        if seen is None or migrate:
+            with self.writing() as connection:
+                if self.is_postgresql:
+                    postgresql.check_database(connection)
+                seen = stated_version(connection)  # another program may have made the tables by now
+                if seen is None or is_older(seen):
+                    bring_forward(connection)
+                    return
+        check_version(seen)
 
 
-def _check_version(connection: Connection) -> None:
-    seen = connection.scalar(select(about.c.value).where(about.c.key == "schema"))
-    if seen is None:
-        connection.execute(insert(about).values(key="schema", value=str(SCHEMA_VERSION)))
-    elif seen != str(SCHEMA_VERSION):
-        raise EmitraceError(
-            "database", f"schema version {seen}, this program knows {SCHEMA_VERSION}", "Use the matching program."
-        )
+def parse_url(url: str | URL) -> URL:
+    """The URL of a database that the books can be in; EmitraceError for any other."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise EmitraceError("[database] url", str(url), HOW) from error
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise EmitraceError("[database] url", f"backend {parsed.get_backend_name()}", HOW)
+    return parsed

@@ -33,8 +33,8 @@ class Quarantined:
 def keep(connection: Connection, topic: str, agent_id: str, reason: str, detail: str, data: bytes, at_ms: int) -> None:
     """Keep a refused object."""
     entry = upsert(connection, quarantine).values(
-        digest=hashlib.sha256(data).digest(), agent_id=agent_id, topic=topic[:256], reason=reason,
-        detail=detail[:2000], first_ms=at_ms, last_ms=at_ms, times=1, size=len(data), bytes=data[:KEPT_BYTES],
+        digest=hashlib.sha256(data).digest(), agent_id=agent_id, topic=_plain(topic)[:256], reason=reason,
+        detail=_plain(detail)[:2000], first_ms=at_ms, last_ms=at_ms, times=1, size=len(data), bytes=data[:KEPT_BYTES],
     )  # fmt: skip
     connection.execute(
         entry.on_conflict_do_update(
@@ -42,6 +42,11 @@ def keep(connection: Connection, topic: str, agent_id: str, reason: str, detail:
             set_={"last_ms": at_ms, "times": quarantine.c.times + 1},
         )
     )
+
+
+def _plain(text: str) -> str:
+    """No database but SQLite keeps a NUL or half a surrogate pair in a text."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 def latest(connection: Connection, limit: int = 100) -> Sequence[Quarantined]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, func, select
+from sqlalchemy import URL, Connection, create_engine, func, select
 from sqlalchemy.exc import DatabaseError
 
 from collector.store.log import read_frontier
-from collector.store.schema import SCHEMA_VERSION, about, leaves
+from collector.store.migrations import FIRST, NEWEST
+from collector.store.postgresql import make_engine
+from collector.store.schema import about, leaves
 from protocols.transparency.tree import Frontier, leaf_data, leaf_hash
 
 MOST_FAULTS = 20
@@ -30,8 +32,28 @@ def reading_file(path: Path) -> Iterator[Connection]:
         engine.dispose()
 
 
+@contextmanager
+def reading_books(url: URL) -> Iterator[Connection]:
+    """A connection to books wherever they are, that changes nothing in them."""
+    if url.get_backend_name() == "sqlite":
+        with reading_file(Path(url.database or "")) as connection:
+            yield connection
+        return
+    engine = make_engine(url)
+    try:
+        with engine.connect().execution_options(postgresql_readonly=True) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def faults_of_pages(connection: Connection, *, deep: bool) -> list[str]:
-    """What SQLite finds wrong with the file; ``deep`` compares every index with its table too."""
+    """What SQLite finds wrong with the file; ``deep`` compares every index with its table too.
+
+    PostgreSQL checks pages as it reads them where the cluster has checksums, and all of them with pg_amcheck.
+    """
+    if connection.dialect.name != "sqlite":
+        return []
     pragma = "integrity_check" if deep else "quick_check"
     try:
         said = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA {pragma}({MOST_FAULTS})")]
@@ -50,11 +72,12 @@ def schema_version(connection: Connection) -> str:
         return ""
 
 
-def fault_of_schema(seen: str) -> str | None:
-    """Why this program cannot use books of that schema version."""
+def fault_of_schema(seen: str, *, may_be_older: bool = False) -> str | None:
+    """Why this program cannot use books of that schema version, or not bring them forward."""
     if not seen:
         return "no database of books"
-    return None if seen == str(SCHEMA_VERSION) else f"schema version {seen}, this program knows {SCHEMA_VERSION}"
+    known = range(FIRST if may_be_older else NEWEST, NEWEST + 1)
+    return None if seen in map(str, known) else f"schema version {seen}, this program knows {NEWEST}"
 
 
 def faults_of_log(connection: Connection, *, deep: bool) -> list[str]:

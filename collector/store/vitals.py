@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from collector.store.log import tree_size
 from collector.store.plans import PlanBook
+from collector.store.postgresql import database_bytes
 from collector.store.schema import agents, dirty_hours, items, plans, slots, streams
 from protocols.records import Fate, fate_of
 
@@ -43,10 +44,13 @@ class Sizes:
 
 def read_sizes(connection: Connection) -> Sizes:
     """How large the books are."""
-    pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
-    size = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+    if connection.dialect.name == "postgresql":
+        size = database_bytes(connection)
+    else:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+        size = pages * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
     dirty = connection.scalar(select(func.count()).select_from(dirty_hours))
-    return Sizes(tree_size(connection), pages * size, int(dirty or 0))
+    return Sizes(tree_size(connection), size, int(dirty or 0))
 
 
 def read_agents(connection: Connection, book: PlanBook, now: datetime | None = None) -> tuple[AgentVitals, ...]:

@@ -8,17 +8,35 @@ from pathlib import Path
 import pytest
 
 from collector.books import Books, open_books
-from collector.config import Config, Settings
+from collector.config import Config, DatabaseTable, Settings
 from collector.ingest.worker import commit_group
 from collector.store.agents import add_agent
 from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is marked ``backends`` and looks at books does so in SQLite and in PostgreSQL."""
+    if "backend" in metafunc.fixturenames and metafunc.definition.get_closest_marker("backends"):
+        metafunc.parametrize("backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+
+
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def backend() -> str:
+    """The database of the books; a test marked ``backends`` runs on each."""
+    return "sqlite"
+
+
+@pytest.fixture
+def config(tmp_path: Path, backend: str, request: pytest.FixtureRequest) -> Iterator[Config]:
     """Everything by default, in a folder of its own."""
-    return Config(tmp_path / "collector.toml", Settings())
+    if backend == "sqlite":
+        yield Config(tmp_path / "collector.toml", Settings())
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.books()
+    yield Config(tmp_path / "collector.toml", Settings(database=DatabaseTable(url=url)))
+    server.drop(url)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import func, select
 
 from collector.books import Books
@@ -14,6 +15,8 @@ from collector.store.schema import comparisons, items, streams, windows
 from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_hours import RULE
+
+pytestmark = pytest.mark.backends
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack]

@@ -19,6 +19,8 @@ from protocols.wire.codec import item_digest
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_inventory import CERTIFICATE
 
+pytestmark = pytest.mark.backends
+
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack | None]
 

@@ -24,6 +24,8 @@ from protocols.wire import topics
 from protocols.wire.codec import seal_item
 from tests.collector.edge import START_MS, Edge, stream
 
+pytestmark = pytest.mark.backends
+
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import URL, Connection, insert, select, update
 
 from collector.books import Books
 from collector.doctor.books import look_at_books
@@ -18,6 +18,8 @@ from collector.store.schema import days, dirty_hours, windows
 from protocols.messages import Ack
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.test_hours import RULE
+
+pytestmark = pytest.mark.backends
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack]
@@ -41,7 +43,7 @@ def starts(books: Books) -> list[int]:
 class Beside(Database):
     """The books, with something that happens between the snapshot of a refresh and its next writing."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: URL) -> None:
         self.act: list[Callable[[], object]] = []
         super().__init__(url)
 
@@ -123,7 +125,7 @@ def test_a_batch_that_comes_in_meanwhile_is_not_forgotten(books: Books, register
     edge.add_batch(span_ms=10 * 60_000)
     register(edge)
     ingest(edge, 0, 1, 2)
-    beside = Beside(str(books.database.engine.url))
+    beside = Beside(books.database.engine.url)
     beside.act.append(lambda: ingest(edge, 3))
     refresh_hours(beside, books.plans, RULE)
     with books.database.reading() as connection:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from collector.api import shapes
 from collector.books import Books
 from collector.ingest.worker import commit_group
 from collector.store.stated_events import events_page
 from protocols.records import Event, EventKind, ItemKind
 from tests.collector.edge import START_MS, Edge
+
+pytestmark = pytest.mark.backends
 
 FAR_MS = START_MS * 2
 

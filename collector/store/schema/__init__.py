@@ -2,13 +2,14 @@
 
 Column types are portable; what only one database understands is bound to its dialect. Times are UTC milliseconds.
 Bytes that came in signed stay verbatim in ``items`` or ``quarantine``; everything else is derived from them
-or was entered by the central team. A new area is a module here whose tables are named below.
+or was entered by the central team. A new area is a module here whose tables are named below,
+and a revision in ``collector.store.migrations`` that makes them: only revisions make tables.
 """
 
 from collector.store.schema.accounts import sessions, users
 from collector.store.schema.agents import agents, streams
 from collector.store.schema.alerts import alerts, tellings
-from collector.store.schema.base import SCHEMA_VERSION, about, metadata
+from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
 from collector.store.schema.inventories import inventories, inventory_rows
@@ -20,7 +21,6 @@ from collector.store.schema.tokens import tokens
 from collector.store.schema.windows import slots, windows
 
 __all__ = [
-    "SCHEMA_VERSION",
     "about",
     "agents",
     "alerts",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 4
-
 metadata = MetaData()
 
 Serial = BigInteger().with_variant(Integer, "sqlite")

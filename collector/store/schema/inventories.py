@@ -1,8 +1,8 @@
-"""Inventory versions, and the triggers that make a sealed one immutable in the database itself."""
+"""Inventory versions; triggers, made by the revisions, keep a sealed one as it is in the database itself."""
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, event
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table
 
 from collector.store.schema.base import Serial, metadata
 
@@ -31,28 +31,3 @@ inventory_rows = Table(
     Column("mass_mg", String(40), nullable=False),
     Column("co2e_mg", String(40), nullable=False),
 )  # fmt: skip
-
-_SEALED = "RAISE(ABORT, 'a sealed inventory version is immutable')"
-_PARENT = "(SELECT sealed_ms FROM inventories WHERE id = {row}.inventory) IS NOT NULL"
-
-_TRIGGERS = {
-    # INSERT OR REPLACE deletes without firing delete triggers, so the insert itself is refused.
-    "inventories_no_insert": (
-        "INSERT ON inventories", "EXISTS (SELECT 1 FROM inventories WHERE id = NEW.id AND sealed_ms IS NOT NULL)"
-    ),
-    "inventories_no_update": ("UPDATE ON inventories", "OLD.sealed_ms IS NOT NULL"),
-    "inventories_no_delete": ("DELETE ON inventories", "OLD.sealed_ms IS NOT NULL"),
-    "inventory_rows_no_insert": ("INSERT ON inventory_rows", _PARENT.format(row="NEW")),
-    "inventory_rows_no_update": (
-        "UPDATE ON inventory_rows", f"{_PARENT.format(row='OLD')} OR {_PARENT.format(row='NEW')}"
-    ),
-    "inventory_rows_no_delete": ("DELETE ON inventory_rows", _PARENT.format(row="OLD")),
-}  # fmt: skip
-SQLITE_TRIGGERS = tuple(
-    f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {what} WHEN {when} BEGIN SELECT {_SEALED}; END"
-    for name, (what, when) in _TRIGGERS.items()
-)
-"""Held by the database itself: no program, ours included, changes a sealed inventory version."""
-
-for _statement in SQLITE_TRIGGERS:
-    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

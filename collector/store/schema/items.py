@@ -84,4 +84,5 @@ comparisons = Table(
     Column("differences", Text, nullable=False),
     Column("compared_ms", BigInteger, nullable=False),
 )  # fmt: skip
-Index("comparisons_different", comparisons.c.item, sqlite_where=comparisons.c.equal.is_(False))
+_DIFFERENT = comparisons.c.equal.is_(False)
+Index("comparisons_different", comparisons.c.item, sqlite_where=_DIFFERENT, postgresql_where=_DIFFERENT)

@@ -1,0 +1,1 @@
+"""One module per revision, ``rNNNN_what.py``, one linear chain; each stays as it is once it was released."""

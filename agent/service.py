@@ -146,7 +146,8 @@ class _Service:
         """Where a technician's programs ask; DeskError while nothing is polled."""
         if self._desk is None:
             why = self._vitals.health.note or f"it is {self._vitals.health.phase}"
-            raise DeskError("agent", f"does not poll now: {why}", "try again in a moment")
+            zh = "现场代理现在没有采集，原因见“检查”页。请稍后再试。"
+            raise DeskError("agent", f"does not poll now: {why}", "try again in a moment", zh=zh)
         return self._desk
 
     async def _save_items(self) -> None:

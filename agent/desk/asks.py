@@ -16,7 +16,15 @@ MOST_TRACE_S = 3_600.0
 
 
 class DeskError(EmitraceError):
-    """The desk cannot do what was asked."""
+    """The desk cannot do what was asked; ``zh`` says so in Chinese, where a page may show it."""
+
+    def __init__(self, subject: str, seen: str, hint: str = "", *, zh: str = "") -> None:
+        super().__init__(subject, seen, hint)
+        self.zh = zh
+
+    def said(self, language: str) -> str:
+        """The whole in a language, zh or en."""
+        return self.zh if self.zh and language == "zh" else str(self)
 
 
 class _Ask(BaseModel):

@@ -36,10 +36,12 @@ def compare(
     chosen = next((one for one in own if one.id == point), None)
     if chosen is None:
         hint = f"name one of: {', '.join(one.id for one in own)}" if own else "name an instrument of the plan"
-        raise DeskError(f"point '{point}' of {instrument}", "the plan has no such point", hint)
+        zh = f"监测计划中 {instrument} 没有测点“{point}”。"
+        raise DeskError(f"point '{point}' of {instrument}", "the plan has no such point", hint, zh=zh)
     newest = next((row["value"] for row in values if row["point"] == point), None)
     if newest is None:
-        raise DeskError(f"point {point}", "has no value now", "start the agent, and look at 'emitrace-agent watch'")
+        hint = "start the agent, and look at 'emitrace-agent watch'"
+        raise DeskError(f"point {point}", "has no value now", hint, zh=f"测点 {point} 目前没有数值。请看“实时值”页。")
     meter = bound.plan.instruments[chosen.instrument]
     transformers = meter.ct_ratio * meter.pt_ratio
     register = chosen.register
@@ -59,7 +61,8 @@ def compare_clock(text: str, zone: str, now_ms: int) -> Check:
     try:
         shown = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise DeskError("meter clock", f"'{text}' is no time", "write it as 2026-03-31 14:05:00") from None
+        zh = f"电表时钟“{text}”不是时间。请写成 2026-03-31 14:05:00。"
+        raise DeskError("meter clock", f"'{text}' is no time", "write it as 2026-03-31 14:05:00", zh=zh) from None
     aware = shown if shown.tzinfo is not None else shown.replace(tzinfo=ZoneInfo(zone))
     return check_clock(round(aware.timestamp() * 1000), now_ms)
 
@@ -67,5 +70,6 @@ def compare_clock(text: str, zone: str, now_ms: int) -> Check:
 def _three(text: str) -> list[float]:
     found = [float(number("phases", part)) for part in text.split(",")]
     if len(found) != 3:
-        raise DeskError("phases", f"'{text}'", "give three numbers, such as 10,11,9")
+        zh = f"三相“{text}”不对。请写三个数，如 10,11,9。"
+        raise DeskError("phases", f"'{text}'", "give three numbers, such as 10,11,9", zh=zh)
     return found

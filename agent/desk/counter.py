@@ -1,6 +1,7 @@
 """The desk's counter: a Unix socket in the state folder, open to the agent's own user and group.
 
-A question is one line; the answer is one line per object and an empty object at the end, or ``{"error": ...}``.
+A question is one line; the answer is one line per object and an empty object at the end, or ``{"error": ...}``,
+beside it ``error_zh`` where the answer has Chinese words.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from logging import getLogger
 from pathlib import Path
 
-from agent.desk.asks import MOST_BYTES, line_of, open_ask
+from agent.desk.asks import MOST_BYTES, DeskError, line_of, open_ask
 from agent.desk.desk import Desk
 from agent.desk.visit import SOCKET
 from agent.log import line as log_line
@@ -89,7 +90,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, des
                         writer.write(line_of(told))
                         await writer.drain()
             except EmitraceError as error:
-                writer.write(line_of({"error": str(error)}))
+                zh = error.zh if isinstance(error, DeskError) else ""
+                writer.write(line_of({"error": str(error), **({"error_zh": zh} if zh else {})}))
             else:
                 writer.write(line_of({}))
             await writer.drain()

@@ -183,8 +183,8 @@ class Desk:
         kind = EventKind[ask.kind.upper()]
         known = [one.id for one in (plan.sources if kind is EventKind.OPERATING_STOP else plan.instruments)]
         if ask.subject not in known:
-            hint = f"name one of: {', '.join(known)}"
-            raise DeskError(f"{ask.kind.replace('_', ' ')} of '{ask.subject}'", "the plan has no such id", hint)
+            hint, zh = f"name one of: {', '.join(known)}", f"监测计划中没有“{ask.subject}”。可选：{'、'.join(known)}。"
+            raise DeskError(f"{ask.kind.replace('_', ' ')} of '{ask.subject}'", "the plan has no such id", hint, zh=zh)
         event = Event(kind, self._now_ms(), ask.subject, ask.details)
         await self._note(event)
         return {"kind": ask.kind, "subject": ask.subject, "at_ms": event.at_ms}

@@ -38,12 +38,13 @@ class Visit:
         while True:
             told = await self._reader.readline()
             if not told.endswith(b"\n"):
-                raise DeskError("agent", "went away before it had answered", "is it being stopped? try again")
+                hint, zh = "is it being stopped? try again", "现场代理没有回答就离开了，可能正在停止。请再试一次。"
+                raise DeskError("agent", "went away before it had answered", hint, zh=zh)
             answer = json.loads(told)
             if not answer:
                 return
             if isinstance(problem := answer.get("error"), str):
-                raise DeskError("", problem)
+                raise DeskError("", problem, zh=str(answer.get("error_zh", "")))
             yield answer
 
 
@@ -55,10 +56,11 @@ async def visit(folder: Path) -> AsyncIterator[Visit]:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LARGEST)
     except PermissionError as error:
         hint = "run the command as the agent's own user (sudo -u emitrace), or join its group"
-        raise DeskError(f"desk {path}", "may not be opened", hint) from error
+        zh = f"无权打开 {path}。请以现场代理的用户身份运行本页面（sudo -u emitrace）。"
+        raise DeskError(f"desk {path}", "may not be opened", hint, zh=zh) from error
     except OSError as error:
-        hint = "the agent is starting, or does not run"
-        raise DeskError(f"desk {path}", error.strerror or str(error), hint) from error
+        hint, zh = "the agent is starting, or does not run", "现场代理正在启动，或者没有运行。请看“检查”页。"
+        raise DeskError(f"desk {path}", error.strerror or str(error), hint, zh=zh) from error
     try:
         yield Visit(reader, writer)
     finally:
@@ -70,5 +72,6 @@ async def ask_one(desk: Desk, ask: Ask) -> dict[str, Any]:
     async with aclosing(desk.answer(ask)) as answers:
         told = [one async for one in answers]
     if len(told) != 1:
-        raise DeskError("agent", f"gave {len(told)} answers", "report this")
+        zh = f"现场代理给出了 {len(told)} 个回答。请报告此问题。"
+        raise DeskError("agent", f"gave {len(told)} answers", "report this", zh=zh)
     return told[0]

@@ -114,7 +114,7 @@ class _Field:
             if request.method == "POST":
                 read = await _fields(request)
                 if read is None or read.get("csrf") != session.csrf:
-                    return Response("the form is not of this session; go back and load it again", 403)
+                    return Response(self._language(request)("stale"), 403)
                 fields = read
             words = self._language(request)
             visitor = _Visitor(request, words, session, fields)
@@ -122,9 +122,9 @@ class _Field:
                 answer = await page(visitor)
             except DeskError as error:
                 if fields and request.url.path in FORMS:  # what was typed stays
-                    answer = self._form(visitor, FORMS[request.url.path], 400, problem=str(error))
+                    answer = self._form(visitor, FORMS[request.url.path], 400, problem=error.said(words.language))
                 else:
-                    shown = {"heading": words("no-agent"), "problem": str(error)}
+                    shown = {"heading": words("no-agent"), "problem": error.said(words.language)}
                     answer = self._html(request, words, session, "problem.html", 503, **shown)
             answer.set_cookie(LANGUAGE, words.language, samesite="strict")
             return answer
@@ -220,7 +220,8 @@ class _Field:
         for one in bound.points:
             if one.id == point:
                 return bound.plan.instruments[one.instrument].id
-        raise DeskError(f"point '{point}'", "the plan has no such point", "choose one of the list")
+        zh = "请从列表中选择测点。"
+        raise DeskError(f"point '{point}'", "the plan has no such point", "choose one of the list", zh=zh)
 
     async def _take(self, note: NoteAsk, path: str) -> Response:
         taken = await self._ask(note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import stat
 import tomllib
@@ -68,6 +69,9 @@ async def test_no_page_without_a_pin_and_no_form_without_its_mark(tmp_path: Path
         mark = re.search(r'name="csrf" value="([^"]+)"', form.text)
         assert mark is not None
         told = await client.post("/stop", data={"csrf": mark[1], "subject": "grid", "reason": '"x"', "by": "Li"})
+        stop = {"csrf": mark[1], "subject": "grid", "reason": "x", "by": "Li"}
+        english = await client.post("/stop?lang=en", data=stop)
+        await client.get("/stop?lang=zh")
         same = {"old_serial": "E1", "new_serial": "E1", "closing_index": "101.5", "opening_index": "0", "unit": "MWh"}
         kept = await client.post("/swap", data={"csrf": mark[1], "subject": "em-1", "load": "on", "by": "Li", **same})
 
@@ -76,9 +80,10 @@ async def test_no_page_without_a_pin_and_no_form_without_its_mark(tmp_path: Path
     assert "停运原因" in form.text
     assert "default-src 'none'" in form.headers["content-security-policy"]
     assert 400 == told.status_code
-    assert "does not run" in told.text
+    assert "没有运行" in told.text
+    assert "does not run" in english.text
     assert 'name="reason" value="&#34;x&#34;"' in told.text
-    assert "both meters bear E1" in kept.text
+    assert "新旧表编号相同" in kept.text
     assert 'value="on" checked' in kept.text
     assert all(f'name="{name}" value="{text}"' in kept.text for name, text in same.items())
 
@@ -89,3 +94,17 @@ def test_every_text_is_in_both_languages() -> None:
     texts = tomllib.loads(path.read_text(encoding="utf-8"))
 
     assert [] == [key for key, both in texts.items() if both.keys() != {"zh", "en"} or not all(both.values())]
+
+
+@pytest.mark.parametrize("name", ["desk/compare.py", "desk/forms.py", "desk/visit.py", "field/app.py"])
+def test_every_refusal_that_a_page_may_show_is_in_both_languages(name: str) -> None:
+    """Each DeskError is raised with its Chinese."""
+    tree = ast.parse((Path(__file__).parents[2] / "agent" / name).read_text(encoding="utf-8"))
+    raised = [
+        node for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "DeskError"
+    ]  # fmt: skip
+
+    assert raised
+    in_english = [node.lineno for node in raised if not any(word.arg == "zh" for word in node.keywords)]
+    assert [node.lineno for node in raised if "photographs" in ast.unparse(node)] == in_english  # a command's alone

@@ -27,7 +27,7 @@ from tests.bench.field import PANEL, START_MS, Stream
 from tests.bench.figures import Figure
 
 _TOGETHER = 600
-BENCH_MB = 12
+BENCH_MB = 4
 
 
 def run(megabytes: int = BENCH_MB) -> Iterator[Figure]:

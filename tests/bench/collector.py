@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -13,14 +12,12 @@ from statistics import median
 
 from collector.books import Books, open_books
 from collector.config import Config, Settings
-from collector.evidence.verify.steps import verify_bundle
-from collector.exporting import export_bundle
-from collector.hours.cells import HOUR_MS
 from collector.ingest.worker import GROUP, commit_group
 from collector.recompute import Recomputer
 from collector.store.agents import add_agent
 from collector.store.inventories import compose_inventory
 from collector.store.refresh import refresh_hours
+from tests.bench import bundles
 from tests.bench.field import PANEL, START_MS, Size, Stream
 from tests.bench.figures import Figure, median_of, seconds
 from tests.bench.profiles import keep
@@ -41,7 +38,7 @@ def run() -> Iterator[Figure]:
     hours = Stream(replace(PANEL, batch_s=3600)).more(4)
     long = [_round(hours)[1] for _ in range(4)][1:]
     yield _median("collector.recompute_readings_per_s.batch3600", long, "readings/s", "4 batches of 3,600 s, 50 points")
-    yield from _evidence(minutes)
+    yield from bundles.run()
     yield from _inventory()
     keep("collector", lambda: _round(minutes))
 
@@ -79,21 +76,6 @@ def _round(stream: Stream) -> tuple[float, float, float]:
             refresh_hours(books.database, books.plans, books.hour_rule)
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     return stream.readings / ingest_s, stream.readings / recompute_s, size / stream.readings
-
-
-def _evidence(stream: Stream) -> Iterator[Figure]:
-    end = -(-stream.at_ms // HOUR_MS) * HOUR_MS
-    with tempfile.TemporaryDirectory() as folder, _opened(stream, folder) as books:
-        _ingest(books, stream)
-        _recompute(books)
-        path = Path(folder) / "bundle.zip"
-        export_s = median_of(lambda: seconds(lambda: export_bundle(books, START_MS, end, path)))
-        data = path.read_bytes()
-        trusted = {stream.agent_id, books.origin}
-        verify_s = median_of(lambda: seconds(lambda: verify_bundle(io.BytesIO(data), trusted)))
-    note = f"bundle of {stream.readings} readings, {len(data)} bytes"
-    yield Figure("evidence.export_readings_per_s", stream.readings / export_s, "readings/s", note)
-    yield Figure("evidence.verify_readings_per_s", stream.readings / verify_s, "readings/s", note)
 
 
 def _inventory() -> Iterator[Figure]:

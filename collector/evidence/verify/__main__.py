@@ -1,4 +1,4 @@
-"""`emitrace-verify BUNDLE [--trust FINGERPRINT]... [--report FILE]... [--json]`, and `emitrace-verify fetch`."""
+"""`emitrace-verify BUNDLE [--trust FINGERPRINT]... [--report FILE]... [--json]`, or `fetch`, or `readings`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.evidence.verify import fetch_command
+from collector.evidence.verify import fetch_command, readings_command
 from collector.evidence.verify.document import as_json, schema
 from collector.evidence.verify.page import as_html
 from collector.evidence.verify.progress import opened
@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emitrace-verify",
         description="Take an evidence bundle apart and re-perform it, offline, trusting nobody. / 离线复核证据包。",
-        usage="%(prog)s [options] BUNDLE\n       %(prog)s fetch --help",
+        usage="%(prog)s [options] BUNDLE\n       %(prog)s fetch --help\n       %(prog)s readings --help",
         epilog="Exit codes: 0 consistent with the anchors held, 1 contradicts, 2 usage, 4 origin not established.",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle, a zip file")
@@ -65,10 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Verify and exit with the verdict's code; or fetch, where that is the first word."""
+    """Verify and exit with the verdict's code; or fetch, or write out readings, where that is the first word."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["fetch"]:
-        raise SystemExit(fetch_command.main(words[1:]))
+    if words[:1] in (["fetch"], ["readings"]):
+        command = fetch_command if words[0] == "fetch" else readings_command
+        raise SystemExit(command.main(words[1:]))
     options = build_parser().parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")

@@ -18,7 +18,7 @@ Key = tuple[int, str, str, str]
 """(start [UTC ms], agent, source, gas): the order of the hourly ledger."""
 
 _CHUNK = 1 << 16
-_TOGETHER = 256
+_TOGETHER = 64
 
 
 def key_of(stated: Any) -> Key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from collector.evidence.container import Container, ContainerError, open_container
@@ -22,10 +23,10 @@ from collector.evidence.layout import (
     Manifest,
     decode_manifest,
 )
-from collector.evidence.verify.documents import read_documents, read_keys
+from collector.evidence.verify.documents import Documents, read_documents, read_keys
 from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
-from collector.evidence.verify.log import read_log
+from collector.evidence.verify.log import Log, read_log
 from collector.evidence.verify.report import EnoughError, Report, Stated, Step
 from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
@@ -58,23 +59,35 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
     return report
 
 
-def _take_apart(file: BinaryIO, report: Report) -> None:
+@dataclass(frozen=True, slots=True)
+class Established:
+    """What everything else rests on: members as the signed manifest lists them, keys, log and documents."""
+
+    container: Container
+    manifest: Manifest
+    keys: dict[str, bytes]
+    log: Log
+    documents: Documents
+
+
+def establish(file: BinaryIO, report: Report) -> Established | None:
+    """Container, manifest and its signature, keys, log and documents; None where nothing can rest on them."""
     try:
         container = open_container(file)
     except ContainerError as error:
         report.find(Step.CONTAINER, error.subject, error.seen)
-        return
+        return None
     report.count("members", len(container.members))
     missing = [name for name in _NEEDED if name not in container.members]
     if missing:
         report.find(Step.MANIFEST, "bundle", f"has no {', '.join(missing)}")
-        return
+        return None
     try:
         data = container.content(MANIFEST, MESSAGE_BYTES)
         manifest = decode_manifest(data)
     except EmitraceError as error:
         report.find(Step.MANIFEST, MANIFEST, error)
-        return
+        return None
     report.stated = Stated(
         hashlib.sha256(data).hexdigest(), manifest.made_ms, manifest.software, manifest.collector.hex(),
         manifest.tree_size, manifest.tree_root.hex(),
@@ -83,10 +96,19 @@ def _take_apart(file: BinaryIO, report: Report) -> None:
     keys = read_keys(container, report)
     _check_signature(container, manifest, data, keys, report)
     if report.contradictions:
-        return
+        return None
     report.scope = manifest.scope
     log = read_log(container, manifest, report)
-    documents = read_documents(container, manifest, log, report)
+    return Established(container, manifest, keys, log, read_documents(container, manifest, log, report))
+
+
+def _take_apart(file: BinaryIO, report: Report) -> None:
+    found = establish(file, report)
+    if found is None:
+        return
+    container, manifest, keys, log, documents = (
+        found.container, found.manifest, found.keys, found.log, found.documents
+    )  # fmt: skip
     ledger = Ledger(documents, manifest, report)
     report.period = (manifest.from_ms, manifest.to_ms)
     sent = read_sent(container, keys, log, report)

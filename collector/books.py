@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import URL
+from sqlalchemy import URL, insert, select
 
 from collector.config import Config
 from collector.hours.assemble import HourRule
 from collector.inventory.profile import load_profile
 from collector.log import keep_secret
 from collector.store.database import Database, parse_url
+from collector.store.migrations import check_version, stated_version
 from collector.store.plans import PlanBook
+from collector.store.schema import about
 from protocols.errors import EmitraceError
 from protocols.wire.keys import KeyFileError, fingerprint, load_key, make_key, public_bytes
 
@@ -54,6 +56,24 @@ def open_books(config: Config) -> Iterator[Books]:
         yield Books(config, key, database, PlanBook())
     finally:
         database.close()
+
+
+def claim_books(books: Books) -> None:
+    """Be sure, now that this collector is the active one, that the tables and the signing key are still the books'.
+
+    EmitraceError where the tables were changed while it stood by, or where it has another key: agents would believe
+    none of its acknowledgements, and the evidence log has one origin.
+    """
+    with books.database.writing() as connection:
+        check_version(stated_version(connection) or 0)
+        kept = connection.scalar(select(about.c.value).where(about.c.key == "origin"))
+        if kept is None:
+            connection.execute(insert(about).values(key="origin", value=books.origin))
+        elif kept != books.origin:
+            raise EmitraceError(
+                f"key {books.config.key_file}", f"fingerprint {books.origin}, these books belong to {kept}",
+                "Copy collector.key of the collector that was active before.",
+            )  # fmt: skip
 
 
 def books_url(config: Config) -> URL:

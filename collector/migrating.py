@@ -12,9 +12,10 @@ from sqlalchemy import URL
 from collector.backup import Progress, check_books, copy_books
 from collector.books import books_url
 from collector.config import Config
-from collector.lock import hold_lock
+from collector.lock import LockedError, hold_lock
 from collector.store.database import Database
 from collector.store.migrations import NEWEST, SchemaError, check_known, stated_version
+from collector.store.postgresql import holding_lead
 from collector.store.soundness import reading_books
 
 
@@ -38,6 +39,9 @@ def migrate_books(config: Config, progress: Progress, *, backed_up: bool) -> Mig
     with ExitStack() as stack:
         if is_file:
             stack.enter_context(hold_lock(config.state_dir))
+        elif not stack.enter_context(holding_lead(url)):
+            raise LockedError(f"books {url.render_as_string(hide_password=True)}", "a collector is active on them",
+                              "Stop it first, and those that stand by.")  # fmt: skip
         seen = _version(url)
         check_known(seen)
         if seen == NEWEST:

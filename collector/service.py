@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
 from collector.alerts.worker import AlertWorker, Watch
 from collector.app import create_app
-from collector.books import Books, open_books
+from collector.books import Books, claim_books, open_books
 from collector.config import Config
 from collector.ingest.broker import Broker
 from collector.ingest.worker import IngestWorker
+from collector.leader import Leader
 from collector.live.hub import Hub
-from collector.lock import hold_lock
+from collector.lock import LockedError, hold_lock
 from collector.log import keep_secret, line, start_logging
 from collector.metrics import Metrics
 from collector.notify import ALIVE, READY, STOPPING, notify, watchdog_s
 from collector.recompute import LedgerWorker
 from protocols.errors import EmitraceError
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_S = 15.0
 DRAIN_S = 5
 
@@ -39,7 +44,9 @@ def serve(config: Config) -> None:
     start_logging(config.settings.log.level, config.settings.log.format)
     for secret in (config.broker_password(), *config.alert_secrets()):
         keep_secret(secret)
-    with open_books(config) as books, hold_lock(config.state_dir):
+    with open_books(config) as books, hold_lock(config.state_dir), _leading(books) as leads:
+        if not leads:
+            return
         listener = _listen(config)
         log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
         broker = Broker(config, books.public_key)
@@ -65,6 +72,38 @@ def serve(config: Config) -> None:
             for worker in (ingest, ledger, alerts):
                 worker.join(STOP_S)
         log.info(line("stopped"))
+
+
+@contextmanager
+def _leading(books: Books) -> Iterator[bool]:
+    """Be the one active collector on the books' server, standing by until then; False where the end came before.
+
+    SQLite's one is held by the lock of the state folder. Where another took over, serve ends as by SIGTERM and says so.
+    """
+    if not books.database.is_postgresql:
+        yield True
+        return
+    stopped, lost = threading.Event(), threading.Event()
+    for number in SIGNALS:
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    leader = Leader(books.database)
+
+    def end() -> None:
+        lost.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        leads = leader.wait(stopped)
+        if leads:
+            claim_books(books)
+            leader.keep(end)
+        yield leads
+    finally:
+        leader.give_up()
+    if lost.is_set():
+        raise LockedError(
+            f"database {books.database.name}", "another collector is active now", "Start this one again: it stands by."
+        )
 
 
 class _Server(uvicorn.Server):
@@ -117,7 +156,7 @@ def _serve_pages(
         hub.close,
     )  # fmt: skip
     # uvicorn raises a signal it caught once more when it has ended; here the end is its own return.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, lambda _number, _frame: None)
     asyncio.run(server.serve(sockets=[listener]))
 

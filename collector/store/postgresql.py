@@ -7,6 +7,8 @@ locks are taken on two numbers that name this application; books of different da
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -53,6 +55,18 @@ def check_database(connection: Connection) -> None:
             "createdb --template=template0 --encoding=UTF8 --locale=C NAME: texts are then ordered alike everywhere, "
             "and no upgrade of the system's locales can damage an index.",
         )  # fmt: skip
+
+
+@contextmanager
+def holding_lead(url: URL) -> Iterator[bool]:
+    """Hold the lock of the active collector for a while; False where another has it."""
+    engine = make_engine(url)
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()
+            yield bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({APPLICATION}, {LEADER})").scalar())
+    finally:
+        engine.dispose()
 
 
 def database_bytes(connection: Connection) -> int:

@@ -38,6 +38,7 @@ class Collector:
     broker_port: int
     username: str = ""
     password_file: Path | None = None
+    database: str = ""
     web_port: int = 0
     process: Process | None = None
 
@@ -47,6 +48,7 @@ class Collector:
         account = f'username = "{self.username}"\npassword_file = "{self.password_file}"\n' if self.username else ""
         (self.folder / "collector.toml").write_text(
             f"[broker]\nport = {self.broker_port}\n{account}[web]\nport = {self.web_port}\n"
+            f'[database]\nurl = "{self.database}"\n'
         )
         config = load_config(self.folder / "collector.toml")
         with open_books(config) as books:

@@ -14,6 +14,7 @@ from collector.accounts.authority import Authority
 from collector.accounts.sessions import Lifetime
 from collector.api.alerts import alerts_router
 from collector.api.bundles import bundle_router
+from collector.api.explain import explain_router
 from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer
 from collector.api.operation import metrics_router
@@ -50,7 +51,10 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
     )  # fmt: skip
     frame = Frame(books, ENTRIES)
     pages = page_router(books, authority, frame, hub)
-    routers = (api_router(books), alerts_router(books), bundle_router(books), metrics_router(metrics), pages)
+    routers = (
+        api_router(books), alerts_router(books), bundle_router(books), explain_router(books), metrics_router(metrics),
+        pages,
+    )  # fmt: skip
     for router in routers:
         app.include_router(router)
     _add_errors(app, frame)

@@ -66,12 +66,17 @@ class PlanBehind:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentBehind:
-    """An instrument, its points, what it was over the hour, and the certificate that decides at its start."""
+    """An instrument, its points, what it was over the hour, and the certificate that decides at its start.
+
+    The certificate is known since ``known_ms`` [UTC ms], from tree size ``known_from`` on.
+    """
 
     instrument: Instrument
     points: tuple[str, ...]
     stretches: tuple[Interval, ...]
     certificate: Certificate | None
+    known_ms: int | None
+    known_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +250,7 @@ def _instruments(
     connection: Connection, plan: BoundPlan, source: str, gas: str, cell: Span
 ) -> tuple[InstrumentBehind, ...]:
     stored = all_certificates(connection)
-    entered = {one.certificate.id: one.certificate for one in stored}
+    entered = {one.certificate.id: one for one in stored}
     known = [(one.certificate, one.leaf + 1) for one in stored]
     points = _points_behind(plan, source, gas)
     found = []
@@ -254,7 +259,12 @@ def _instruments(
         life = timeline(instrument, None, known, plan.plan.facility.time_zone)
         own = tuple(plan.points[point].id for point in points if plan.points[point].instrument == at)
         certificate = entered.get(life.at(cell[0]).certificate)
-        found.append(InstrumentBehind(instrument, own, tuple(life.between(*cell)), certificate))
+        found.append(
+            InstrumentBehind(
+                instrument, own, tuple(life.between(*cell)), certificate.certificate if certificate else None,
+                certificate.known_ms if certificate else None, certificate.leaf + 1 if certificate else None,
+            )
+        )  # fmt: skip
     return tuple(found)
 
 

@@ -17,6 +17,7 @@ from collector.hours.calendar import By
 from collector.inventory.matrix import Cell, Matrix, matrix_of
 from collector.inventory.model import Inventory, InventoryRow
 from collector.store.series import SeriesRow, read_series
+from collector.web.addresses import figure_address
 from collector.web.period import Period
 from protocols.exact import sum_exact
 from protocols.ghg.gwp import GwpSet, co2e_mg, gwp_set
@@ -36,11 +37,15 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """An opened row with its months; ``moved_mg`` is what the ledger holds now less what the row states. [mg]"""
+    """An opened row with its months; ``moved_mg`` is what the ledger holds now less what the row states. [mg]
+
+    ``explained`` is where its figure is taken apart.
+    """
 
     row: InventoryRow
     months: tuple[Month, ...]
     moved_mg: int
+    explained: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,9 @@ def _months(
         mass += one.mass_mg
         share = co2e_mg(mass, row.gwp_record, weights) - before
         months.append(Month(one, share, one.u_mg * factor, _explorer(one, zone, weights, kept)))
-    return OpenSource(row, tuple(months), sum_exact(one.row.mass_mg for one in months) - row.mass_mg)
+    whole = Period(inventory.from_ms, inventory.to_ms, By.MONTH, zone)
+    explained = figure_address(row.agent, row.source, row.gas, whole)
+    return OpenSource(row, tuple(months), sum_exact(one.row.mass_mg for one in months) - row.mass_mg, explained)
 
 
 def _explorer(one: SeriesRow, zone: ZoneInfo, weights: GwpSet, kept: Mapping[str, str]) -> str:

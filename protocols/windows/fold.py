@@ -96,18 +96,12 @@ def fold(
     """
     answers = span_answers(bound, samples, from_ms, to_ms)
     given = [event for event in events if event.kind not in DERIVED]
-    enders = np.array(sorted(e.at_ms for e in given if e.kind in HOLD_ENDERS), dtype=np.int64)
     closing = any(e.kind is EventKind.AGENT_STOP for e in given)
     swaps = _swaps(bound, given)
-    rate_points = _rate_points(bound)
-    yields: dict[int, _Yield] = {}
     alike = [(one, columns) for one in answers for columns in one.alike(bound.kinds)]
     counters = [bound.points[one.points[columns[0]]].kind is Kind.COUNTER for one, columns in alike]
-    for (one, columns), counts in zip(alike, counters, strict=True):
-        if not counts:
-            _fold_instants(bound, state, one, columns, rate_points, enders, to_ms, yields)
-            _fold_judged(bound, state, one, columns, rate_points, enders, to_ms, yields)
-    held = {position: own.held for position, own in yields.items() if own.held is not None}
+    yields = _fold_all_instants(bound, state, alike, given, to_ms)
+    held = _held(yields)
     for (one, columns), counts in zip(alike, counters, strict=True):
         if counts:
             _fold_counters(bound, state, one, columns, closing, swaps, held, yields)
@@ -131,6 +125,15 @@ def fold(
     return Folded(tuple(windows), FoldState(to_ms, tuple(points)), tuple(slots), tuple(derived))
 
 
+def held_instants(
+    bound: BoundPlan, state: FoldState, samples: Sequence[Samples], events: Sequence[Event], from_ms: int, to_ms: int
+) -> dict[int, Held]:
+    """What is held of each instant over a span, by position of the point, as ``fold`` takes it; same parameters."""
+    answers = span_answers(bound, samples, from_ms, to_ms)
+    alike = [(one, columns) for one in answers for columns in one.alike(bound.kinds)]
+    return _held(_fold_all_instants(bound, state, alike, [e for e in events if e.kind not in DERIVED], to_ms))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Yield:
     """What the fold gives for one point; ``fates`` are (code, slots), ascending."""
@@ -141,6 +144,28 @@ class _Yield:
     resets: tuple[Reset, ...] = ()
     checks: tuple[Event, ...] = ()
     held: Held | None = None
+
+
+def _held(yields: dict[int, _Yield]) -> dict[int, Held]:
+    return {position: own.held for position, own in yields.items() if own.held is not None}
+
+
+def _fold_all_instants(
+    bound: BoundPlan,
+    state: FoldState,
+    alike: Sequence[tuple[Answers, list[int]]],
+    given: Sequence[Event],
+    to_ms: int,
+) -> dict[int, _Yield]:
+    """What the fold gives for every point that is no counter, by position."""
+    enders = np.array(sorted(e.at_ms for e in given if e.kind in HOLD_ENDERS), dtype=np.int64)
+    rate_points = _rate_points(bound)
+    yields: dict[int, _Yield] = {}
+    for one, columns in alike:
+        if bound.points[one.points[columns[0]]].kind is not Kind.COUNTER:
+            _fold_instants(bound, state, one, columns, rate_points, enders, to_ms, yields)
+            _fold_judged(bound, state, one, columns, rate_points, enders, to_ms, yields)
+    return yields
 
 
 def _rate_points(bound: BoundPlan) -> frozenset[int]:

@@ -93,7 +93,7 @@ def carry(held: Held, to_ms: int, events_ms: Int64) -> tuple[HeldSample, ...]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Stretches:
+class Stretches:
     """Elementary stretches of a span: every input constant in each; ``group`` starts each window."""
 
     start_ms: Int64
@@ -127,6 +127,67 @@ def fold_rates(source: BoundSource, series: RateSeries, held: dict[int, Held], e
     Masses
         All windows, those without any known operating state included (times 0).
     """
+    one = _evaluate(source, series, held, edges)
+    stretches, valid, rate, lengths = one.stretches, one.valid, one.rate, one.stretches.length_ms
+    ug = _contributions(one)
+    mass = np.array([half_even(int(v), 1000) for v in sum_by_group(ug, stretches.group)], dtype=np.int64)
+    measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
+    shared, independent = _uncertainty(series, one.inputs, one.columns, one.slopes, one.active, valid, stretches)
+    shared = _with_factors(series, shared, mass)
+    replaced = [(h.at_ms, one.active[name]) for name, h in one.inputs.items()]
+    replaced += [] if one.state is None else [(one.state.at_ms, one.signal)]
+    known = np.where(valid, rate, 0.0), valid | one.stopped
+    independent = independent + _between_samples(*known, replaced, stretches)
+    return Masses(
+        edges[:-1],
+        edges[1:],
+        mass,
+        sum_by_group(np.where(one.operating, lengths, 0), stretches.group),
+        measured_ms,
+        sum_by_group(np.where(one.stopped, lengths, 0), stretches.group),
+        np.sqrt(independent),
+        shared,
+        sum_by_group(np.where(valid & one.doubted, lengths, 0), stretches.group) > 0,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """A rate-based source over elementary stretches, in each of which every input is constant.
+
+    ``columns`` are the inputs [base units], ``rate`` is in kg/h; both mean something only where ``valid``.
+    ``active`` and ``signal`` are the places of the samples that hold, -1 where none does.
+    """
+
+    stretches: Stretches
+    inputs: dict[str, Held]
+    state: Held | None
+    active: dict[str, Int64]
+    signal: Int64
+    columns: dict[str, Float64]
+    rate: Float64
+    slopes: dict[str, Float64]
+    operating: Mask
+    stopped: Mask
+    valid: Mask
+    doubted: Mask
+
+
+def rate_stretches(
+    source: BoundSource, series: RateSeries, held: dict[int, Held], edges: Int64
+) -> tuple[Evaluated, Int64]:
+    """What ``fold_rates`` adds up: each stretch with its inputs and rate, and what it contributes. [ug]"""
+    evaluated = _evaluate(source, series, held, edges)
+    return evaluated, _contributions(evaluated)
+
+
+def _contributions(one: Evaluated) -> Int64:
+    """Mass of each stretch, rounded half to even. [ug]"""
+    rate = np.where(one.valid, one.rate, 0.0)
+    return to_int64(np.asarray(rate * one.stretches.length_ms * UG_PER_MS, dtype=np.float64))
+
+
+def _evaluate(source: BoundSource, series: RateSeries, held: dict[int, Held], edges: Int64) -> Evaluated:
     inputs = {name: held[position] for name, position in series.inputs.items()}
     if source.operating is None and isinstance(series, CemsSeries):
         raise ValueError(f"source {source.id}: a stack needs an operating state")
@@ -153,36 +214,18 @@ def fold_rates(source: BoundSource, series: RateSeries, held: dict[int, Held], e
         columns[name] = np.where(valid, decoded[index] if decoded.size else 0.0, 0.0)
     rate, slopes = _rate(source, series, columns)
     valid &= np.abs(rate) <= MOST_KG_PER_H  # NaN (no gas can be in such a state) or garbled: operating, not measured
-    lengths = stretches.length_ms
-    ug = to_int64(np.asarray(np.where(valid, rate, 0.0) * lengths * UG_PER_MS, dtype=np.float64))
-    mass = np.array([half_even(int(v), 1000) for v in sum_by_group(ug, stretches.group)], dtype=np.int64)
-    measured_ms = sum_by_group(np.where(valid, lengths, 0), stretches.group)
-    shared, independent = _uncertainty(series, inputs, columns, slopes, active, valid, stretches)
-    shared = _with_factors(series, shared, mass)
-    replaced = [(h.at_ms, active[name]) for name, h in inputs.items()]
-    replaced += [] if state is None else [(state.at_ms, signal)]
-    known = np.where(valid, rate, 0.0), valid | stopped
-    independent = independent + _between_samples(*known, replaced, stretches)
-    return Masses(
-        edges[:-1],
-        edges[1:],
-        mass,
-        sum_by_group(np.where(operating, lengths, 0), stretches.group),
-        measured_ms,
-        sum_by_group(np.where(stopped, lengths, 0), stretches.group),
-        np.sqrt(independent),
-        shared,
-        sum_by_group(np.where(valid & doubted, lengths, 0), stretches.group) > 0,
+    return Evaluated(
+        stretches, inputs, state, active, signal, columns, rate, slopes, operating, stopped, valid, doubted
     )
 
 
-def _stretches(held: list[Held], edges: Int64) -> _Stretches:
+def _stretches(held: list[Held], edges: Int64) -> Stretches:
     """Cut the span at every window edge, sample and end of hold."""
     low, high = int(edges[0]), int(edges[-1])
     cuts = np.unique(np.concatenate([edges, *(h.at_ms for h in held), *(h.ends_ms for h in held)]))
     cuts = cuts[(cuts >= low) & (cuts <= high)]
     starts = cuts[:-1]
-    return _Stretches(starts, np.diff(cuts), np.searchsorted(starts, edges[:-1]).astype(np.int64))
+    return Stretches(starts, np.diff(cuts), np.searchsorted(starts, edges[:-1]).astype(np.int64))
 
 
 def active_at(held: Held, at_ms: Int64) -> Int64:
@@ -236,7 +279,7 @@ def _uncertainty(
     slopes: dict[str, Float64],
     active: dict[str, Int64],
     valid: Mask,
-    stretches: _Stretches,
+    stretches: Stretches,
 ) -> tuple[Float64, Float64]:
     """Shared part per cause [mg] and square of the independent part [mg^2], per window.
 
@@ -273,13 +316,13 @@ def _with_factors(series: RateSeries, shared: Float64, mass_mg: Int64) -> Float6
     return shared
 
 
-def _amount(rate: Float64, valid: Mask, stretches: _Stretches) -> Int64:
+def _amount(rate: Float64, valid: Mask, stretches: Stretches) -> Int64:
     """A rate [kg/h], at most the greatest that is believed, over each stretch. [ug]"""
     bounded = np.minimum(np.where(valid, rate, 0.0), MOST_KG_PER_H)
     return to_int64(np.asarray(bounded * stretches.length_ms * UG_PER_MS, dtype=np.float64))
 
 
-def _squares(draws: Int64, index: Int64, stretches: _Stretches) -> Float64:
+def _squares(draws: Int64, index: Int64, stretches: Stretches) -> Float64:
     """Sum over samples of (sum over a sample's stretches)^2, per window. [mg^2]"""
     first = np.diff(index, prepend=-2) != 0
     first[stretches.group] = True
@@ -290,7 +333,7 @@ def _squares(draws: Int64, index: Int64, stretches: _Stretches) -> Float64:
     return np.array([math.fsum(squares[low:high]) for low, high in pairwise(bounds)], dtype=np.float64)
 
 
-def _between_samples(rate: Float64, known: Mask, samples: list[tuple[Int64, Int64]], stretches: _Stretches) -> Float64:
+def _between_samples(rate: Float64, known: Mask, samples: list[tuple[Int64, Int64]], stretches: Stretches) -> Float64:
     """Square of the part from what a rate does while the samples behind it stand, per window. [mg^2]
 
     ``rate`` is zero where the source is stopped by evidence, so that starts and stops are changes like any other.

@@ -16,6 +16,7 @@ from collector.clock import now_ms
 from collector.config import Config
 from collector.hours.cells import HOUR_MS
 from collector.store.certificates import add_certificate
+from collector.store.hours import windows_stated
 from collector.store.inventories import build_inventory, seal_inventory
 from collector.web.shown import instant
 from simulators.demo.site import certificates, plan_tables
@@ -47,11 +48,25 @@ def fill(folder: Path, spawn: Spawn) -> tuple[Collector, dict[str, object]]:
     _keep_records(config, folder, history.start_ms, end_ms)
     collector.start()
     wait_until(lambda: collector.get("comparisons")["waiting"] == 0, 60, "the recomputation of every batch")
+    day = instant(history.start_ms + HOURS * HOUR_MS // 2, ZoneInfo("Asia/Shanghai"), "%Y-%m-%d")
     facts = {
-        "agent": history.agent_id, "sealed": 1, "open": 2, "from_ms": history.start_ms, "to_ms": end_ms,
-        "day": instant(history.start_ms + HOURS * HOUR_MS // 2, ZoneInfo("Asia/Shanghai"), "%Y-%m-%d"),
+        "agent": history.agent_id, "year": day[:4], "second_ms": _second_window(config, history.agent_id),
+        "sealed": 1, "open": 2, "from_ms": history.start_ms, "to_ms": end_ms,
+        "day": day,
     }  # fmt: skip
     return collector, facts
+
+
+def _second_window(config: Config, agent: str) -> int:
+    """Where the second window of the counter of grid begins. [UTC ms]"""
+    with open_books(config) as books, books.database.reading() as connection:
+        found = [
+            window.from_ms
+            for _, digest, window in windows_stated(connection, agent, 0, 2**48, 200)
+            if (plan := books.plans.of(connection, agent, digest)) and plan.sources[window.source].id == "grid"
+            and window.input == 0
+        ]
+    return found[1]
 
 
 def _refuse_one(history: History) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import urlencode
 
 from collector.hours.calendar import By, Span
+from collector.web.addresses import hour_address
 from collector.web.emissions.gather import Explored, Line
 from collector.web.frame import View
 from collector.web.period import Period
@@ -87,8 +87,7 @@ def opened(found: Explored, span: Span, group: Group | None, view: View) -> str 
     filters = dict(group.filters or ()) if group else {}
     if group is not None and found.period.by is By.HOUR and len(group.lines) == 1:
         (line,) = group.lines
-        place = {"agent": line.fact.agent, "source": line.fact.source, "gas": line.gas, "at": str(span[0])}
-        return f"/emissions/hour?{urlencode(place)}"
+        return hour_address(line.fact.agent, line.fact.source, line.gas, span[0])
     inside = found.period.opened(span)
     if inside is None:
         inside = Period(*span, By.HOUR, found.period.zone)

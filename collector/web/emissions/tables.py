@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from collector.web.addresses import figure_address
 from collector.web.chart.tables import in_unit
 from collector.web.emissions.gather import Explored, Line
 from collector.web.emissions.groups import Group, expanded, known, label_of, largest, opened
@@ -64,10 +65,12 @@ def rows_table(found: Explored, view: View) -> Table:
     for line in found.lines:
         total = line.total if known([line]) else None
         alone = view.address(source=line.fact.source, agent=line.fact.agent, gas=line.gas, split="both")
+        explained = figure_address(line.fact.agent, line.fact.source, line.gas, found.period)
         rows.append([
             Cell(view.named(line.fact), alone), Cell(line.gas),
             Cell(total.mass_mg if total else None), Cell(total.added_mg if total else None),
-            Cell(line.co2e_mg if total else None), Cell(expanded(line.parts.standard) if total else None),
+            Cell(line.co2e_mg if total else None, explained if total else None),
+            Cell(expanded(line.parts.standard) if total else None),
             Cell(min(1.0, sum(line.covered_ms) / found.due_ms) if found.due_ms else None),
             Cell(_status(line, view)),
         ])  # fmt: skip

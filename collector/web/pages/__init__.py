@@ -14,6 +14,7 @@ from collector.web.pages import (
     accounts,
     alerts,
     emissions,
+    explain,
     hour,
     inventory,
     live,
@@ -44,5 +45,6 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     inventory.add_routes(router, books, frame)
     version.add_routes(router, books, frame)
     hour.add_routes(router, books, frame)
+    explain.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)
     return router

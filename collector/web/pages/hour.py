@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,24 +22,17 @@ from collector.hours.sums import sum_of
 from collector.inventory.profile import load_profile
 from collector.inventory.uncertainty import parts_of
 from collector.store.explain import ExplainedHour, explain_hour
+from collector.web.addresses import bundle_address, hour_address, trail_address, window_address
+from collector.web.causes import Share, names_of, shares_of, text_of
 from collector.web.frame import Frame, View
 from collector.web.period import FIRST_MS, LAST_MS, Period, read_instant
 from protocols.errors import EmitraceError
 from protocols.exact import sum_exact
 from protocols.ghg.gwp import Potential, co2e_mg, gwp_set, species
-from protocols.plan.model import Method, Text
+from protocols.plan.model import Method
 from protocols.records import fate_of
 
 MINUTE = "%Y-%m-%d %H:%M"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One cause of uncertainty in words: standard uncertainty [mg] and its share of the variance, 0 to 1."""
-
-    said: str
-    u_mg: float
-    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +42,6 @@ class Weighed:
     co2e_mg: int
     gwp_set: str
     potential: Potential
-
-
-def address(agent: str, source: str, gas: str, at_ms: int) -> str:
-    """Where the page of an hour is; the address of every hour of every figure."""
-    return "/emissions/hour?" + urlencode({"agent": agent, "source": source, "gas": gas, "at": at_ms})
 
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
@@ -99,12 +88,14 @@ def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
         "scaled": row is not None and row.method == SCALED, "weighed": _weigh(books, h, row),
         "shares": _shares(h, row, view), "fate": fate, "bounds": lambda span: _bounds(view, span),
         "sequences": {one.item: one.sequence for one in h.batches}, "duration": duration,
-        "before": address(**own, at_ms=h.cell[0] - 1), "after": address(**own, at_ms=h.cell[1]),
-        "nearest": [(at, address(**own, at_ms=at)) for at in (h.earlier, h.later) if at is not None],
+        "before": hour_address(**own, at_ms=h.cell[0] - 1), "after": hour_address(**own, at_ms=h.cell[1]),
+        "nearest": [(at, hour_address(**own, at_ms=at)) for at in (h.earlier, h.later) if at is not None],
         "day_address": "/emissions?" + urlencode({"site": h.site, **day.query, **own, "split": "both"}),
-        "missing": _missing(h.slots), "text": lambda text: _text(view, text), "dict": dict,
+        "missing": _missing(h.slots), "text": lambda text: text_of(view, text), "dict": dict,
         "u_mg": parts_of(sum_of(row)).standard if row else 0.0, "inputs": len({one.window.input for one in h.windows}),
-        "base_unit": h.base_unit,
+        "base_unit": h.base_unit, "window_address": partial(window_address, h.facts.agent, h.facts.source, h.gas),
+        "trail": trail_address(h.facts.agent, h.facts.source, h.gas, h.cell),
+        "bundle": bundle_address(**own, span=h.cell),
     }  # fmt: skip
 
 
@@ -118,23 +109,8 @@ def _weigh(books: Books, h: ExplainedHour, row: HourRow | None) -> Weighed | Non
 
 
 def _shares(h: ExplainedHour, row: HourRow | None, view: View) -> list[Share]:
-    """Every cause that adds something, the greatest first."""
-    if row is None:
-        return []
-    words, parts = view.words, parts_of(sum_of(row))
-    names = {f"instrument:{one.instrument.id}": one.instrument.name for one in h.instruments}
-    names |= {f"factor:{factor.id}": factor.name for plan in h.plans for factor in plan.factors}
-
-    def said(cause: str) -> str:
-        kind, _, name = cause.partition(":")
-        text = names.get(cause)
-        return words(f"cause.{kind}", name=f"{_text(view, text)} ({name})" if text else name)
-
-    found = [(words("cause.independent"), parts.independent), *((said(cause), u) for cause, u in row.u_shared)]
-    found += [(words("cause.first"), parts.end_first), (words("cause.last"), parts.end_last)]
-    variance = parts.standard**2
-    shares = [Share(text, abs(u), u * u / variance) for text, u in found if u and variance]
-    return sorted(shares, key=lambda one: -one.share)
+    names = {name: text for one in h.plans for name, text in names_of(one.plan).items()}
+    return [] if row is None else shares_of(sum_of(row), names, view)
 
 
 def _missing(slots: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int, list[tuple[int, int]]]]:
@@ -151,10 +127,6 @@ def _missing(slots: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int,
 def _bounds(view: View, span: Sequence[int]) -> str:
     """Two times of one hour."""
     return f"{view.time(span[0], '%H:%M:%S')} – {view.time(span[1], '%H:%M:%S')}"
-
-
-def _text(view: View, text: Text) -> str:
-    return text.zh if view.words.language == "zh-CN" else text.en
 
 
 def duration(ms: int) -> str:

@@ -10,7 +10,7 @@ import pytest
 from collector.books import Books
 from collector.evidence.verify.report import Report, Verdict
 from collector.evidence.verify.steps import verify_bundle
-from collector.exporting import export_bundle
+from collector.exporting import Wanted, export, export_bundle, scope_of
 from collector.hours.cells import HOUR_MS
 from collector.recompute import Recomputer
 from protocols.messages import Ack
@@ -95,3 +95,25 @@ def test_windows_that_come_hours_after_their_time_are_in_the_bundle(
     report = _report(books, [edge], START_MS, tmp_path / "bundle.zip")
 
     assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
+
+
+@pytest.mark.backends
+def test_one_source_of_one_hour_leaves_as_a_bundle(
+    books: Books, register: Register, ingest: Ingest, tmp_path: Path
+) -> None:
+    """With its own row and its agent's items of that hour alone, whichever database the books are in."""
+    edge = stream(0, window_s=60)
+    for _ in range(6):
+        edge.add_batch(span_ms=30 * 60_000)
+    register(edge)
+    ingest(edge, *range(7))
+    while Recomputer(books).step():
+        pass
+    path = tmp_path / "bundle.zip"
+    export(books, Wanted(START_MS + HOUR_MS, START_MS + 2 * HOUR_MS, scope_of((), ("grid",), ("CO2",))), path)
+    with path.open("rb") as file:
+        report = verify_bundle(file, {edge.agent_id, books.origin})
+
+    assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
+    assert (1, 4) == (report.counts["hour rows"], report.counts["batches"])
+    assert {"leaves", "hour rows"} <= set(report.left_out)

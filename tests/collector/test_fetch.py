@@ -25,7 +25,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from collector.accounts.roles import Role
+from collector.accounts.tokens import add_token
 from collector.books import open_books
+from collector.clock import now_ms
+from collector.config import load_config
 from collector.evidence.verify import fetch_command
 from collector.evidence.verify.__main__ import main
 from collector.evidence.verify.fetch import RefusedError, Source, fetch
@@ -129,6 +132,27 @@ def test_a_fetched_bundle_verifies(filled: tuple[Collector, Edge], tmp_path: Pat
 
     assert (0, 0) == (fetched.value.code, verified.value.code)
     assert ["bundle.zip", "token"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_an_api_token_is_all_a_fetch_needs(
+    filled: tuple[Collector, Edge], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token with the scope evidence from the environment fetches; one that may only read is refused."""
+    collector, _ = filled
+    with open_books(load_config(collector.folder / "collector.toml")) as books, books.database.writing() as connection:
+        tokens = [add_token(connection, "verifier", name, [name], 1, now_ms())[0] for name in ("evidence", "read")]
+    period = ("--from", "2025-10-09T09:00Z", "--to", "2025-10-09T10:00Z")
+    codes = []
+    for token in tokens:
+        monkeypatch.setenv("EMITRACE_TOKEN", token)
+        with pytest.raises(SystemExit) as ended:
+            main(["fetch", "--collector", collector.address, "--out", str(tmp_path / "bundle.zip"), *period])
+        codes.append(ended.value.code)
+    said = capsys.readouterr()
+
+    assert [0, 2] == codes
+    assert "403" in said.err
+    assert [] == [token for token in tokens if token in said.out + said.err]
 
 
 @pytest.mark.parametrize("cuts", [[5000], [100, 3000, 4000], [1]])

@@ -7,7 +7,7 @@ tree, so that the root is known after every leaf in O(log n) memory.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from protocols.wire.cbor import encode
@@ -65,45 +65,3 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     for leaf in leaves:
         tree = tree.append(leaf)
     return tree.root
-
-
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """The audit path of leaf ``index`` in the tree over these leaf hashes, nearest sibling first."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} is not in a tree of {len(leaves)}")
-    low, high = 0, len(leaves)
-    path: list[bytes] = []
-    while high - low > 1:
-        middle = low + _split(high - low)
-        if index < middle:
-            path.append(root_of(leaves[middle:high]))
-            high = middle
-        else:
-            path.append(root_of(leaves[low:middle]))
-            low = middle
-    return tuple(reversed(path))
-
-
-def inclusion_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """Root that an audit path leads to (RFC 9162 section 2.1.3.2); None where the path does not fit the tree."""
-    if not 0 <= index < size:
-        return None
-    node, place, last = leaf, index, size - 1
-    for sibling in path:
-        if last == 0:
-            return None
-        if place & 1 or place == last:
-            node = node_hash(sibling, node)
-            while not place & 1 and place:
-                place >>= 1
-                last >>= 1
-        else:
-            node = node_hash(node, sibling)
-        place >>= 1
-        last >>= 1
-    return node if last == 0 else None
-
-
-def _split(count: int) -> int:
-    """The largest power of two below ``count``."""
-    return 1 << ((count - 1).bit_length() - 1)

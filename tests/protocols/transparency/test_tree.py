@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.transparency.tree import (
-    EMPTY_ROOT,
-    Frontier,
-    inclusion_proof,
-    inclusion_root,
-    leaf_data,
-    leaf_hash,
-    root_of,
-)
+from protocols.transparency.proofs import inclusion_proof, inclusion_root
+from protocols.transparency.tree import EMPTY_ROOT, Frontier, leaf_data, leaf_hash, root_of
 
 DATA = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
 LEAVES = [leaf_hash(bytes.fromhex(data)) for data in DATA]

@@ -19,6 +19,7 @@ from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer
 from collector.api.operation import metrics_router
 from collector.api.routes import api_router
+from collector.api.transparency import log_router
 from collector.books import Books
 from collector.live.hub import Hub
 from collector.metrics import Metrics
@@ -52,8 +53,8 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
     frame = Frame(books, ENTRIES)
     pages = page_router(books, authority, frame, hub)
     routers = (
-        api_router(books), alerts_router(books), bundle_router(books), explain_router(books), metrics_router(metrics),
-        pages,
+        api_router(books), log_router(books), alerts_router(books), bundle_router(books), explain_router(books),
+        metrics_router(metrics), pages,
     )  # fmt: skip
     for router in routers:
         app.include_router(router)

@@ -1,6 +1,6 @@
 """Backups: one archive with the books as they stood at one instant, verified before it gets its name.
 
-The archive is a zip of stored members: ``books.sqlite``, ``collector.toml``, ``collector.key`` where asked for, and
+The archive is a zip of stored members: ``books.sqlite``, ``collector.toml``, the keys where asked for, and
 ``manifest.json``, which names the digest of each. It holds password hashes, so it is readable by its owner only.
 """
 
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import Connection, func, select
 
 from collector.books import Books
+from collector.config import LOG_KEY
 from collector.evidence.container import CHUNK, ContainerWriter, open_container
 from collector.log import clean
 from collector.store.log import read_frontier
@@ -89,9 +90,11 @@ def write_backup(books: Books, out: Path, at_ms: int, progress: Progress, *, wit
         copy_books(source, snapshot, progress)
         state = check_books(snapshot)
         config = clean(books.config.file.read_text(encoding="utf-8")).encode()
-        key = books.config.key_file.read_bytes() if with_key else None
+        keys = {}
+        if with_key:
+            keys = {KEY: books.config.key_file.read_bytes(), LOG_KEY: books.config.log_key_file.read_bytes()}
         with _private(draft) as file:
-            manifest = _write_archive(file, snapshot, config, key, (at_ms, books.origin, state))
+            manifest = _write_archive(file, snapshot, config, keys, (at_ms, books.origin, state))
         if read_manifest(draft) != manifest:
             raise BackupError(f"backup {out}", "reads back differently from what was written", "Check the disk.")
         draft.replace(out)
@@ -133,7 +136,7 @@ def read_manifest(archive: Path) -> Manifest:
         raise BackupError(f"backup {archive}", f"{type(error).__name__}: {error}", "Take another archive.") from error
     held = {name: member.sha256.hex() for name, member in container.members.items() if name != MANIFEST}
     named = {name: digest for name, _, digest in manifest.files}
-    if held != named or not {BOOKS, CONFIG} <= held.keys() <= {BOOKS, CONFIG, KEY}:
+    if held != named or not {BOOKS, CONFIG} <= held.keys() <= {BOOKS, CONFIG, KEY, LOG_KEY}:
         wrong = sorted(name for name in held.keys() | named.keys() if held.get(name) != named.get(name)) or sorted(held)
         raise BackupError(f"backup {archive}", f"not what its manifest says: {', '.join(wrong)}", "Take another copy.")
     return manifest
@@ -171,14 +174,12 @@ def copy_books(source: Path, target: Path, progress: Progress) -> None:
 
 
 def _write_archive(
-    file: BinaryIO, snapshot: Path, config: bytes, key: bytes | None, about: tuple[int, str, BooksState]
+    file: BinaryIO, snapshot: Path, config: bytes, keys: dict[str, bytes], about: tuple[int, str, BooksState]
 ) -> Manifest:
     at_ms, origin, state = about
     archive = ContainerWriter(file)
     members = [archive.add(BOOKS, _chunks(snapshot))]
-    if key is not None:
-        members.append(archive.add(KEY, [key]))
-    members.append(archive.add(CONFIG, [config]))
+    members += [archive.add(name, [data]) for name, data in sorted({**keys, CONFIG: config}.items())]
     files = tuple((member.name, member.size, member.sha256.hex()) for member in members)
     manifest = Manifest(at_ms, version("emitrace"), origin, state, files)
     archive.add(MANIFEST, [json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1, ensure_ascii=False).encode()])

@@ -10,10 +10,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import URL, insert, select
 
+from collector.clock import now_ms
 from collector.config import Config
 from collector.hours.assemble import HourRule
 from collector.inventory.profile import load_profile
 from collector.log import keep_secret
+from collector.store.checkpoints import all_origins, check_key, ensure_origin
 from collector.store.database import Database, parse_url
 from collector.store.migrations import check_version, stated_version
 from collector.store.plans import PlanBook
@@ -28,6 +30,7 @@ class Books:
 
     config: Config
     key: Ed25519PrivateKey
+    log_key: Ed25519PrivateKey
     database: Database
     plans: PlanBook
 
@@ -38,7 +41,7 @@ class Books:
 
     @property
     def origin(self) -> str:
-        """Fingerprint of the key: the origin of the evidence log."""
+        """Fingerprint of the key."""
         return fingerprint(self.public_key)
 
     @property
@@ -49,11 +52,19 @@ class Books:
 
 @contextmanager
 def open_books(config: Config) -> Iterator[Books]:
-    """Open key and database, making both where they are missing; older tables are refused."""
+    """Open keys and database, making them where they are missing; older tables are refused."""
     key = own_key(config)
     database = Database(books_url(config))
     try:
-        yield Books(config, key, database, PlanBook())
+        with database.reading() as connection:
+            known = all_origins(connection)
+        log_key = _log_key(config, is_old=bool(known))
+        if known:
+            check_key(known[-1], log_key)
+        else:
+            with database.writing() as connection:
+                ensure_origin(connection, log_key, now_ms())
+        yield Books(config, key, log_key, database, PlanBook())
     finally:
         database.close()
 
@@ -85,15 +96,27 @@ def books_url(config: Config) -> URL:
 
 
 def own_key(config: Config) -> Ed25519PrivateKey:
-    """The collector's key, made at first use."""
+    """The collector's key, which signs its messages; made at first use."""
+    return _key(config, config.key_file)
+
+
+def _log_key(config: Config, *, is_old: bool) -> Ed25519PrivateKey:
+    """The key of the evidence log, which signs its checkpoints; made for a new log only."""
+    if is_old and not config.log_key_file.exists():
+        hint = "Put your copy back, or restore it with the books: its checkpoints are trusted by this key."
+        raise EmitraceError(f"key {config.log_key_file}", "is not there, but the log was signed with it", hint)
+    return _key(config, config.log_key_file)
+
+
+def _key(config: Config, file: Path) -> Ed25519PrivateKey:
     _make_folder(config.state_dir)
-    if not config.key_file.exists():
+    if not file.exists():
         try:
-            return make_key(config.key_file)
+            return make_key(file)
         except KeyFileError:
-            if not config.key_file.exists():
+            if not file.exists():
                 raise
-    return load_key(config.key_file)
+    return load_key(file)
 
 
 def _make_folder(path: Path) -> None:

@@ -219,7 +219,7 @@ def inventory_build(
         stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, now_ms(), profile)
         if seal:
             with books.database.writing() as connection:
-                stored = seal_inventory(connection, stored.version, now_ms())
+                stored = seal_inventory(connection, books.log_key, stored.version, now_ms())
         _print_inventory(books, stored, as_json=as_json)
 
 
@@ -229,7 +229,7 @@ def inventory_seal(
 ) -> None:
     """Seal a version for ever; the database then refuses every change."""
     with told(), _books(config) as books, books.database.writing() as connection:
-        stored = seal_inventory(connection, version, now_ms())
+        stored = seal_inventory(connection, books.log_key, version, now_ms())
         typer.echo(f"version {version} is sealed, digest {stored.digest.hex()}, leaf {stored.leaf}")
 
 

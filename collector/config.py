@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from protocols.errors import EmitraceError
 from protocols.toml import read_toml, validate
 
+LOG_KEY = "log.key"
+"""The key of the evidence log, in ``state_dir``: another one than the collector's, which signs messages."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -117,6 +119,12 @@ class AlertsTable(Table):
     webhook: WebhookTable = WebhookTable()
 
 
+class TransparencyTable(Table):
+    """How often the evidence log is signed while it grows; at every seal it is signed anyway."""
+
+    checkpoint_s: Annotated[int, Field(ge=1, le=3600)] = 3600
+
+
 class LogTable(Table):
     """How much the service says, and how: lines for people, or one JSON object each for programs."""
 
@@ -135,6 +143,7 @@ class Settings(Table):
     inventory: InventoryTable = InventoryTable()
     bundles: BundlesTable = BundlesTable()
     alerts: AlertsTable = AlertsTable()
+    transparency: TransparencyTable = TransparencyTable()
     log: LogTable = LogTable()
 
 
@@ -154,6 +163,11 @@ class Config:
     def key_file(self) -> Path:
         """The collector's private key; a bare name lies in ``state_dir``."""
         return (self.state_dir / self.settings.key.file).resolve()
+
+    @property
+    def log_key_file(self) -> Path:
+        """The private key of the evidence log."""
+        return self.state_dir / LOG_KEY
 
     @property
     def database_url(self) -> str:

@@ -64,7 +64,8 @@ def restore(
     if not has_key:
         typer.echo(
             f"Before you start serve, put the key with fingerprint {manifest.origin}\n"
-            f"into {state_dir} as collector.key (mode 0600); with another key no agent believes an acknowledgement."
+            f"into {state_dir} as collector.key (mode 0600), and log.key beside it; with other keys no agent believes\n"
+            "an acknowledgement or a checkpoint."
         )
 
 

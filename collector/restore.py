@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from collector.backup import BOOKS, CONFIG, KEY, BackupError, Manifest, check_books, read_manifest, sync_folder
+from collector.config import LOG_KEY
 from collector.evidence.container import open_container
 from collector.lock import FILE as LOCK
 from collector.lock import hold_lock
@@ -23,7 +24,7 @@ PASSED_OVER = {LOCK, WORK, "lost+found"}
 def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
     """Put an archive's books (and key, where it holds one) into a state folder.
 
-    The folder must be empty, but for the key the archive's books belong to. Every session of that time has ended.
+    The folder must be empty, but for the keys the archive's books belong to. Every session of that time has ended.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
             if (work / KEY).exists():
                 _check_key(work / KEY, manifest)
                 has_key = True
-            for name in (KEY, CONFIG, BOOKS):  # the books last: a folder without them is not a restored one
+            for name in (KEY, LOG_KEY, CONFIG, BOOKS):  # the books last: a folder without them is not a restored one
                 if (work / name).exists():
                     (work / name).replace(state_dir / (CONFIG_RESTORED if name == CONFIG else name))
             sync_folder(state_dir)
@@ -61,7 +62,7 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
 def _check_empty(state_dir: Path, manifest: Manifest) -> bool:
     """Whether the right key is there already; BackupError where anything else is."""
     held = {path.name for path in state_dir.iterdir()} - PASSED_OVER
-    if held == {KEY}:
+    if KEY in held and held <= {KEY, LOG_KEY}:
         _check_key(state_dir / KEY, manifest)
         return True
     if held:
@@ -97,7 +98,7 @@ def _end_sessions(path: Path) -> None:
 def _unpack(archive: Path, work: Path) -> None:
     with archive.open("rb") as source:
         container = open_container(source)
-        for name in (BOOKS, CONFIG, KEY):
+        for name in (BOOKS, CONFIG, KEY, LOG_KEY):
             if name not in container.members:
                 continue
             with os.fdopen(os.open(work / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:

@@ -23,7 +23,6 @@ from collector.store.certificates import all_certificates
 from collector.store.comparisons import differing, verdicts
 from collector.store.hours import read_hours, windows_page
 from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
-from collector.store.log import read_frontier
 from collector.store.plans import sources_known
 from collector.store.refresh import broken_cells, dirty_cells
 from collector.store.schema import items, slots
@@ -204,14 +203,6 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         with books.database.reading() as connection:
             return {"certificates": [shapes.certificate(stored) for stored in all_certificates(connection)]}
 
-    @router.get("/log", tags=["evidence"])
-    @needs(Permission.READ)
-    def log() -> dict[str, Any]:
-        """The evidence log: its origin, size and root."""
-        with books.database.reading() as connection:
-            tree = read_frontier(connection)
-        return {"origin": books.origin, "tree_size": tree.size, "root": tree.root.hex()}
-
 
 def _add_inventories(router: APIRouter, books: Books) -> None:
     @router.get("/inventories", tags=["inventory"])
@@ -256,7 +247,7 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
     def seal(version: Number) -> dict[str, Any]:
         """Seal a version for ever: its digest goes into the evidence log, and the database refuses changes."""
         with books.database.writing() as connection:
-            return shapes.inventory(seal_inventory(connection, version, now_ms()))
+            return shapes.inventory(seal_inventory(connection, books.log_key, version, now_ms()))
 
 
 def check_order(from_ms: int, to_ms: int) -> None:

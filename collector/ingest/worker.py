@@ -18,6 +18,7 @@ from collector.ingest.believe import Refused, believe
 from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper, acknowledged_head
 from collector.ingest.pushing import PushKeeper
+from collector.ingest.signing import LogSigner
 from collector.log import line
 from collector.metrics import Metrics
 from collector.store import quarantine
@@ -51,6 +52,7 @@ class IngestWorker(threading.Thread):
         self._stopping = threading.Event()
         self._gaps = GapKeeper(time.monotonic)
         self._pushes = PushKeeper(time.monotonic)
+        self._signer = LogSigner(books, time.monotonic, now_ms)
         self._heads: dict[str, tuple[bytes, int]] = {}  # agent -> stream, last sequence it says was acknowledged
         self.committed = threading.Event()
 
@@ -68,6 +70,7 @@ class IngestWorker(threading.Thread):
                 return
             self._ask_for_missing()
             self._push_plans()
+            self._signer.look()
 
     def _next_group(self) -> list[Message]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, insert, select, update
 
 from collector.hours.sums import sum_of
@@ -14,6 +15,7 @@ from collector.inventory.model import Inventory, Pinned
 from collector.inventory.profile import DEFAULT_PROFILE, load_profile
 from collector.inventory.scope import WHOLE, Scope
 from collector.store.certificates import certificate_digests
+from collector.store.checkpoints import SEAL, make_checkpoint
 from collector.store.database import Database
 from collector.store.hours import read_hours
 from collector.store.log import append_leaf, tree_size
@@ -88,13 +90,14 @@ def _keep(connection: Connection, inventory: Inventory, at_ms: int) -> int:
     return version
 
 
-def seal_inventory(connection: Connection, version: int, at_ms: int) -> StoredInventory:
-    """Seal a version: its digest becomes a leaf of the evidence log, and the database refuses every change."""
+def seal_inventory(connection: Connection, log_key: Ed25519PrivateKey, version: int, at_ms: int) -> StoredInventory:
+    """Seal a version: its digest becomes a leaf of the evidence log, which is signed, and nothing may change it."""
     stored = read_inventory(connection, version)
     if stored.sealed_ms is not None:
         raise EmitraceError(f"inventory version {version}", "is already sealed", "Build a new version instead.")
     leaf = append_leaf(connection, "inventory-seal", str(version), stored.digest, at_ms)
     connection.execute(update(inventories).where(inventories.c.id == version).values(sealed_ms=at_ms, leaf=leaf))
+    make_checkpoint(connection, log_key, at_ms, SEAL)
     return read_inventory(connection, version)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, func, insert, select
 
 from collector.store.schema import frontier, leaves
+from collector.store.tree import WIDTH, keep_nodes
 from protocols.transparency.tree import Frontier, leaf_data, leaf_hash
 
 
@@ -42,6 +43,8 @@ def append_leaves(connection: Connection, objects: Sequence[tuple[str, str, byte
     connection.execute(insert(leaves), rows)
     connection.execute(delete(frontier))
     connection.execute(insert(frontier), [{"place": n, "node_hash": root} for n, root in enumerate(tree.roots)])
+    if tree.size // WIDTH != (tree.size - len(rows)) // WIDTH:
+        keep_nodes(connection, tree.size)
     return list(range(tree.size - len(rows), tree.size))
 
 

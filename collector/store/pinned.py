@@ -1,4 +1,4 @@
-"""What the digests that an inventory pins stand for in these books: plans, certificates, and the log's root then."""
+"""What the digests that an inventory pins stand for in these books: plans and certificates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from sqlalchemy import Connection, select
 from collector.inventory.model import Pinned
 from collector.store.certificates import StoredCertificate, all_certificates
 from collector.store.plans import PlanBook, site_of
-from collector.store.schema import leaves, plans
-from protocols.transparency.tree import root_of
+from collector.store.schema import plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,3 @@ def _plan(connection: Connection, book: PlanBook, digest: str) -> PinnedPlan:
         return PinnedPlan(digest, "", "", ())
     plan = book.open(rows[0].document)
     return PinnedPlan(digest, plan.plan.version, site_of(plan), tuple(dict.fromkeys(row.agent_id for row in rows)))
-
-
-def root_at(connection: Connection, size: int) -> bytes:
-    """Root of the log's first ``size`` leaves; takes some microseconds for each, and never changes."""
-    return root_of(
-        connection.scalars(select(leaves.c.leaf_hash).where(leaves.c.position < size).order_by(leaves.c.position))
-    )

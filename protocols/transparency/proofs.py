@@ -6,6 +6,7 @@ pure arithmetic; whoever keeps the tree answers the second, be it from a list of
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 from protocols.transparency.tree import EMPTY_ROOT, node_hash, root_of
@@ -151,6 +152,15 @@ def is_consistent(
         place >>= 1
         last >>= 1
     return last == 0 and old == first_root and new == second_root
+
+
+def tlog_proof(index: int, path: Sequence[bytes], checkpoint: bytes, extra: bytes = b"") -> bytes:
+    """An inclusion proof as a C2SP tlog-proof file: a leaf's index and path, and the signed checkpoint."""
+    lines = ["c2sp.org/tlog-proof@v1"]
+    if extra:
+        lines.append(f"extra {base64.b64encode(extra).decode()}")
+    lines += [f"index {index}", *(base64.b64encode(node).decode() for node in path), "", ""]
+    return "\n".join(lines).encode() + checkpoint
 
 
 def _split(count: int) -> int:

@@ -16,7 +16,7 @@ from collector.accounts.sessions import Lifetime, open_session
 from collector.accounts.users import add_user
 from collector.backup import BOOKS, KEY, MANIFEST, BackupError, check_books, read_manifest, write_backup
 from collector.books import Books, open_books
-from collector.config import Config, Settings
+from collector.config import LOG_KEY, Config, Settings
 from collector.evidence.container import ContainerWriter
 from collector.ingest.gaps import acknowledged_head
 from collector.ingest.worker import commit_group
@@ -95,7 +95,8 @@ def test_a_restored_collector_is_healed_by_resend(
         held = read_manifest(archive).books.streams[0].contiguous
         kept = config.state_dir.rename(tmp_path / "lost")
         config.state_dir.mkdir(mode=0o700)
-        shutil.copy(kept / KEY, config.state_dir / KEY)
+        for name in (KEY, LOG_KEY):
+            shutil.copy(kept / name, config.state_dir / name)
         said = restore(archive, config.state_dir)
         wire.acks.clear()
         wire.resends.clear()
@@ -158,7 +159,7 @@ def test_an_archive_is_private_and_names_what_it_holds(books: Books, tmp_path: P
     assert told[-1][0] == told[-1][1] > 0
     with zipfile.ZipFile(bare) as one, zipfile.ZipFile(full) as other:
         assert [BOOKS, "collector.toml", MANIFEST] == one.namelist()
-        assert [BOOKS, KEY, "collector.toml", MANIFEST] == other.namelist()
+        assert [BOOKS, KEY, "collector.toml", LOG_KEY, MANIFEST] == other.namelist()
         assert b"hunter2" not in one.read("collector.toml")
 
 

@@ -199,7 +199,7 @@ def test_a_sealed_version_cannot_change(
         pytest.skip("the other database's word")
     version = built().version
     with books.database.writing() as connection:
-        sealed = seal_inventory(connection, version, START_MS + 5)
+        sealed = seal_inventory(connection, books.log_key, version, START_MS + 5)
         assert sealed.digest == connection.scalar(
             select(leaves.c.object_digest).where(leaves.c.kind == "inventory-seal")
         )
@@ -219,11 +219,11 @@ def test_an_open_version_can_still_be_corrected_by_a_new_one(
     """Two versions stand side by side; sealing one twice is refused."""
     first, second = built(), built()
     with books.database.writing() as connection:
-        seal_inventory(connection, first.version, START_MS)
+        seal_inventory(connection, books.log_key, first.version, START_MS)
 
     assert replace(first.inventory, pinned=PINNED) == replace(second.inventory, pinned=PINNED)
     with pytest.raises(EmitraceError, match="already sealed"), books.database.writing() as connection:
-        seal_inventory(connection, first.version, START_MS)
+        seal_inventory(connection, books.log_key, first.version, START_MS)
     with books.database.writing() as connection:
         connection.execute(
             insert(inventory_rows).values(

@@ -18,6 +18,7 @@ from collector.store.schema.log import frontier, leaves
 from collector.store.schema.plans import plans, pushes
 from collector.store.schema.tallies import tallies
 from collector.store.schema.tokens import tokens
+from collector.store.schema.transparency import checkpoints, origins, tree_nodes
 from collector.store.schema.windows import slots, windows
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "agents",
     "alerts",
     "certificates",
+    "checkpoints",
     "comparisons",
     "days",
     "dirty_hours",
@@ -36,6 +38,7 @@ __all__ = [
     "leaves",
     "metadata",
     "months",
+    "origins",
     "plan_hours",
     "plans",
     "pushes",
@@ -47,6 +50,7 @@ __all__ = [
     "tellings",
     "tokens",
     "tombstones",
+    "tree_nodes",
     "uncompared",
     "users",
     "windows",

@@ -12,7 +12,8 @@ from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.store.inventories import read_inventory, seal_inventory
-from collector.store.pinned import read_basis, root_at
+from collector.store.pinned import read_basis
+from collector.store.tree import root_at
 from collector.web.drill import open_drill
 from collector.web.export import exported, provenance_of
 from collector.web.frame import Frame, View
@@ -21,22 +22,15 @@ from protocols.errors import EmitraceError
 from protocols.ghg.gwp import gwp_set
 
 MOST_VERSIONS = 2**31
-QUICK_LEAVES = 30_000
-"""The root over so many leaves takes a tenth of a second."""
 
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page and its form."""
-    roots: dict[int, bytes] = {}
 
-    def root_of(size: int, *, asked: bool) -> bytes | None:
-        """The log's root at that size, kept once made; of a long log only where it is asked for."""
-        if size not in roots:
-            if size > QUICK_LEAVES and not asked:
-                return None
-            with books.database.reading() as connection:
-                roots[size] = root_at(connection, size)
-        return roots[size]
+    def root_of(size: int) -> bytes:
+        """The log's root at that size."""
+        with books.database.reading() as connection:
+            return root_at(connection, size)
 
     def page_of(view: View, version: int, said: str | None = None, *, sealing: bool = False) -> Response:
         words, query = view.words, view.request.query_params
@@ -62,7 +56,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         used = sorted({row.gwp_record for row in (*stored.inventory.rows, *stored.inventory.cross_checks)})
         return view.render(
             "version.html", 422 if said else 200, v=stored, d=drill, basis=basis, said=said, weights=weights,
-            root=root_of(stored.inventory.pinned.tree_size, asked=query.get("root") == "1"),
+            root=root_of(stored.inventory.pinned.tree_size),
             potentials=[weights.potential(record) for record in used],
             sealing=stored.sealed_ms is None and (sealing or query.get("seal") == "1"),
             done=words(f"done.{asked}", version=version) if done else None,
@@ -83,7 +77,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             return page_of(view, version, view.words("seal.unchecked"), sealing=True)
         try:
             with books.database.writing() as connection:
-                seal_inventory(connection, version, now_ms())
+                seal_inventory(connection, books.log_key, version, now_ms())
         except EmitraceError:
             return page_of(view, version, view.words("seal.again", version=version))
         return RedirectResponse(f"/inventory/{version}?done=sealed", status_code=303)

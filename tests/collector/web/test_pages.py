@@ -19,10 +19,14 @@ from collector.web.language import LANGUAGES, choose, messages
 from collector.web.overview import gather
 from collector.web.shown import instant, mass_unit, percent
 from protocols.records import Fate
+from protocols.transparency.checkpoint import open_checkpoint
+from protocols.transparency.note import read_key
+from protocols.transparency.proofs import inclusion_root, is_consistent
 from protocols.wire.errors import Reason
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.running import PASSWORD, Collector, hidden
 from tests.collector.web.conftest import NOW_MS
+from tests.services import wait_until
 
 TEMPLATES = Path(__file__).parents[3] / "collector" / "web" / "templates"
 
@@ -222,7 +226,7 @@ def test_the_overviews_lists_can_be_taken_along(filled: Collector) -> None:
     assert ["boiler <house>"] == [one["Agent"] for one in lists["agents"]]
     assert "1" == lists["quarantine"][0]["Times"]
     assert made["digest"] in files["versions"]
-    assert all(filled.get("log")["origin"] in text for text in files.values())
+    assert all(filled.get("log")["collector"] in text for text in files.values())
 
 
 def test_a_time_out_of_any_calendar_breaks_no_page() -> None:
@@ -344,3 +348,30 @@ def test_commands_work_beside_the_running_service(filled: Collector) -> None:
     version = max(one["version"] for one in filled.get("inventories")["inventories"])
     filled.run("inventory", "show", str(version), "--json")
     assert filled.get(f"inventories/{version}")["sealed_ms"] is not None
+
+
+def test_the_log_proves_itself_over_http(filled: Collector) -> None:
+    """Checkpoint, audit path and consistency proof of the API hold under the key that the API names."""
+    log = filled.get("log")
+    wait_until(lambda: filled.get("log")["checkpoint"], 20, "the first checkpoint")
+    newest = filled.get("log/checkpoints")["checkpoints"][0]
+    head = open_checkpoint(newest["note"].encode(), read_key(log["key"]).public)
+    text = httpx.get(f"{filled.address}/api/v1/log/checkpoint", auth=("admin", PASSWORD)).text
+    told = filled.get("log/proof?position=0")
+    same = filled.get(f"log/proof?kind={told['leaf']['kind']}&id={told['leaf']['id']}")
+    path = tuple(map(bytes.fromhex, told["path"]))
+    between = filled.get(f"log/consistency?first=1&second={head.size}")
+    refused = [
+        httpx.get(f"{filled.address}/api/v1/log/{path}", auth=("admin", PASSWORD)).status_code
+        for path in ("proof?position=99999999", "proof?kind=item&id=none", "consistency?first=2&second=1")
+    ]
+
+    assert (head.origin, head.size, head.root.hex()) == (log["origin"], newest["size"], newest["root"])
+    assert newest["note"] == text
+    assert told == same
+    assert head.root == inclusion_root(bytes.fromhex(told["leaf"]["hash"]), 0, head.size, path)
+    assert told["tlog_proof"].startswith("c2sp.org/tlog-proof@v1\nextra ")
+    assert is_consistent(
+        1, bytes.fromhex(between["first"]["root"]), head.size, head.root, tuple(map(bytes.fromhex, between["proof"]))
+    )
+    assert [404, 404, 422] == refused

@@ -1,0 +1,123 @@
+"""The evidence log over HTTP: checkpoints, and the proofs by which somebody who trusts nobody checks them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import PlainTextResponse
+from sqlalchemy import Connection
+
+from collector.accounts.roles import Permission
+from collector.api.gate import needs
+from collector.books import Books
+from collector.store.checkpoints import Stored, all_origins, current_origin, list_checkpoints, newest_checkpoint
+from collector.store.leaves import LoggedLeaf, find_leaf, read_leaf
+from collector.store.log import read_frontier
+from collector.store.tree import consistency, inclusion, root_at
+from protocols.transparency.proofs import tlog_proof
+
+Place = Annotated[int, Query(ge=0, lt=2**63)]
+NOT_YET = "no checkpoint covers it yet; one is made within the hour"
+
+
+def log_router(books: Books) -> APIRouter:
+    """Every route below /api/v1/log."""
+    router = APIRouter(prefix="/api/v1", tags=["evidence"])
+
+    @router.get("/log")
+    @needs(Permission.READ)
+    def log() -> dict[str, Any]:
+        """The evidence log: its origin and the key that signs it, size, root and newest checkpoint."""
+        with books.database.reading() as connection:
+            tree, origins = read_frontier(connection), all_origins(connection)
+            newest = newest_checkpoint(connection)
+        return {
+            "origin": origins[-1].name, "key": origins[-1].key.encoded(), "collector": books.origin,
+            "tree_size": tree.size, "root": tree.root.hex(),
+            "checkpoint": None if newest is None else checkpoint(newest),
+            "origins": [
+                {"origin": one.name, "key": one.key.encoded(), "made_ms": one.made_ms, "position": one.position}
+                for one in origins
+            ],
+        }  # fmt: skip
+
+    @router.get("/log/checkpoint", response_class=PlainTextResponse)
+    @needs(Permission.READ)
+    def newest() -> PlainTextResponse:
+        """The newest checkpoint as a C2SP signed note, byte for byte."""
+        with books.database.reading() as connection:
+            found = _newest(connection)
+        return PlainTextResponse(found.note)
+
+    @router.get("/log/checkpoints")
+    @needs(Permission.READ)
+    def checkpoints(
+        before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Most checkpoints in one answer")] = 100,
+    ) -> dict[str, Any]:
+        """Checkpoints, newest first; go on with ``before`` = the last ``id``."""
+        with books.database.reading() as connection:
+            return {"checkpoints": [checkpoint(one) for one in list_checkpoints(connection, limit, before)]}
+
+    @router.get("/log/proof")
+    @needs(Permission.READ)
+    def proof(
+        position: Annotated[int | None, Query(ge=0, lt=2**63, description="Position of the leaf")] = None,
+        kind: Annotated[str, Query(max_length=32, description="Kind of the object, with its id")] = "",
+        id: Annotated[str, Query(max_length=512, description="Id of the object")] = "",  # noqa: A002 - its name
+    ) -> dict[str, Any]:
+        """That a leaf is in the log: its audit path to the newest checkpoint, and the same as a C2SP tlog-proof."""
+        with books.database.reading() as connection:
+            leaf = find_leaf(connection, kind, id) if position is None else read_leaf(connection, position)
+            if leaf is None:
+                raise HTTPException(404, "the log has no such leaf")
+            under = _newest(connection)
+            if leaf.position >= under.head.size:
+                raise HTTPException(404, NOT_YET)
+            path = inclusion(connection, leaf.position, under.head.size)
+        return {
+            "leaf": shape_leaf(leaf), "checkpoint": checkpoint(under), "path": [node.hex() for node in path],
+            "tlog_proof": tlog_proof(leaf.position, path, under.note, leaf.data).decode(),
+        }  # fmt: skip
+
+    @router.get("/log/consistency")
+    @needs(Permission.READ)
+    def between(first: Place, second: Place) -> dict[str, Any]:
+        """That the log of ``second`` leaves begins with the one of ``first``: both roots, and the proof."""
+        with books.database.reading() as connection:
+            size = read_frontier(connection).size
+            if not first <= second <= size:
+                raise HTTPException(422, f"first and second ascend, up to the log's size of {size}")
+            return {
+                "origin": current_origin(connection).name,
+                "first": {"size": first, "root": root_at(connection, first).hex()},
+                "second": {"size": second, "root": root_at(connection, second).hex()},
+                "proof": [node.hex() for node in consistency(connection, first, second)],
+            }
+
+    return router
+
+
+def checkpoint(one: Stored) -> dict[str, Any]:
+    """A checkpoint with its signed note."""
+    return {
+        "id": one.id, "origin": one.head.origin, "size": one.head.size, "root": one.head.root.hex(),
+        "at_ms": one.at_ms, "why": one.why, "note": one.note.decode(),
+    }  # fmt: skip
+
+
+def shape_leaf(leaf: LoggedLeaf) -> dict[str, Any]:
+    """A leaf with its data, which the tree hashes."""
+    return {
+        "position": leaf.position, "kind": leaf.kind, "id": leaf.object_id, "digest": leaf.digest.hex(),
+        "at_ms": leaf.at_ms, "data": base64.b64encode(leaf.data).decode(), "hash": leaf.hash.hex(),
+    }  # fmt: skip
+
+
+def _newest(connection: Connection) -> Stored:
+    found = newest_checkpoint(connection)
+    if found is None:
+        raise HTTPException(404, "no checkpoint was made yet")
+    return found

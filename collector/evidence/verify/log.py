@@ -48,7 +48,7 @@ class Positions:
 
     def settle(self) -> None:
         """Sort what was noted; find works from here on."""
-        pairs = np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2)
+        pairs = np.frombuffer(self._digests, np.uint64).reshape(-1, 2)
         order = np.argsort(pairs[:, 0], kind="stable")
         self._high, self._low = pairs[order, 0], pairs[order, 1]
         self._places = np.frombuffer(self._at, np.uint64)[order] if len(order) else self._high

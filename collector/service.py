@@ -97,6 +97,7 @@ def _leading(books: Books) -> Iterator[bool]:
         if leads:
             claim_books(books)
             leader.keep(end)
+            notify("STATUS=active")
         yield leads
     finally:
         leader.give_up()

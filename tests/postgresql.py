@@ -101,6 +101,11 @@ class PostgreSQL:
         """The cluster's folder."""
         return str(self.folder / "data")
 
+    @property
+    def version(self) -> str:
+        """Of the server."""
+        return (Path(self.data) / "PG_VERSION").read_text(encoding="utf-8").strip()
+
     def url(self, database: str) -> str:
         """URL of a database, with the password in it."""
         return f"postgresql://{USER}:{PASSWORD}@{LOOPBACK}:{self.port}/{database}"

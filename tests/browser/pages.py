@@ -44,6 +44,8 @@ PAGES = (
     Page("explain-version", "/inventory/{version:int}/explain", "/inventory/{sealed}/explain?category=1&gas=CO2"),
     Page("explain-rate", "/explain/window", "/explain/window?agent={agent}&source=boiler-stack&gas=CO2&from={from_ms}"),
     Page("explain-counter", "/explain/window", "/explain/window?agent={agent}&source=grid&gas=CO2&from={second_ms}"),
+    Page("completeness", "/completeness", "/completeness?from={year}-01-01&to={year}-01-02"),
+    Page("completeness-day", "/completeness", "/completeness?from={day}&day={day}"),
     Page("inventory", "/inventory", "/inventory"),
     Page("inventory-year", "/inventory", "/inventory?live=year&category=2&gas=CO2&agent={agent}&source=grid"),
     Page("inventory-version", "/inventory/{version:int}", "/inventory/{sealed}"),

@@ -13,6 +13,7 @@ from collector.web.pages import (
     account,
     accounts,
     alerts,
+    completeness,
     emissions,
     explain,
     hour,
@@ -46,5 +47,6 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     version.add_routes(router, books, frame)
     hour.add_routes(router, books, frame)
     explain.add_routes(router, books, frame)
+    completeness.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)
     return router

@@ -32,6 +32,8 @@ class Permission(StrEnum):
     """Making an inventory version."""
     SEAL = "seal"
     """Sealing a version for ever."""
+    QUARANTINE = "quarantine"
+    """Deciding about what is in quarantine."""
     ALERTS = "alerts"
     """Acknowledging alerts."""
     TOKENS = "tokens"
@@ -49,6 +51,7 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.EVIDENCE: frozenset({_M, _V, _A}),
     Permission.BUILD: frozenset({_M, _A}),
     Permission.SEAL: frozenset({_M, _A}),
+    Permission.QUARANTINE: frozenset({_M, _A}),
     Permission.ALERTS: frozenset({_T, _M, _A}),
     Permission.TOKENS: frozenset({_T, _M, _V, _A}),
     Permission.ACCOUNTS: frozenset({_A}),

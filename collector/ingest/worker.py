@@ -185,7 +185,7 @@ def take_group(
         believed.append(believe(topic, payload, at_ms, known))
     counts = dict.fromkeys(Outcome, 0)
     with books.database.writing() as connection:
-        placer = Placer(connection, books.plans, _stored_reader(known))
+        placer = Placer(connection, books.plans, stored_reader(known))
         for one in believed:
             counts[_take(connection, placer, one)] += 1
         for topic, payload in messages:
@@ -215,7 +215,9 @@ def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Out
     return outcome
 
 
-def _stored_reader(known: dict[str, Agent]) -> ReadStored:
+def stored_reader(known: dict[str, Agent]) -> ReadStored:
+    """Reads stored bytes by the key of the agent that signed them."""
+
     def read(agent_id: str, data: bytes) -> StreamItem:
         return read_item(data, known[agent_id].public_key)
 

@@ -95,6 +95,30 @@ class Placer:
         self._advance(stream, contiguous, head, {digest: item})
         return Outcome.STORED
 
+    def read_again(self, key: int, at_ms: int) -> Outcome:
+        """Read into the books an item that kept its place in the chain but was refused; its signature is checked anew.
+
+        Where it is refused again it stays what it was.
+        """
+        row = self.connection.execute(select(items).where(items.c.id == key, items.c.state == "refused")).one()
+        item = self.read_stored(row.agent_id, row.bytes)
+        if self._read_in(row.agent_id, key, item, row.bytes, at_ms) != "placed":
+            return Outcome.REFUSED
+        self.connection.execute(update(items).where(items.c.id == key).values(state="placed"))
+        changed = {"placed": streams.c.placed + 1}
+        if isinstance(item, Batch):
+            last = func.coalesce(streams.c.last_to_ms, -1)
+            changed |= {
+                "batches": streams.c.batches + 1, "last_to_ms": case((last < item.to_ms, item.to_ms), else_=last)
+            }  # fmt: skip
+            self.connection.execute(insert(uncompared).values(item=key))
+        self.connection.execute(
+            update(streams)
+            .where(streams.c.agent_id == row.agent_id, streams.c.stream_id == row.stream_id)
+            .values(**changed)
+        )
+        return Outcome.STORED
+
     def _refuse(self, arrival: Arrival, reason: Reason, detail: str) -> Outcome:
         quarantine.keep(
             self.connection, arrival.topic, arrival.agent_id, reason.value, detail, arrival.data, arrival.at_ms

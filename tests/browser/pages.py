@@ -46,6 +46,8 @@ PAGES = (
     Page("explain-counter", "/explain/window", "/explain/window?agent={agent}&source=grid&gas=CO2&from={second_ms}"),
     Page("completeness", "/completeness", "/completeness?from={year}-01-01&to={year}-01-02"),
     Page("completeness-day", "/completeness", "/completeness?from={day}&day={day}"),
+    Page("quarantine", "/quarantine", "/quarantine"),
+    Page("quarantine-one", "/quarantine/{entry:int}", "/quarantine/1"),
     Page("inventory", "/inventory", "/inventory"),
     Page("inventory-year", "/inventory", "/inventory?live=year&category=2&gas=CO2&agent={agent}&source=grid"),
     Page("inventory-version", "/inventory/{version:int}", "/inventory/{sealed}"),

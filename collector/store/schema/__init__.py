@@ -11,6 +11,7 @@ from collector.store.schema.agents import agents, streams
 from collector.store.schema.alerts import alerts, tellings
 from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
+from collector.store.schema.decisions import quarantine_decisions
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
 from collector.store.schema.inventories import inventories, inventory_rows
 from collector.store.schema.items import comparisons, items, quarantine, tombstones, uncompared
@@ -43,6 +44,7 @@ __all__ = [
     "plans",
     "pushes",
     "quarantine",
+    "quarantine_decisions",
     "sessions",
     "slots",
     "streams",

@@ -21,6 +21,7 @@ from collector.web.pages import (
     live,
     nowhere,
     overview,
+    quarantine,
     sign_in,
     tokens,
     version,
@@ -48,5 +49,6 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     hour.add_routes(router, books, frame)
     explain.add_routes(router, books, frame)
     completeness.add_routes(router, books, frame)
+    quarantine.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)
     return router

@@ -26,6 +26,10 @@ MOST_DAYS = 100
 """More days than this are no picture; a longer period is asked for by parts."""
 
 
+LABEL = 9
+"""Characters that fit beside the chart."""
+
+
 class _Percent:
     """Shares of 0 to 1 in per cent; never 100 unless whole."""
 
@@ -98,9 +102,14 @@ def _chart(found: Sequence[PointDay], days: Sequence[str], view: View) -> Chart 
         bucket = Bucket(f"{one.point} {one.day}", one.day[5:], share, view.address(day=one.day) + "#day")
         return Square(bucket, share if one.accounted else None)
 
-    rows = [(point, [square(own.get(day)) for day in days]) for point, own in sorted(by_point.items())]
+    rows = [(_short(point), [square(own.get(day)) for day in days]) for point, own in sorted(by_point.items())]
     title = view.words("completeness.chart")
     return draw_heat("completeness", title, [day[5:] for day in days], rows, _Percent(), view.words)
+
+
+def _short(point: str) -> str:
+    """What of a point's name fits beside the chart; its cells say the whole."""
+    return point if len(point) <= LABEL else f"…{point[1 - LABEL:]}"
 
 
 def _table(found: Sequence[PointDay], view: View) -> Table:

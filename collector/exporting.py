@@ -191,15 +191,11 @@ def _inventory(connection: Connection, books: Books, wanted: Wanted, gwp_set: st
 def _hours(connection: Connection, wanted: Wanted) -> Iterator[HourRow]:
     """The rows of the period, a day of them in memory at a time."""
     for start in range(wanted.from_ms, wanted.to_ms, DAY_MS):
-        rows = [hour.row for hour in read_hours(connection, start, min(start + DAY_MS, wanted.to_ms))]
-        for row in sorted(rows, key=_place):  # a database may order text by the rules of some language
+        for hour in read_hours(connection, start, min(start + DAY_MS, wanted.to_ms)):
+            row = hour.row
             first = row.from_ms >= start or start == wanted.from_ms
             if first and wanted.scope.has(row.agent, row.source, row.gas):
                 yield row
-
-
-def _place(row: HourRow) -> tuple[int, str, str, str]:
-    return row.from_ms, row.agent, row.source, row.gas
 
 
 def _days(connection: Connection, found: dict[str, list[Stretch]]) -> Iterator[ItemDay]:

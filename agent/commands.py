@@ -29,6 +29,7 @@ from agent.health import read_status
 from agent.init_command import init
 from agent.lock import is_held
 from agent.log import start_logging
+from agent.log_command import show_log
 from agent.outbox import OutboxError
 from agent.replace_command import replace_agent
 from agent.replay_command import replay_tape
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.add_typer(map_commands.app, name="map")
 app.command()(init)
 app.command(name="replace-agent")(replace_agent)
+app.command(name="log")(show_log)
 for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS, **field_commands.COMMANDS}.items():
     app.command(name=_name)(_command)
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every publish.")]
@@ -273,5 +275,7 @@ def _show(shown: dict[str, Any], *, as_json: bool) -> None:
             for key, fates in value.items():
                 say(f"{name:<14} {key}: {', '.join(f'{fate} {count}' for fate, count in fates.items())}")
             continue
+        if name == "log_checkpoint":
+            value = " ".join(str(value).split("\n")[:2])  # noqa: PLW2901 - the whole note: emitrace-agent log
         text = shown_utc(value) if name.endswith("_ms") and name != "offset_ms" and value else value
         say(f"{name:<14} {text}")

@@ -32,7 +32,7 @@ _PHASES = {
 }  # fmt: skip
 _ADAPTERS = Path("/sys/bus/usb-serial/devices")
 
-Name = Literal["agent", "clock", "disk", "key", "collector", "broker", "backlog", "adapter"]
+Name = Literal["agent", "clock", "disk", "key", "collector", "broker", "backlog", "log", "adapter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ async def examine(config: Config) -> list[Look]:
         *_keys(config),
         await _broker(config),
         *backlog_looks(status, KernelClock().read().utc_ms),
+        *log_looks(status),
         *_adapters(config),
     ]
 
@@ -96,6 +97,20 @@ def backlog_looks(status: dict[str, Any], now_ms: int) -> Iterator[Look]:
         seen = Said(f"还可存储 {room}", f"room for another {room}")
         todo = Said("增大 [outbox] max_bytes", "raise [outbox] max_bytes")
         yield Look("backlog", not soon, seen, todo if soon else None)
+
+
+def log_looks(status: dict[str, Any]) -> Iterator[Look]:
+    """Whether the collector's evidence log is still the one this agent knows; nothing where none was seen yet."""
+    held, alarm = status.get("log_checkpoint"), status.get("log_alarm")
+    if alarm:
+        todo = "keep the outbox, run emitrace-agent log, and tell somebody outside the central team"
+        yield Look(
+            "log", False, Said(f"采集中心的证据日志有异常：{alarm}", f"the collector's evidence log: {alarm}"),
+            Said("保留 outbox，运行 emitrace-agent log，并告知中心团队以外的人", todo),
+        )  # fmt: skip
+    elif held and isinstance(held, str):
+        origin, size = held.split("\n")[:2]
+        yield Look("log", True, Said(f"{origin}，已核对至 {size} 条", f"{origin}, checked up to {size} leaves"))
 
 
 def _agent(status: dict[str, Any], *, running: bool) -> Look:

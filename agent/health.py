@@ -21,6 +21,8 @@ class Health:
     ``unsupported`` are points whose registers their device does not have;
     ``dead`` are the units taken for dead, by ``bus/unit``, and since when [UTC ms];
     every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
+    ``log_checkpoint`` is the newest one of the collector's evidence log that was checked, signed note and all, and
+    ``log_alarm`` the last thing that spoke against it;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
     ``outbox_bytes`` are its files on the disk, of at most ``outbox_max_bytes``; ``oldest_waiting_ms`` is the begin of
     the oldest span without an acknowledgement, ``full_in_s`` the time until waiting batches would have to go if nobody
@@ -49,6 +51,10 @@ class Health:
     oldest_waiting_ms: int | None = None
     full_in_s: int | None = None
     set_aside: int = 0
+    log_checkpoint: str = ""
+    log_checked_ms: int = 0
+    log_alarms: int = 0
+    log_alarm: str = ""
     watched_until_ms: int = 0
     unsupported: list[str] = field(default_factory=list)
     buses: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from sqlite_utils import Database
 
 from agent.bounds import DEFAULT, Backlog, Bounds, Fill
 from agent.findings import NOTHING, Findings, read_findings
+from agent.held_log import HeldLog
 from agent.old_streams import OldStreams, sealed_of
 from agent.outbox_schema import ADDED, FORMAT, SCHEMA
 from agent.parts import SetAside
@@ -76,7 +77,7 @@ class Outbox:
         self.bounds = bounds
         try:
             self._db = Database(sqlite3.connect(path))
-            self.old_streams = OldStreams(self._db)
+            self.old_streams, self.held_log = OldStreams(self._db), HeldLog(self._db)
             self._prepare()
         except sqlite3.OperationalError as error:
             raise OutboxError(f"outbox {path}", str(error), "check the folder, its owner and the free space") from error

@@ -25,6 +25,13 @@ SCHEMA = (
         id integer primary key, sequence integer not null, from_ms integer not null, to_ms integer not null,
         reason text not null, results integer not null, entry blob not null
     ) strict""",
+    """create table if not exists held_checkpoint (
+        id integer primary key check (id = 1), key blob not null, note blob not null, checked_ms integer not null
+    ) strict""",
+    """create table if not exists log_alarms (
+        id integer primary key, at_ms integer not null, reason text not null, held blob not null, seen blob not null,
+        key blob not null, proof blob not null
+    ) strict""",
     """create table if not exists state (
         id integer primary key check (id = 1), stream_id blob not null, sequence integer not null,
         previous blob not null, span_end_ms integer not null, plan blob not null, fold blob not null,

@@ -41,6 +41,7 @@ from agent.uplink import Uplink
 from agent.vitals import Vitals
 from agent.waiting import comes_within
 from agent.watched import Polling, Watched
+from agent.witness import Witness
 from agent.writer import Writer
 from protocols.records import Clock, ClockState, Event, EventKind
 from protocols.wire.keys import fingerprint, load_key, public_bytes
@@ -163,10 +164,12 @@ class _Service:
     async def uplink(self, broker: Broker) -> AsyncIterator[None]:
         """The session with the broker beside the runs; at the end it publishes what it can within ``DRAIN_S``."""
         trust = Trust(self._config.settings.collector.fingerprint, self._config.state_dir / COLLECTOR_KEY)
+        witness = Witness(self._writer, lambda: self._machine.read().utc_ms, self._vitals.on_log)
+        await witness.begin()
         uplink = self._vitals.uplink = Uplink(
             broker, self._agent_id, self._writer, trust, lambda: self._vitals.stream_id, self._vitals.health.payload,
             self._vitals.on_connection, lambda: self._machine.read().utc_ms, self._watched, self._following.take,
-            Outflow(backlog_per_s=self._config.settings.outbox.backlog_per_s),
+            Outflow(backlog_per_s=self._config.settings.outbox.backlog_per_s), witness,
         )
         async with asyncio.TaskGroup() as group:
             tasks = [

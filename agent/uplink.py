@@ -24,6 +24,7 @@ from agent.outflow import Outflow
 from agent.trust import Refused, Trust
 from agent.waiting import is_cancelled
 from agent.watched import Watched
+from agent.witness import Witness
 from agent.writer import Writer
 from protocols.messages import PlanPush
 from protocols.wire import topics
@@ -58,6 +59,8 @@ class Uplink:
         What pages want live.
     on_push : callable
         Takes a plan that the collector signed for this stream.
+    witness : Witness
+        Takes the checkpoints of the evidence log that come with acknowledgements.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Uplink:
         watched: Watched,
         on_push: Callable[[PlanPush], Awaitable[None]],
         outflow: Outflow | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._broker = broker
         self._agent_id = agent_id
@@ -85,6 +89,7 @@ class Uplink:
         self._watched = watched
         self._on_push = on_push
         self._outflow = outflow or Outflow()
+        self._witness = witness
         self._news = asyncio.Event()
         self._status_news = asyncio.Event()
         self._client: aiomqtt.Client | None = None
@@ -253,6 +258,8 @@ class Uplink:
             _log.info(line("acknowledged", items=marked, contiguous=ack.contiguous))
             self.wake()
             self.wake_status()
+        if ack.checkpoint and self._witness is not None:
+            await self._witness.take(ack)
 
     async def _on_resend(self, message: aiomqtt.Message) -> None:
         outbox, own = self._writer.outbox, self._stream_id()

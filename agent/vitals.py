@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from logging import getLogger
+from typing import Any
 
 from agent.clock import Machine
 from agent.config import Config
@@ -65,7 +66,8 @@ class Vitals:
             problem = self.disk_problem()
             apart = "the system clock was moved and is not synchronised; readings keep the time they had"
             disk = f"the disk refuses: {problem}; readings wait in memory" if problem else ""
-            self.health.note = disk or (apart if self.clock_apart else "")
+            alarm = f"evidence log: {self.health.log_alarm}; see emitrace-agent log" if self.health.log_alarm else ""
+            self.health.note = disk or (apart if self.clock_apart else alarm)
         backlog = await self._writer.call(outbox.backlog)
         self.health.set_aside = await self._writer.call(outbox.results_set_aside)
         self.health.backlog_items, self.health.backlog_bytes = backlog.items, backlog.size
@@ -81,6 +83,13 @@ class Vitals:
     def on_connection(self, connected: bool) -> None:
         """The session with the broker stands, or does not."""
         self.health.broker = "connected" if connected else "disconnected"
+
+    def on_log(self, held: dict[str, Any]) -> None:
+        """What is held of the collector's log now, and what spoke against it."""
+        for name, value in held.items():
+            setattr(self.health, name, value)
+        if self.uplink is not None:
+            self.uplink.wake_status()
 
     def on_dead(self, dead: dict[str, int]) -> None:
         """These units, by ``bus/unit``, are taken for dead since when. [UTC ms]"""

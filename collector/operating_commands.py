@@ -57,8 +57,8 @@ def restore(
         f"The configuration of that time, without secrets, is {state_dir / CONFIG_RESTORED}.\n"
         "What agents sent since then comes again by itself: serve asks for it, and an agent keeps acknowledged items\n"
         "for 30 days unless its agent.toml says otherwise. Not in it, and to be entered again: agents, certificates,\n"
-        "accounts, inventory versions and seals since then. That the books went back is not detected yet: tell\n"
-        f"whoever holds a later state of the log that origin {manifest.origin[:12]} goes on from size "
+        "accounts, inventory versions and seals since then. Agents that hold a later state of the log raise an alarm:\n"
+        f"tell whoever holds a later state of the log that origin {manifest.origin[:12]} goes on from size "
         f"{manifest.books.tree_size}."
     )
     if not has_key:

@@ -11,7 +11,9 @@ from protocols.records import Clock
 class Ack:
     """What the collector has committed of a stream: every item up to ``contiguous`` and the ranges beyond.
 
-    ``contiguous`` is -1 when the first item has not arrived. The checkpoint fields stay empty for now.
+    ``contiguous`` is -1 when the first item has not arrived. An agent that keeps checkpoints gets the newest one of the
+    evidence log, where it does not hold it: ``consistency`` proves that it follows from the one of ``base`` leaves, and
+    ``log_key`` is the raw public key that signed it.
     """
 
     stream_id: bytes
@@ -19,6 +21,8 @@ class Ack:
     beyond: tuple[tuple[int, int], ...] = ()
     checkpoint: bytes = b""
     consistency: tuple[bytes, ...] = ()
+    log_key: bytes = b""
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)

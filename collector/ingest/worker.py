@@ -19,6 +19,7 @@ from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper, acknowledged_head
 from collector.ingest.pushing import PushKeeper
 from collector.ingest.signing import LogSigner
+from collector.ingest.witnesses import Witnesses
 from collector.log import line
 from collector.metrics import Metrics
 from collector.store import quarantine
@@ -53,6 +54,7 @@ class IngestWorker(threading.Thread):
         self._gaps = GapKeeper(time.monotonic)
         self._pushes = PushKeeper(time.monotonic)
         self._signer = LogSigner(books, time.monotonic, now_ms)
+        self._witnesses = Witnesses(books)
         self._heads: dict[str, tuple[bytes, int]] = {}  # agent -> stream, last sequence it says was acknowledged
         self.committed = threading.Event()
 
@@ -102,7 +104,8 @@ class IngestWorker(threading.Thread):
             self._broker.acknowledge(message)
         for agent_id, acks in told.items():
             for ack in acks:
-                self._broker.publish(topics.ack(agent_id), seal_ack(ack, self._books.key))
+                dressed = self._witnesses.dress(agent_id, ack)
+                self._broker.publish(topics.ack(agent_id), seal_ack(dressed, self._books.key))
                 self._note_gaps(agent_id, ack)
         self._tell(group, counts)
         self._note_heads(group)
@@ -121,6 +124,10 @@ class IngestWorker(threading.Thread):
 
     def _note_heads(self, group: Sequence[Message]) -> None:
         """Where an agent says that more was acknowledged than is here, these books were restored: ask for the rest."""
+        for message in group:
+            agent_id = topics.parse_status(message.topic)
+            if agent_id and len(message.payload) <= STATUS_BYTES:
+                self._witnesses.note(agent_id, message.payload)
         stated = {
             agent_id: head
             for message in group

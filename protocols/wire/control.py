@@ -6,17 +6,18 @@ from typing import Any
 
 from protocols.messages import Ack, PlanPush, Resend
 from protocols.wire import limits
-from protocols.wire.fields import array, blob, record, uint
+from protocols.wire.fields import array, blob, record, refuse, uint
 from protocols.wire.items import STREAM, VERSION, VERSION_NOW, check_version, digest, stream_id
 
-COMMITTED, BEYOND, CHECKPOINT, CONSISTENCY = range(3, 7)
+COMMITTED, BEYOND, CHECKPOINT, CONSISTENCY, LOG_KEY, BASE = range(3, 9)
 RANGES = 3
 REPLACES, PUSHED = range(3, 5)
 _PROOF = 64
 
 
 def ack_map(ack: Ack) -> dict[int, Any]:
-    """The map of an acknowledgement."""
+    """The map of an acknowledgement; without a checkpoint it is what agents of before understand."""
+    log = {LOG_KEY: ack.log_key, BASE: ack.base} if ack.checkpoint else {}
     return {
         VERSION: VERSION_NOW,
         STREAM: ack.stream_id,
@@ -24,20 +25,27 @@ def ack_map(ack: Ack) -> dict[int, Any]:
         BEYOND: list(map(list, ack.beyond)),
         CHECKPOINT: ack.checkpoint,
         CONSISTENCY: list(ack.consistency),
+        **log,
     }
 
 
 def read_ack_map(value: object) -> Ack:
     """The acknowledgement in a decoded map; its ranges ascend, apart from each other and from ``contiguous``."""
     check_version(value, "ack")
-    fields = record(value, "ack", range(VERSION, CONSISTENCY + 1))
+    signed = isinstance(value, dict) and LOG_KEY in value
+    fields = record(value, "ack", range(VERSION, (BASE if signed else CONSISTENCY) + 1))
+    checkpoint = blob(fields[CHECKPOINT], "ack.checkpoint", limits.TEXT)
+    if bool(checkpoint) is not signed:
+        refuse("ack.checkpoint", "a checkpoint comes with the key that signed it, and none without")
     contiguous = uint(fields[COMMITTED], "ack.committed", limits.SEQUENCE) - 1
     return Ack(
         stream_id(fields[STREAM], "ack.stream_id"),
         contiguous,
         _read_ranges(fields[BEYOND], contiguous + 2, "ack.beyond"),
-        blob(fields[CHECKPOINT], "ack.checkpoint", limits.TEXT),
+        checkpoint,
         tuple(digest(part, "ack.consistency") for part in array(fields[CONSISTENCY], "ack.consistency", _PROOF)),
+        blob(fields[LOG_KEY], "ack.log_key", 32, 32) if signed else b"",
+        uint(fields[BASE], "ack.base", limits.SEQUENCE) if signed else 0,
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.transparency.checkpoint import Checkpoint, open_checkpoint, read_checkpoint, sign_checkpoint
@@ -153,6 +153,7 @@ def test_what_is_no_verifier_key(encoded: str) -> None:
         read_key(encoded)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_a_note_or_a_note_error(data: bytes) -> None:
     """Nothing that arrives breaks the reader."""
@@ -161,6 +162,7 @@ def test_any_bytes_are_a_note_or_a_note_error(data: bytes) -> None:
             read(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(SOFA) - 1), st.integers(0, 255), st.booleans())
 def test_any_change_to_a_note_is_refused(at: int, byte: int, insert: bool) -> None:
     """One byte changed or put in: the signature does not hold, or it is no note."""
@@ -172,6 +174,7 @@ def test_any_change_to_a_note_is_refused(at: int, byte: int, insert: bool) -> No
             open_checkpoint(changed, PUBLIC)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_what_is_signed_is_read_back(text: str, name: str) -> None:
     """A text and a name that may be signed come back as they were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.transparency.proofs import (
@@ -75,6 +75,7 @@ def test_published_consistency_proofs(first: int, second: int, proof: list[str])
     assert is_consistent(first, bytes.fromhex(ROOTS[first]), second, bytes.fromhex(ROOTS[second]), made)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_proofs_are_those_of_the_recursive_definition(size: int, data: st.DataObject) -> None:
     """Roots, audit paths and consistency proofs of any size equal those that RFC 6962 defines by recursion."""
@@ -88,6 +89,7 @@ def test_proofs_are_those_of_the_recursive_definition(size: int, data: st.DataOb
     assert is_consistent(first, mth(leaves[:first]), size, mth(leaves), subproof(first, leaves))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 90), st.data())
 def test_a_consistency_proof_proves_nothing_else(size: int, data: st.DataObject) -> None:
     """Other roots, sizes or hashes, more of them or fewer: not consistent."""
@@ -121,6 +123,7 @@ def test_every_tree_begins_with_the_empty_one() -> None:
         consistency_spans(9, 8)
 
 
+@settings(deadline=None)
 @given(st.binary(), st.integers(-3, 2**63), st.integers(-3, 2**63), st.lists(st.binary(max_size=40), max_size=70))
 def test_no_proof_makes_the_checks_fail(root: bytes, first: int, second: int, proof: list[bytes]) -> None:
     """Whatever arrives is judged, never an error."""
@@ -128,6 +131,7 @@ def test_no_proof_makes_the_checks_fail(root: bytes, first: int, second: int, pr
     assert inclusion_root(root, first, second, proof) is None or proof or second == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.integers(0, 2000))
 def test_subtrees_cover_a_span(first: int, second: int) -> None:
     """What a span of a proof consists of are whole subtrees in their places, which lead to its root."""

@@ -1,0 +1,112 @@
+"""The agent as a witness of the collector's log: each newer checkpoint must follow from the one it holds.
+
+The log's key is pinned at first use: it comes in an acknowledgement that the collector signed, whose fingerprint is
+in agent.toml. From then on another key, another origin, a smaller log or one that does not begin with what is held
+is an alarm. An alarm changes nothing in the agent's duty; the checkpoint held stays, beside what came instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging import getLogger
+from typing import Any
+
+from agent.held_log import Alarm, Held
+from agent.log import line
+from agent.writer import Writer
+from protocols.messages import Ack
+from protocols.transparency.checkpoint import open_checkpoint
+from protocols.transparency.note import NoteError
+from protocols.transparency.proofs import is_consistent
+
+_log = getLogger(__name__)
+_HINT = "keep this agent's outbox, and tell somebody outside the central team: see 'emitrace-agent log'"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a checkpoint is beside the one held: nothing new, newer and consistent, or a reason for alarm."""
+
+    newer: bool = False
+    alarm: str = ""
+
+
+def judge(held: Held | None, ack: Ack) -> Judged:
+    """Whether the checkpoint of an acknowledgement may take the place of the one held.
+
+    A proof from another size than the one held is no answer to what we hold: an earlier acknowledgement that comes
+    late has one. It is passed over.
+    """
+    if held is not None and ack.log_key != held.key:
+        return Judged(alarm="signed by another key than the log's")
+    try:
+        seen = open_checkpoint(ack.checkpoint, ack.log_key)
+    except NoteError as error:
+        return Judged(alarm=f"badly signed: {error.seen}")
+    if held is None:
+        return Judged(newer=True)
+    before = held.head
+    if seen.origin != before.origin:
+        return Judged(alarm=f"another log, {seen.origin}")
+    if ack.base != before.size or seen == before:
+        return Judged()
+    if seen.size < before.size:
+        return Judged(alarm=f"shrunken to {seen.size} leaves")
+    if not is_consistent(before.size, before.root, seen.size, seen.root, ack.consistency):
+        return Judged(alarm=f"rewritten: what has {seen.size} leaves now does not begin with what was held")
+    return Judged(newer=True)
+
+
+class Witness:
+    """Takes checkpoints as they come.
+
+    Parameters
+    ----------
+    now_ms : callable
+        Wall clock. [UTC ms]
+    on_news : callable
+        Told what ``shown`` says after something has changed.
+    """
+
+    def __init__(self, writer: Writer, now_ms: Callable[[], int], on_news: Callable[[dict[str, Any]], None]) -> None:
+        self._writer = writer
+        self._now_ms = now_ms
+        self._on_news = on_news
+
+    async def begin(self) -> None:
+        """Say what is held from before."""
+        self._on_news(await self.shown())
+
+    async def take(self, ack: Ack) -> None:
+        """Judge the checkpoint of an acknowledgement whose signature holds."""
+        book = self._writer.outbox.held_log
+        held = await self._writer.call(book.held)
+        judged = judge(held, ack)
+        if judged.alarm:
+            before = b"" if held is None else held.note
+            alarm = Alarm(self._now_ms(), judged.alarm, before, ack.checkpoint, ack.log_key, ack.consistency)
+            if not await self._writer.call(book.raise_alarm, alarm):
+                return
+            size = 0 if held is None else held.head.size
+            _log.error(line("log-alarm", reason=judged.alarm, held_size=size, hint=_HINT))
+        elif judged.newer:
+            newer = Held(ack.log_key, ack.checkpoint, self._now_ms())
+            await self._writer.call(book.keep, newer)
+            head = newer.head
+            event = "log-pinned" if held is None else "checkpoint-checked"
+            _log.info(line(event, origin=head.origin, size=head.size, root=head.root.hex()))
+        else:
+            return
+        self._on_news(await self.shown())
+
+    async def shown(self) -> dict[str, Any]:
+        """What is held and how many alarms there were, for the status."""
+        book = self._writer.outbox.held_log
+        held, alarms = await self._writer.call(book.held), await self._writer.call(book.alarms)
+        return {
+            "log_checkpoint": "" if held is None else held.note.decode(),
+            "log_checked_ms": 0 if held is None else held.checked_ms,
+            "log_alarms": len(alarms),
+            "log_alarm": alarms[-1].reason if alarms else "",
+        }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.lock import LockedError
 from collector.log import clean
 from collector.service import PortError
+from collector.store.audit import Actor, Who, acting
 from protocols.errors import EmitraceError
 
 FINDINGS, USAGE, ENVIRONMENT = 1, 2, 3
@@ -25,15 +28,28 @@ CONFIG = Path("collector.toml")
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Errors as one sentence on stderr, secrets taken out, and the right exit code."""
+    """Errors as one sentence on stderr, secrets taken out, and the right exit code; the audit trail knows who asked."""
     try:
-        yield
+        with acting(Actor(Who.COMMAND, _system_user())):
+            yield
     except (PortError, LockedError) as error:
         _fail(error, ENVIRONMENT)
     except EmitraceError as error:
         _fail(error, USAGE)
     except (OSError, SQLAlchemyError) as error:
         _fail(error, ENVIRONMENT)
+
+
+def _system_user() -> str:
+    """The system's user who runs this program; by its number where it has no name."""
+    try:
+        import pwd
+    except ImportError:
+        return getpass.getuser()  # Windows
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def _fail(error: Exception, code: int) -> NoReturn:

@@ -25,6 +25,7 @@ from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile, profile_text
 from collector.inventory.scope import WHOLE, Scope
 from collector.store.agents import all_agents
+from collector.store.audit import record
 from collector.store.certificates import all_certificates
 from collector.store.hours import read_hours
 from collector.store.inventories import all_versions, compose_inventory
@@ -77,6 +78,7 @@ def export(books: Books, wanted: Wanted, path: Path) -> tuple[int, int]:
     tuple of (from_ms, to_ms)
         The period as it is in the bundle. [UTC ms]
     """
+    note_export(books, wanted, path.name)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("w+b") as file:
@@ -89,6 +91,15 @@ def export(books: Books, wanted: Wanted, path: Path) -> tuple[int, int]:
     finally:
         draft.unlink(missing_ok=True)
     return period
+
+
+def note_export(books: Books, wanted: Wanted, way: str) -> None:
+    """Write into the audit trail that somebody takes a bundle away."""
+    scope, at_ms = wanted.scope, now_ms()
+    narrowed = " ".join(sorted((*scope.agents, *scope.sources, *scope.gases)))
+    with books.database.writing() as connection:
+        detail = f"{wanted.from_ms} {wanted.to_ms} {narrowed}".rstrip()
+        record(connection, "bundle-exported", way, at_ms, detail=detail)
 
 
 def write_wanted(books: Books, wanted: Wanted, file: BinaryIO) -> tuple[int, int]:

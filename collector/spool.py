@@ -18,7 +18,7 @@ from pathlib import Path
 
 from collector.books import Books
 from collector.clock import now_ms
-from collector.exporting import Wanted, write_wanted
+from collector.exporting import Wanted, note_export, write_wanted
 from collector.store.log import tree_size
 from protocols.errors import EmitraceError
 
@@ -101,6 +101,9 @@ class Spool:
                     return one
             for one in [one for one in self._all() if one.owner == owner][: 1 - MOST_OF_AN_ACCOUNT]:
                 self._remove(one.number)
+            note_export(self._books, wanted, "/api/v1/bundle")
+            with self._books.database.reading() as connection:
+                size = tree_size(connection)
             return self._write(wanted, owner, size)
         finally:
             self._one_at_a_time.release()

@@ -41,6 +41,7 @@ from collector.accounts.tokens import find_token, note_used
 from collector.accounts.users import AccountError, User, change_user, find_user, note_sign_in, read_name, replace_hash
 from collector.clock import now_ms
 from collector.log import line
+from collector.store.audit import Actor, Outcome, Who, record
 from collector.store.database import Database
 
 BASIC_MEMORY_S = 60.0
@@ -93,7 +94,7 @@ class Authority:
         self._secret = secrets.token_bytes(32)  # what is remembered ends with the process
         self._nobody = hash_password(make_password())
         self._remembered: dict[bytes, float] = {}
-        self._page, self._script = Brakes(clock), Brakes(clock)
+        self._page, self._script, self._token = Brakes(clock), Brakes(clock), Brakes(clock)
         self._one = threading.Lock()
         self._in_hand = threading.BoundedSemaphore(MOST_IN_HAND)
 
@@ -111,6 +112,7 @@ class Authority:
                 end_session(connection, before.user, before.number)
             note_sign_in(connection, user.name, at_ms)
             token = open_session(connection, user.name, client.address, client.browser, self._lifetime, at_ms)
+            record(connection, "sign-in", user.name, at_ms, detail="page", by=_actor(user.name, client))
         log.info(line("sign-in", verdict="accepted", user=user.name, role=user.role, address=client.address))
         return token
 
@@ -134,22 +136,25 @@ class Authority:
             return user
         at_ms = self._now()
         if at_ms - (user.signed_in_ms or 0) > SCRIPT_NOTED_EVERY_MS:
-            self._note(lambda connection: note_sign_in(connection, user.name, at_ms), user.name)
+            self._note(lambda connection: self._signed_in(connection, user.name, client, at_ms), user.name)
         return Session(user.name, user.role, user.must_change)
 
     def bearer(self, header: str | None, client: Client) -> Session | Refusal | None:
         """The session of a program that sends an API token; None where it sends none.
 
-        Nothing brakes a guess here: a token has 256 random bits.
+        Wrong tokens are braked so that nobody fills log and audit trail with them; a good one passes at any time.
         """
         if not header or not header.lower().startswith("bearer "):
             return None
         with self._database.reading() as connection:
             session = find_token(connection, header[7:].strip(), self._now())
-        if session is None:
-            log.warning(line("sign-in", verdict="refused", user="unknown", way="token", address=client.address))
-            return Refusal()
-        return session
+        if session is not None:
+            return session
+        if (wait_s := self._token.wait_s("", client.address)) > 0:
+            return Refusal(wait_s)
+        self._token.failed("", client.address)
+        self._refused("unknown", "token", client)
+        return Refusal()
 
     def note_seen(self, session: Session, client: Client) -> None:
         """Note that a session or token is in use, now and then."""
@@ -177,6 +182,7 @@ class Authority:
             change_user(connection, user.name, at_ms, password_hash=hashed, must_change=False)
             ended = end_sessions(connection, user.name)
             token = open_session(connection, user.name, client.address, client.browser, self._lifetime, at_ms)
+            record(connection, "account-password-changed", user.name, at_ms)
         log.info(line("account-password-changed", user=user.name, sessions_ended=ended, by=user.name))
         return token
 
@@ -191,6 +197,8 @@ class Authority:
             return
         with self._database.writing() as connection:
             ended = end_session(connection, session.user, number)
+            if ended:
+                record(connection, "sign-out", session.user, self._now())
         if ended:
             log.info(line("account-signed-out", user=session.user, by=session.user))
 
@@ -224,8 +232,24 @@ class Authority:
             self._in_hand.release()
         # Of a name that is no account's nothing is logged: people type their password there.
         known = user.name if user is not None else "unknown"
-        log.warning(line("sign-in", verdict="refused", user=known, way=way, address=client.address))
+        self._refused(known, way, client)
         return Refusal()
+
+    def _refused(self, known: str, way: str, client: Client) -> None:
+        """Log a sign-in that failed, in the audit trail too."""
+        log.warning(line("sign-in", verdict="refused", user=known, way=way, address=client.address))
+        by = Actor(Who.STRANGER, known, client.address)
+        self._note(
+            lambda connection: record(
+                connection, "sign-in", known, self._now(), detail=way, outcome=Outcome.REFUSED, by=by
+            ),
+            known,
+        )
+
+    @staticmethod
+    def _signed_in(connection: Connection, user: str, client: Client, at_ms: int) -> None:
+        note_sign_in(connection, user, at_ms)
+        record(connection, "sign-in", user, at_ms, detail="script", by=_actor(user, client))
 
     def _stamp(self, name: str, password: str, user: User | None) -> bytes:
         """What is remembered of a right password: worth nothing elsewhere, later, or once the account is changed."""
@@ -248,3 +272,7 @@ class Authority:
     def _find(self, name: str) -> User | None:
         with self._database.reading() as connection:
             return find_user(connection, name)
+
+
+def _actor(user: str, client: Client) -> Actor:
+    return Actor(Who.ACCOUNT, user, client.address)

@@ -16,6 +16,7 @@ from collector.accounts.tokens import Token, add_token, all_tokens, revoke_token
 from collector.accounts.users import User, add_user, all_users, change_user, read_name, remove_user, the_user
 from collector.clock import now_ms
 from collector.log import line
+from collector.store.audit import record
 from collector.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Register:
         name = read_name(name)
         with self._database.writing() as connection:
             remove_user(connection, name)
+            record(connection, "account-removed", name, now_ms())
         log.info(line("account-removed", user=name, by=by))
 
     def sign_out(self, name: str, *, by: str) -> int:
@@ -75,6 +77,7 @@ class Register:
         with self._database.writing() as connection:
             the_user(connection, name)
             ended = end_sessions(connection, name)
+            record(connection, "account-signed-out-everywhere", name, now_ms())
         log.info(line("account-signed-out-everywhere", user=name, sessions=ended, by=by))
         return ended
 
@@ -88,7 +91,9 @@ class Register:
         """Make an API token; what the program must send is shown once and kept nowhere. TokenError, AccountError."""
         with self._database.writing() as connection:
             secret, token = add_token(connection, read_name(user), name, scope, days, now_ms())
-        granted = ",".join(token.scope)
+            granted = ",".join(token.scope)
+            of = f"{token.user}, {token.number}"
+            record(connection, "token-made", of, now_ms(), detail=f"{token.name}: {granted}, {days} d")
         log.info(line("token-made", number=token.number, user=token.user, scope=granted, days=days, by=by))
         return secret, token
 
@@ -96,6 +101,8 @@ class Register:
         """Make a token (of this account) good for nothing; None where there was none to revoke."""
         with self._database.writing() as connection:
             token = revoke_token(connection, number, now_ms(), user)
+            if token is not None:
+                record(connection, "token-revoked", f"{token.user}, {number}", now_ms(), detail=token.name)
         if token is not None:
             log.info(line("token-revoked", number=number, user=token.user, by=by))
         return token
@@ -111,6 +118,7 @@ class Register:
         with self._database.writing() as connection:
             add_user(connection, name, role, hashed, must_change, now_ms())
             user = the_user(connection, name)
+            record(connection, "account-added", name, now_ms(), detail=role.value)
         log.info(line("account-added", user=name, role=role, by=by))
         return user
 
@@ -118,5 +126,6 @@ class Register:
         with self._database.writing() as connection:
             change_user(connection, name, now_ms(), **columns)
             ended = end_sessions(connection, name)
+            record(connection, f"account-{event}", name, now_ms(), detail=str(columns.get("role", "")))
         role = {"role": columns["role"]} if "role" in columns else {}
         log.info(line(f"account-{event}", user=name, **role, sessions_ended=ended, by=by))

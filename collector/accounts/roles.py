@@ -36,6 +36,8 @@ class Permission(StrEnum):
     """Deciding about what is in quarantine."""
     ALERTS = "alerts"
     """Acknowledging alerts."""
+    AUDIT = "audit"
+    """Who did what: the audit trail."""
     TOKENS = "tokens"
     """One's own API tokens."""
     ACCOUNTS = "accounts"
@@ -53,6 +55,7 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.SEAL: frozenset({_M, _A}),
     Permission.QUARANTINE: frozenset({_M, _A}),
     Permission.ALERTS: frozenset({_T, _M, _A}),
+    Permission.AUDIT: frozenset({_M, _A}),
     Permission.TOKENS: frozenset({_T, _M, _V, _A}),
     Permission.ACCOUNTS: frozenset({_A}),
 }

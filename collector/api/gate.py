@@ -25,6 +25,7 @@ from collector.accounts.authority import Authority, Client, Refusal
 from collector.accounts.roles import Permission
 from collector.accounts.sessions import Session
 from collector.api.passage import LARGEST_BODY, Answer, Body, TooLargeError
+from collector.store.audit import Actor, Who, acting
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 RECHECK_S = 15.0
@@ -107,10 +108,11 @@ class Gate:
             await refusal(scope, body.receive, answer.send)
             return
         session: Session | None = request.state.session
-        if session is None:
-            await self._app(scope, body.receive, answer.send)
-            return
-        await self._app(scope, self._while_signed_in(request, body.receive), answer.send)
+        with acting(_actor(session, request)):
+            if session is None:
+                await self._app(scope, body.receive, answer.send)
+                return
+            await self._app(scope, self._while_signed_in(request, body.receive), answer.send)
         await answer.finish()
         await run_in_threadpool(self._authority.note_seen, session, client_of(request))
 
@@ -242,12 +244,12 @@ def _stranger(request: Request, refused: Refusal | None) -> Response:
     hint = "Sign in at /login, or send an API token, or HTTP Basic with an account's name and password."
     if refused is None:
         return problem(401, "not signed in", hint)
-    if request.headers.get("Authorization", "").lower().startswith("bearer "):
+    if refused.wait_s <= 0 and request.headers.get("Authorization", "").lower().startswith("bearer "):
         hint = "It is unknown, expired or revoked, or its account is disabled: make another on the page /tokens."
         return problem(401, "the token is not good", hint)
     if refused.wait_s <= 0:
         return problem(401, "name and password do not fit", hint)
-    answer = problem(429, "too many wrong passwords", f"Try again in {int(refused.wait_s) + 1} s.")
+    answer = problem(429, "too many wrong passwords or tokens", f"Try again in {int(refused.wait_s) + 1} s.")
     return retry_after(answer, refused.wait_s)
 
 
@@ -259,6 +261,16 @@ def _foreign(request: Request) -> str | None:
     if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != own):
         return origin or site
     return None
+
+
+def _actor(session: Session | None, request: Request) -> Actor:
+    """Who a request is of, for the audit trail."""
+    address = client_of(request).address
+    if session is None:
+        return Actor(Who.STRANGER, "unknown", address)
+    if session.token is not None:
+        return Actor(Who.TOKEN, f"{session.user}, {session.token}", address)
+    return Actor(Who.ACCOUNT, session.user, address)
 
 
 def _too_long(request: Request) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from collector.store.audit import record
 from collector.store.log import append_leaf
 from collector.store.schema import agents, items, streams, tombstones
 from protocols.errors import EmitraceError
@@ -79,12 +80,15 @@ def add_agent(
             insert(agents).values(agent_id=agent_id, public_key=public_key, name=name or agent_id[:12], added_ms=at_ms)
         )
         append_leaf(connection, "agent-key", agent_id, hashlib.sha256(public_key).digest(), at_ms)
+        record(connection, "agent-added", agent_id, at_ms, detail=name)
     elif name:
         connection.execute(update(agents).where(own).values(name=name))
+        record(connection, "agent-named", agent_id, at_ms, detail=name)
     if replaces is not None:
         if replaces.agent_id == agent_id:
             raise EmitraceError("--replaces", f"agent {replaces.name} itself", "Name the agent that it replaces.")
         connection.execute(update(agents).where(own).values(replaces=replaces.agent_id))
+        record(connection, "agent-replaces", agent_id, at_ms, detail=replaces.agent_id)
     return _agent(connection.execute(select(agents).where(own)).one())
 
 

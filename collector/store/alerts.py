@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from collector.alerts.model import Condition, Kind
+from collector.store.audit import record
 from collector.store.schema import alerts, tellings
 from protocols.errors import EmitraceError
 
@@ -70,8 +71,10 @@ def acknowledge_alert(connection: Connection, number: int, by: str, note: str, n
     if row.acknowledged_ms is not None:
         seen = f"{row.acknowledged_by} has acknowledged it already"
         raise EmitraceError(f"alert {number}", seen, "Talk to them; nothing was changed.")
-    said = {"acknowledged_ms": now_ms, "acknowledged_by": by, "note": note.strip()[:LONGEST_NOTE]}
+    note = note.strip()[:LONGEST_NOTE]
+    said = {"acknowledged_ms": now_ms, "acknowledged_by": by, "note": note}
     connection.execute(update(alerts).where(alerts.c.id == number).values(said))
+    record(connection, "alert-acknowledged", f"alert/{number}", now_ms, detail=note)
     return _alert(connection.execute(select(alerts).where(alerts.c.id == number)).one())
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from calibration.certificates import Certificate, decode_certificate, encode_certificate
 from calibration.status import Known
+from collector.store.audit import record
 from collector.store.log import append_leaf
 from collector.store.placing import mark_dirty
 from collector.store.schema import certificates, hours
@@ -44,6 +45,7 @@ def add_certificate(connection: Connection, certificate: Certificate, at_ms: int
             known_ms=at_ms,
         )
     )  # fmt: skip
+    record(connection, "certificate-entered", certificate.id, at_ms, detail=certificate.instrument)
     for agent_id in connection.scalars(select(hours.c.agent_id).distinct()).all():
         cells = connection.execute(
             select(hours.c.from_ms, hours.c.to_ms).where(hours.c.agent_id == agent_id).distinct()

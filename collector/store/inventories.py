@@ -14,6 +14,7 @@ from collector.inventory.document import decode_inventory, encode_inventory
 from collector.inventory.model import Inventory, Pinned
 from collector.inventory.profile import DEFAULT_PROFILE, load_profile
 from collector.inventory.scope import WHOLE, Scope
+from collector.store.audit import record
 from collector.store.certificates import certificate_digests
 from collector.store.checkpoints import SEAL, make_checkpoint
 from collector.store.database import Database
@@ -67,7 +68,9 @@ def build_inventory(
     refresh_hours(database, book, load_profile(profile_name)[0].hour_rule)
     with database.writing() as connection:
         inventory = compose_inventory(connection, book, origin, from_ms, to_ms, gwp_set, profile_name)
-        return read_inventory(connection, _keep(connection, inventory, at_ms))
+        version = _keep(connection, inventory, at_ms)
+        record(connection, "inventory-built", f"inventory/{version}", at_ms, detail=f"{from_ms} {to_ms} {gwp_set}")
+        return read_inventory(connection, version)
 
 
 def _keep(connection: Connection, inventory: Inventory, at_ms: int) -> int:
@@ -98,6 +101,7 @@ def seal_inventory(connection: Connection, log_key: Ed25519PrivateKey, version: 
     leaf = append_leaf(connection, "inventory-seal", str(version), stored.digest, at_ms)
     connection.execute(update(inventories).where(inventories.c.id == version).values(sealed_ms=at_ms, leaf=leaf))
     make_checkpoint(connection, log_key, at_ms, SEAL)
+    record(connection, "inventory-sealed", f"inventory/{version}", at_ms, detail=stored.digest.hex())
     return read_inventory(connection, version)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select, update
 
 from collector.store.agents import Agent
+from collector.store.audit import record
 from collector.store.plans import PlanBook, site_of
 from collector.store.schema import items, pushes, streams
 from protocols.errors import EmitraceError
@@ -70,6 +71,7 @@ def add_push(connection: Connection, book: PlanBook, agent: Agent, document: byt
             pushed_ms=at_ms, state=WAITING, detail="",
         )
     )
+    record(connection, "plan-pushed", agent.agent_id, at_ms, detail=f"{agent.name}: {new.plan.version}")
     return old
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi.responses import Response
 
 from collector.clock import now_ms
+from collector.store.audit import record
 from collector.web.frame import View
 from collector.web.table import CSV_TYPE, XLSX_TYPE, Provenance, Table, to_csv, to_xlsx
 
@@ -42,5 +43,7 @@ def exported(
     else:
         chosen = next((table for table in tables if table.name == name), tables[0])
         data, kind = to_csv(chosen, basis), CSV_TYPE
+    with view.frame.books.database.writing() as connection:
+        record(connection, "table-exported", f"{file}.{asked}", now_ms(), detail=str(view.request.url.query)[:500])
     headers = {"Content-Disposition": f'attachment; filename="{file}.{asked}"'}
     return Response(data, media_type=kind, headers=headers)

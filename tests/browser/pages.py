@@ -34,6 +34,8 @@ PAGES = (
     Page("accounts", "/accounts", "/accounts"),
     Page("account-of-another", "/accounts/{name}", "/accounts/li.wei"),
     Page("alerts", "/alerts", "/alerts"),
+    Page("audit", "/audit", "/audit"),
+    Page("audit-none", "/audit", "/audit?who=nobody&action=sign-in"),
     Page("tokens", "/tokens", "/tokens"),
     Page("hour", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler-stack&gas=CO2&at={from_ms}"),
     Page("hour-counter", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler&gas=CH4&at={from_ms}"),

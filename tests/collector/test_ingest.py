@@ -100,7 +100,7 @@ def test_every_object_is_a_leaf_of_the_log(books: Books, register: Register, ing
         rows = connection.execute(select(leaves).order_by(leaves.c.position)).all()
         tree = read_frontier(connection)
 
-    assert ["agent-key", "item", "plan", "item", "item", "item", "item"] == [row.kind for row in rows]
+    assert ["agent-key", "audit", "item", "plan", "item", "item", "item", "item"] == [row.kind for row in rows]
     assert (len(rows), root_of([row.leaf_hash for row in rows])) == (tree.size, tree.root)
 
 

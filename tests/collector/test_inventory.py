@@ -145,7 +145,7 @@ def test_a_version_pins_its_inputs(books: Books, built: Callable[[], StoredInven
     stored = built()
 
     pinned = stored.inventory.pinned
-    assert (books.origin, 7, 1, "AR6") == (pinned.origin, pinned.tree_size, len(pinned.plans), pinned.gwp_set)
+    assert (books.origin, 8, 1, "AR6") == (pinned.origin, pinned.tree_size, len(pinned.plans), pinned.gwp_set)
     assert [("boiler", 1), ("grid", 2)] == [(row.source, row.category) for row in stored.inventory.rows]
     assert all(row.mass_mg > 0 and 0 < row.covered_ms < row.period_ms for row in stored.inventory.rows)
 

@@ -9,6 +9,7 @@ and a revision in ``collector.store.migrations`` that makes them: only revisions
 from collector.store.schema.accounts import sessions, users
 from collector.store.schema.agents import agents, streams
 from collector.store.schema.alerts import alerts, tellings
+from collector.store.schema.audit import audit
 from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.decisions import quarantine_decisions
@@ -26,6 +27,7 @@ __all__ = [
     "about",
     "agents",
     "alerts",
+    "audit",
     "certificates",
     "checkpoints",
     "comparisons",

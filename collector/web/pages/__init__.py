@@ -13,6 +13,7 @@ from collector.web.pages import (
     account,
     accounts,
     alerts,
+    audit,
     completeness,
     emissions,
     explain,
@@ -40,6 +41,7 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     account.add_routes(router, authority, register, frame)
     accounts.add_routes(router, register, frame)
     alerts.add_routes(router, books, frame)
+    audit.add_routes(router, books, frame)
     tokens.add_routes(router, register, frame)
     overview.add_routes(router, books, frame)
     live.add_routes(router, books, frame, hub)

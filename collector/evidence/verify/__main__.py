@@ -16,6 +16,8 @@ from collector.evidence.verify.progress import opened
 from collector.evidence.verify.report import Report
 from collector.evidence.verify.steps import verify_bundle
 from collector.evidence.verify.text import as_text
+from protocols.transparency.checkpoint import Checkpoint, read_checkpoint
+from protocols.transparency.note import NOTE_BYTES, NoteError
 
 USAGE = 2
 _FORMS = (".html", ".json", ".txt")
@@ -34,6 +36,15 @@ def report_argument(text: str) -> Path:
     if not text.endswith(_FORMS):
         raise argparse.ArgumentTypeError(f"{text!r} ends in none of {', '.join(_FORMS)}")
     return Path(text)
+
+
+def checkpoint_argument(text: str) -> Checkpoint:
+    """The checkpoint in a file, a C2SP signed note; it is the verifier's own, so nobody's signature is asked for."""
+    try:
+        with Path(text).open("rb") as file:
+            return read_checkpoint(file.read(NOTE_BYTES + 1))
+    except (OSError, NoteError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 class _Schema(argparse.Action):
@@ -56,6 +67,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="SHA-256 of a raw public key that you hold from elsewhere; repeat for each agent and the collector",
     )  # fmt: skip
     parser.add_argument(
+        "--checkpoint", type=checkpoint_argument, metavar="FILE",
+        help="a checkpoint of the collector's log that you kept from before: the log must begin with it",
+    )  # fmt: skip
+    parser.add_argument(
         "--report", action="append", default=[], type=report_argument, metavar="FILE",
         help="write the report to FILE, in the form its ending says: .html, .json or .txt; repeat for more",
     )  # fmt: skip
@@ -75,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     try:
         with opened(options.bundle, sys.stderr) as file:
-            report = verify_bundle(file, options.trust)
+            report = verify_bundle(file, options.trust, options.checkpoint)
     except OSError as error:
         sys.stderr.write(f"{options.bundle}: cannot be read: {error.strerror}. Check the path.\n")
         raise SystemExit(USAGE) from error

@@ -19,6 +19,7 @@ from collector.evidence.pruned import decode_hidden, grow, is_hidden
 from collector.evidence.verify.report import Report, Step
 from protocols.errors import EmitraceError
 from protocols.records import UInt64
+from protocols.transparency.checkpoint import Checkpoint
 from protocols.transparency.tree import Frontier, leaf_hash
 from protocols.wire.errors import WireError
 
@@ -107,6 +108,8 @@ class Log:
     sequences: Sequences = field(default_factory=Sequences)
     tree: Frontier = field(default_factory=Frontier)
     hidden: int = 0
+    earlier: Checkpoint | None = None
+    earlier_root: bytes | None = None
 
     def position(self, leaf: Leaf) -> int | None:
         """Where an object was logged first; None where it was not."""
@@ -114,6 +117,7 @@ class Log:
 
     def take(self, data: bytes) -> None:
         """The next element of the log; WireError or ValueError where it is none."""
+        self._note_earlier()
         if is_hidden(data):
             hidden = decode_hidden(data)
             self.tree = grow(self.tree, hidden)
@@ -130,9 +134,32 @@ class Log:
             self.documents[leaf.kind].append((position, leaf.digest.hex()))
 
 
+    def check_earlier(self, report: Report) -> None:
+        """Demand that the log begins with what the verifier's own checkpoint says."""
+        earlier = self.earlier
+        self._note_earlier()
+        if earlier is None:
+            return
+        where = f"checkpoint of {earlier.size} leaves"
+        if earlier.size > self.tree.size:
+            seen = f"{self.tree.size} leaves here: the log went back, or the bundle is older than your checkpoint"
+            report.find(Step.LOG, where, seen)
+        elif self.earlier_root is None:
+            report.note(f"{where}: the bundle leaves out leaves across it; ask for one with the whole log")
+        elif self.earlier_root != earlier.root:
+            seen = f"the first leaves have root {self.earlier_root.hex()}, your checkpoint says {earlier.root.hex()}"
+            report.find(Step.LOG, where, f"rewritten: {seen}")
+        else:
+            report.note(f"{where} of {earlier.origin}: the log begins with exactly what you hold")
+
+    def _note_earlier(self) -> None:
+        if self.earlier is not None and self.tree.size == self.earlier.size:
+            self.earlier_root = self.tree.root
+
+
 def read_log(container: Container, manifest: Manifest, report: Report) -> Log:
     """Hash every leaf and demand the size and root of the manifest; only a partial bundle may leave leaves out."""
-    log = Log()
+    log = Log(earlier=report.earlier)
     try:
         for offset, data in split_sequence(container.chunks(LEAVES), _LEAF_BYTES):
             where = f"{LEAVES} at byte {offset}"
@@ -159,4 +186,5 @@ def read_log(container: Container, manifest: Manifest, report: Report) -> Log:
             f"{log.tree.size} leaves with root {log.tree.root.hex()}, the manifest says {manifest.tree_size} with"
             f" root {manifest.tree_root.hex()}",
         )  # fmt: skip
+    log.check_earlier(report)
     return log

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from collector.inventory.scope import WHOLE, Scope
+from protocols.transparency.checkpoint import Checkpoint
 
 KEPT = 200
 """Findings and notes kept word for word; the rest is counted."""
@@ -84,7 +85,10 @@ class Stated:
 
 @dataclass(slots=True)
 class Report:
-    """Grows while the bundle is taken apart; ``scope`` and ``left_out`` say what of a partial one is not here."""
+    """Grows while the bundle is taken apart; ``scope`` and ``left_out`` say what of a partial one is not here.
+
+    ``trusted`` are the fingerprints the verifier holds, ``earlier`` a checkpoint of the log it holds from before.
+    """
 
     trusted: frozenset[str]
     findings: list[Finding] = field(default_factory=list)
@@ -98,6 +102,7 @@ class Report:
     scope: Scope = WHOLE
     left_out: dict[str, int] = field(default_factory=dict)
     stated: Stated | None = None
+    earlier: Checkpoint | None = None
 
     def find(self, step: Step, where: str, seen: object) -> None:
         """Keep a contradiction; EnoughError where there were too many."""

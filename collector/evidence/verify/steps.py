@@ -30,6 +30,7 @@ from collector.evidence.verify.log import Log, read_log
 from collector.evidence.verify.report import EnoughError, Report, Stated, Step
 from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
+from protocols.transparency.checkpoint import Checkpoint
 from protocols.wire.cose import open_sealed, verify
 from protocols.wire.limits import MESSAGE_BYTES
 
@@ -41,7 +42,7 @@ _KNOWN = re.compile(
 )
 
 
-def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
+def verify_bundle(file: BinaryIO, trusted: Collection[str], earlier: Checkpoint | None = None) -> Report:
     """Take a bundle apart.
 
     Parameters
@@ -50,8 +51,10 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str]) -> Report:
         Seekable.
     trusted : collection of str
         Fingerprints the verifier holds from elsewhere; keys in the bundle are never anchors.
+    earlier : Checkpoint or None
+        A checkpoint the verifier holds from before: the log must begin with it.
     """
-    report = Report(frozenset(trusted))
+    report = Report(frozenset(trusted), earlier=earlier)
     try:
         _take_apart(file, report)
     except EnoughError:

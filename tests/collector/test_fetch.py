@@ -36,7 +36,7 @@ from collector.ingest.worker import commit_group
 from collector.store.agents import add_agent
 from protocols.errors import EmitraceError
 from tests.collector.edge import START_MS, Edge, stream
-from tests.collector.running import PASSWORD, Collector
+from tests.collector.running import PASSWORD, Collector, origin
 from tests.services import LOOPBACK, free_port, spawning, wait_until
 
 HOUR_MS = 3_600_000
@@ -126,9 +126,9 @@ def test_a_fetched_bundle_verifies(filled: tuple[Collector, Edge], tmp_path: Pat
             "fetch", "--collector", collector.address, "--token-file", str(secret), "--out", str(out),
             "--from", "2025-10-09T08:00:00Z", "--to", "2025-10-09T18:00:00+08:00", "--source", "grid", "--whole-log",
         ])  # fmt: skip
-    origin = collector.get("log")["origin"]
+    key = origin(load_config(collector.folder / "collector.toml"))
     with pytest.raises(SystemExit) as verified:
-        main([str(out), "--trust", edge.agent_id, "--trust", origin])
+        main([str(out), "--trust", edge.agent_id, "--trust", key])
 
     assert (0, 0) == (fetched.value.code, verified.value.code)
     assert ["bundle.zip", "token"] == sorted(path.name for path in tmp_path.iterdir())

@@ -165,6 +165,8 @@ def _batch(one: SignedBatch) -> Json:
         "previous": one.previous.hex(), "key": one.key_id.hex(), "content_type": one.content_type,
         "signature": one.signature.hex(), "signature_holds": True, "clock": one.clock,
         "clock_uncertainty_ms": one.clock_uncertainty_ms, "software": one.software, "leaf": one.leaf,
-        "leaf_hash": one.leaf_hash.hex(), "recomputed": "equal" if not one.differences else "different",
+        "leaf_hash": one.leaf_hash.hex(),
+        "inclusion": {"tree_size": one.tree_size, "root": one.root.hex(), "path": [node.hex() for node in one.path]},
+        "recomputed": "equal" if not one.differences else "different",
         "differences": list(one.differences),
     }  # fmt: skip

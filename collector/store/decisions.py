@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
 
+from collector.store.audit import Outcome, record
 from collector.store.quarantine import Quarantined
 from collector.store.schema import quarantine, quarantine_decisions
 from protocols.errors import EmitraceError
@@ -38,7 +39,7 @@ class Entry:
 def record_decision(
     connection: Connection, entry: int, decision: str, outcome: str, by: str, reason: str, at_ms: int
 ) -> None:
-    """Keep a decision; every decision goes through here.
+    """Keep a decision and its entry of the audit trail; every decision goes through here.
 
     Raises
     ------
@@ -50,6 +51,10 @@ def record_decision(
             entry=entry, decision=decision, outcome=outcome, by=by, reason=checked_reason(reason), at_ms=at_ms
         )
     )
+    record(
+        connection, f"quarantine-{decision}", f"quarantine/{entry}", at_ms, detail=f"{outcome}: {reason.strip()}",
+        outcome=Outcome.REFUSED if outcome == "refused" else Outcome.DONE,
+    )  # fmt: skip
 
 
 def checked_reason(reason: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from collector.store.hours import windows_stated
+from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
 from collector.store.readings import (
     OpenedBatch,
@@ -25,13 +26,14 @@ from collector.store.readings import (
     readings_of,
 )
 from collector.store.schema import leaves
+from collector.store.tree import inclusion
 from protocols.errors import EmitraceError
 from protocols.exact import half_even
 from protocols.modbus.decode import exact_value, indexes, values
 from protocols.plan.bound import BoundPlan, BoundPoint, BoundSource, CounterSeries, RateSeries
 from protocols.plan.model import FactorRecord, Instrument
 from protocols.quantities import Kind
-from protocols.records import Fate, ReadRequest, Window, fate_of
+from protocols.records import Fate, ReadRequest, UInt64, Window, fate_of
 from protocols.windows.fold import held_instants
 from protocols.windows.rates import rate_stretches
 from protocols.windows.recompute import recompute
@@ -41,7 +43,8 @@ from protocols.windows.recompute import recompute
 class SignedBatch:
     """A batch with its proof of origin and its place in the log.
 
-    ``differences`` is what folding its raw words again gives otherwise than it states; empty is equal.
+    ``differences`` is what folding its raw words again gives otherwise than it states; empty is equal. ``path`` is
+    the leaf's audit path in the log of ``tree_size`` leaves with that ``root``.
     """
 
     item: int
@@ -61,6 +64,9 @@ class SignedBatch:
     software: str
     leaf: int
     leaf_hash: bytes
+    tree_size: int
+    root: bytes
+    path: tuple[bytes, ...]
     differences: tuple[str, ...]
 
 
@@ -292,12 +298,12 @@ def _held(
     edges = np.array([window.from_ms, window.to_ms], dtype=np.int64)
     one, added = rate_stretches(bound, series, samples, edges)
     starts = [*one.stretches.start_ms.tolist(), window.to_ms]
+    decoded = {name: _decoded(held.words, held.point) for name, held in one.inputs.items()}
     stretches = []
     for place, (from_ms, to_ms) in enumerate(pairwise(starts)):
         state = "running" if one.operating[place] else "stopped" if one.stopped[place] else "unknown"
         inputs = tuple(
-            (name, _value_at(one.inputs[name].words, int(one.active[name][place]), one.inputs[name].point))
-            for name in one.inputs
+            (name, decoded[name][at] if (at := int(one.active[name][place])) >= 0 else None) for name in decoded
         )
         rate = float(one.rate[place]) if one.valid[place] else None
         stretches.append(Stretch(from_ms, to_ms, state, inputs, rate, int(added[place])))
@@ -308,11 +314,12 @@ def _held(
     return Held(bound.method.value, tuple(stretches), total, half_even(total, 1000) == window.mass_mg), dict(ends)
 
 
-def _value_at(words: np.ndarray[tuple[int], np.dtype[np.uint64]], place: int, point: BoundPoint) -> float | None:
-    if place < 0:
-        return None
-    value, available = values(words[place : place + 1], point)
-    return float(value[0]) if available[0] else None
+def _decoded(words: UInt64, point: BoundPoint) -> list[int | float | None]:
+    """Words in base units; None where they mean nothing."""
+    if not words.size:
+        return []
+    number, available = indexes(words, point) if point.kind is Kind.COUNTER else values(words, point)
+    return [one if here else None for one, here in zip(number.tolist(), available.tolist(), strict=True)]
 
 
 def _point(name: str, place: int, around: Sequence[OpenedBatch], window: Window, ends: Mapping[int, int]) -> PointTrail:
@@ -322,9 +329,10 @@ def _point(name: str, place: int, around: Sequence[OpenedBatch], window: Window,
     request = block_of(around[0].batch, place)[0].request
     found = [one for opened in around for one in readings_of(opened, place)]
     kept = [one for one in found if _matters(one, point, window, ends)]
+    bases = iter(_decoded(np.array([one.word for one in kept if one.word is not None], dtype=np.uint64), point))
     return PointTrail(
         name, point, plan.plan.instruments[point.instrument], request, plan.plan.buses[request.bus].id,
-        tuple(_shown(one, point, ends) for one in kept),
+        tuple(_shown(one, point, ends, None if one.word is None else next(bases)) for one in kept),
     )  # fmt: skip
 
 
@@ -336,15 +344,12 @@ def _matters(one: Reading, point: BoundPoint, window: Window, ends: Mapping[int,
     return one.at_ms < window.to_ms and ends.get(one.at_ms, one.at_ms + 1) > window.from_ms
 
 
-def _shown(one: Reading, point: BoundPoint, ends: Mapping[int, int]) -> Shown:
+def _shown(one: Reading, point: BoundPoint, ends: Mapping[int, int], base: int | float | None) -> Shown:
     if one.word is None:
         return Shown(one, (), None, None, None)
     width = len(point.register.places)
     registers = tuple(f"{one.word >> 16 * (width - 1 - place) & 0xFFFF:04x}" for place in range(width))
     exact = exact_value(one.word, point.register)
-    word = np.array([one.word], dtype=np.uint64)
-    number, available = indexes(word, point) if point.kind is Kind.COUNTER else values(word, point)
-    base = number.tolist()[0] if available[0] else None
     shown = None if exact is None else str(exact.numerator) if exact.denominator == 1 else f"{float(exact):.10g}"
     holds = ends.get(one.at_ms) if one.at_ms is not None and fate_of(one.fate) is not Fate.NOT_AVAILABLE else None
     return Shown(one, registers, shown, base, holds)
@@ -353,11 +358,13 @@ def _shown(one: Reading, point: BoundPoint, ends: Mapping[int, int]) -> Shown:
 def _signed(connection: Connection, opened: OpenedBatch) -> SignedBatch:
     batch = opened.batch
     kept = connection.scalar(select(leaves.c.leaf_hash).where(leaves.c.position == opened.leaf))
+    tree = read_frontier(connection)
     return SignedBatch(
         item=opened.item, sequence=batch.sequence, stream_id=batch.stream_id, from_ms=batch.from_ms,
         to_ms=batch.to_ms, received_ms=opened.received_ms, size=opened.size, digest=opened.digest,
         previous=batch.previous, key_id=opened.sealed.kid, content_type=opened.sealed.content_type,
         signature=opened.sealed.signature, clock=batch.clock.state.name.lower(),
         clock_uncertainty_ms=batch.clock.uncertainty_ms, software=batch.software, leaf=opened.leaf,
-        leaf_hash=kept or b"", differences=tuple(recompute(opened.plan, batch)[0]),
+        leaf_hash=kept or b"", tree_size=tree.size, root=tree.root,
+        path=inclusion(connection, opened.leaf, tree.size), differences=tuple(recompute(opened.plan, batch)[0]),
     )  # fmt: skip

@@ -259,7 +259,7 @@ class Placer:
             )  # fmt: skip
         check_batch(self.connection, self.book, agent_id, plan, batch)
         if batch.windows:
-            self.connection.execute(insert(windows), [_window_row(agent_id, key, batch, w) for w in batch.windows])
+            self.connection.execute(insert(windows), [window_row(agent_id, key, batch, w) for w in batch.windows])
         self._count_slots(agent_id, plan, batch)
         self._mark_dirty(agent_id, plan, batch)
 
@@ -329,7 +329,8 @@ def _day(at_ms: int, zone: ZoneInfo) -> str:
     return instant.astimezone(zone).date().isoformat()
 
 
-def _window_row(agent_id: str, key: int, batch: Batch, window: Window) -> dict[str, object]:
+def window_row(agent_id: str, key: int, batch: Batch, window: Window) -> dict[str, object]:
+    """A stated window as its row; ``key`` is its batch's item."""
     fields = ("source", "input", "gas", "from_ms", "to_ms", "activity", "mass_mg", "operating_ms", "measured_ms",
               "stopped_ms", "flags", "u_independent", "u_end")  # fmt: skip
     row: dict[str, object] = {name: getattr(window, name) for name in fields}

@@ -11,9 +11,11 @@ from pathlib import Path
 from collector.books import open_books
 from collector.config import load_config
 from collector.hours.calendar import By
+from collector.hours.cells import HOUR_MS
 from collector.store.plans import site_zone
 from collector.store.series import read_extent, read_series
 from collector.web import overview
+from tests.bench.explain import sign_last_hour, year_to_words
 from tests.bench.figures import Figure, median_of, seconds
 from tests.bench.year import make_year
 from tests.e2e.history import History
@@ -51,3 +53,11 @@ def run() -> Iterator[Figure]:
             value = 1000 * median_of(lambda: seconds(lambda: overview.gather(books, now_ms)))
         note = f"the store's part of the page, {DAYS * 1440:,} batches of a live agent"
         yield Figure("collector.overview_ms", value, "ms", note)
+        end_ms = now_ms - now_ms % HOUR_MS
+        with open_books(config) as books:
+            sign_last_hour(books, end_ms)
+            traced = [year_to_words(books, end_ms, *series) for series in (("boiler-stack", "CO2"), ("grid", "CO2"))]
+            assert all(one.window and not one.window.batches[0].differences for one in traced)
+            value = 1000 * median_of(lambda: seconds(lambda: year_to_words(books, end_ms, "boiler-stack", "CO2")))
+        note = f"a stack's year down to words and signature, as JSON, in {DAYS * 1440:,} batches"
+        yield Figure("collector.explain_ms", value, "ms", note)

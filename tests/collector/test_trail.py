@@ -18,6 +18,7 @@ from collector.store.trail import read_trail
 from protocols.errors import EmitraceError
 from protocols.messages import Ack
 from protocols.modbus.decode import exact_value
+from protocols.transparency.proofs import inclusion_root
 from protocols.wire.codec import item_digest
 from protocols.wire.errors import WireError
 from tests.collector.edge import SPAN_MS, START_MS, Edge, stream
@@ -53,7 +54,7 @@ def every_window(books: Books, edge: Edge) -> list[ExplainedWindow]:
 
 
 def test_every_formula_gives_the_stated_mass(books: Books, edge: Edge) -> None:
-    """What is shown of a window leads to its mass, to the milligram, for counters and rates, gaps included."""
+    """What is shown of a window leads to its mass, to the milligram, and its batches' leaves to the log's root."""
     found = every_window(books, edge)
 
     assert {one.source for one in found} == {"grid", "boiler", "stack"}
@@ -71,7 +72,9 @@ def test_every_formula_gives_the_stated_mass(books: Books, edge: Edge) -> None:
             assert (one.window.from_ms, one.window.to_ms) == (
                 one.held.stretches[0].from_ms, one.held.stretches[-1].to_ms
             )  # fmt: skip
-        assert {()} == {batch.differences for batch in one.batches}
+        for batch in one.batches:
+            assert () == batch.differences
+            assert batch.root == inclusion_root(batch.leaf_hash, batch.leaf, batch.tree_size, batch.path)
 
 
 def test_words_registers_and_requests_are_those_of_the_signed_batch(books: Books, edge: Edge) -> None:

@@ -20,6 +20,7 @@ from collector.accounts.token_commands import token_app
 from collector.alerts.commands import alerts_app
 from collector.api import shapes
 from collector.books import Books, open_books, own_key
+from collector.broker.command import broker_config
 from collector.clock import now_ms
 from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
 from collector.config import Config, load_config
@@ -61,6 +62,7 @@ for _group, _name in (
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 
+app.command(name="broker-config")(broker_config)
 for _command in (backup, restore, migrate, doctor):
     app.command()(_command)
 

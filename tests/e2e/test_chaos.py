@@ -31,12 +31,13 @@ from tests.collector.running import Collector, origin
 from tests.e2e.chaos import Echo, Life, Network, network
 from tests.e2e.rig import ask
 from tests.e2e.test_outage import number
+from tests.postgresql import PostgreSQL
 from tests.services import Mosquitto, Spawn, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mosquitto]
 
 AGENTS = 20
-SITE_PLAN = PLAN.replace("window_s = 1", "window_s = 2").replace("batch_s = 1", "batch_s = 2").replace(
+SITE_PLAN = PLAN.replace("window_s = 1", "window_s = 4").replace("batch_s = 1", "batch_s = 4").replace(
     "interval_ms = 200", "interval_ms = 1000"
 )  # fmt: skip
 
@@ -108,7 +109,7 @@ class Chain:
             life.begin()
         for config in self.configs:
             delivered = partial(_waits_for_few, config)
-            wait_until(delivered, 120, f"the backlog of {config.file.parent.name}", every_s=0.2)
+            wait_until(delivered, 240, f"the backlog of {config.file.parent.name}", every_s=0.2)
         for life in self.lives:
             assert 0 == life.stop(30), life.log.read_text()[-4000:]
         last = {_agent(config): stored(config.state_dir / OUTBOX)[-1].sequence for config in self.configs}
@@ -129,10 +130,11 @@ def _heads(config: CollectorConfig) -> dict[str, int]:
 
 
 @contextmanager
-def chain(folder: Path, broker: Mosquitto, spawn: Spawn) -> Iterator[Chain]:
+def chain(folder: Path, broker: Mosquitto, spawn: Spawn, database: str) -> Iterator[Chain]:
     """All of it running; whatever happens nothing is left behind."""
     with network(broker.port) as net:
         collector = Collector(folder, spawn, broker.port, broker.username, broker.password_file)
+        collector.database = database
         made = Chain(folder, broker, collector, net)
         made.build()
         collector.start()
@@ -145,9 +147,9 @@ def chain(folder: Path, broker: Mosquitto, spawn: Spawn) -> Iterator[Chain]:
                 life.kill()
 
 
-def survives(folder: Path, broker: Mosquitto, spawn: Spawn, seconds: float) -> None:
+def survives(folder: Path, broker: Mosquitto, spawn: Spawn, seconds: float, database: str) -> None:
     """Chaos, then peace, then every promise looked at."""
-    with chain(folder, broker, spawn) as made:
+    with chain(folder, broker, spawn, database) as made:
         done = made.disturb(seconds, seed=20)
         made.settle()
         sealed = {_agent(config): stored(config.state_dir / OUTBOX) for config in made.configs}
@@ -201,12 +203,21 @@ def _verify(folder: Path, anchors: list[str]) -> None:
     ask("emitrace-verify", bundle, *(word for anchor in anchors for word in ("--trust", anchor)))
 
 
-def test_a_minute_of_chaos(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database(request: pytest.FixtureRequest) -> str:
+    """URL of new books; empty for SQLite in the state folder."""
+    if request.param == "sqlite":
+        return ""
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return server.books()
+
+
+def test_a_minute_of_chaos(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn, database: str) -> None:
     """Everything committed exactly once, the log consistent, the bundle verifies."""
-    survives(tmp_path, mosquitto, spawn, 60)
+    survives(tmp_path, mosquitto, spawn, 60, database)
 
 
 @pytest.mark.soak
-def test_ten_minutes_of_chaos(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn) -> None:
+def test_ten_minutes_of_chaos(tmp_path: Path, mosquitto: Mosquitto, spawn: Spawn, database: str) -> None:
     """The same for longer."""
-    survives(tmp_path, mosquitto, spawn, 600)
+    survives(tmp_path, mosquitto, spawn, 600, database)

@@ -41,7 +41,6 @@ class Collector:
     database: str = ""
     web_port: int = 0
     process: Process | None = None
-    database: str = ""
 
     def configure(self) -> Config:
         """Write collector.toml and make the administrator's account."""

@@ -24,6 +24,8 @@ BROKER_S = 3.0
 LEAST_FREE = 512 * 2**20
 """Free bytes below which the disk of the state folder is a worry."""
 OLD_BACKLOG_MS = 24 * 3_600_000
+OLD_CHECKPOINT_MS = 24 * 3_600_000
+"""The log grows with every batch, and is signed every hour while it does."""
 SOON_FULL_S = 7 * 86_400
 MOST_LATENCY_MS = 1
 """An FTDI adapter holds bytes back so long; its default of 16 ms makes every request slower by that."""
@@ -64,7 +66,7 @@ async def examine(config: Config) -> list[Look]:
         *_keys(config),
         await _broker(config),
         *backlog_looks(status, KernelClock().read().utc_ms),
-        *log_looks(status),
+        *log_looks(status, KernelClock().read().utc_ms),
         *_adapters(config),
     ]
 
@@ -99,8 +101,12 @@ def backlog_looks(status: dict[str, Any], now_ms: int) -> Iterator[Look]:
         yield Look("backlog", not soon, seen, todo if soon else None)
 
 
-def log_looks(status: dict[str, Any]) -> Iterator[Look]:
-    """Whether the collector's evidence log is still the one this agent knows; nothing where none was seen yet."""
+def log_looks(status: dict[str, Any], now_ms: int) -> Iterator[Look]:
+    """Whether the collector's evidence log is still the one this agent knows; nothing where none was seen yet.
+
+    A collector that has something to hide could send checkpoints without a proof that fits: one that is not renewed
+    for long is a finding too.
+    """
     held, alarm = status.get("log_checkpoint"), status.get("log_alarm")
     if alarm:
         todo = "keep the outbox, run emitrace-agent log, and tell somebody outside the central team"
@@ -110,7 +116,15 @@ def log_looks(status: dict[str, Any]) -> Iterator[Look]:
         )  # fmt: skip
     elif held and isinstance(held, str):
         origin, size = held.split("\n")[:2]
-        yield Look("log", True, Said(f"{origin}，已核对至 {size} 条", f"{origin}, checked up to {size} leaves"))
+        age_ms = now_ms - int(status.get("log_checked_ms", 0))
+        old = age_ms > OLD_CHECKPOINT_MS
+        age = _span(max(age_ms, 0) // 1000)
+        seen = Said(f"{origin}，{age}前核对至 {size} 条", f"{origin}, checked up to {size} leaves {age} ago")
+        todo = Said(
+            "若此后一直在线，请询问中心团队为何没有新的检查点",
+            "if it was online since, ask the central team why no newer checkpoint follows",
+        )
+        yield Look("log", not old, seen, todo if old else None)
 
 
 def _agent(status: dict[str, Any], *, running: bool) -> Look:

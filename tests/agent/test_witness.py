@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.doctor import log_looks
 from agent.held_log import ALARMS, Held
 from agent.witness import Judged, Witness, judge
 from agent.writer import Writer
@@ -110,3 +111,13 @@ async def test_the_checkpoint_held_stays_beside_what_came_instead(
     assert "" == news[0]["log_checkpoint"]
     assert {"log_checkpoint": note(25).decode(), "log_checked_ms": 9, "log_alarms": 2,
             "log_alarm": "shrunken to 12 leaves"} in news  # fmt: skip
+
+
+def test_the_doctor_says_how_old_the_checkpoint_is() -> None:
+    """A day without a newer one is a finding, as is any alarm; before the first there is nothing to say."""
+    day_ms = 86_400_000
+    held = {"log_checkpoint": note(25).decode(), "log_checked_ms": day_ms}
+
+    assert [] == list(log_looks({}, day_ms))
+    assert [True, False] == [look.well for at_ms in (2 * day_ms, 2 * day_ms + 1) for look in log_looks(held, at_ms)]
+    assert [False] == [look.well for look in log_looks({**held, "log_alarm": "rewritten"}, day_ms)]

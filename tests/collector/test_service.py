@@ -44,7 +44,7 @@ def test_items_are_acknowledged_signed_after_the_commit(collector: Collector, li
         wire.send(*range(5))
         wire.wait_for(4)
 
-        assert origin_of(collector) == fingerprint(wire.key)
+        assert signer_of(collector) == fingerprint(wire.key)
     wait_until(lambda: collector.get("comparisons")["equal"] == 4, 20, "the recomputation")
     assert (5, 0, {}) == (
         placed(collector, edge), collector.get("comparisons")["different"], collector.get("quarantine")["by_reason"],
@@ -167,8 +167,8 @@ def test_an_agents_unsigned_status_is_shown_and_is_no_evidence(
     assert before == collector.get("log")["tree_size"]
 
 
-def origin_of(collector: Collector) -> str:
-    """The origin the API states, which is the key's on disk."""
-    stated: str = collector.get("log")["origin"]
+def signer_of(collector: Collector) -> str:
+    """Fingerprint of the collector's key as the API states it, which is that of the key on disk."""
+    stated: str = collector.get("log")["collector"]
     assert stated == origin(load_config(collector.folder / "collector.toml"))
     return stated

@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from collector.alerts.model import Condition, Kind
 from collector.config import AlertsTable
-from collector.store.schema import agents, comparisons, dirty_hours, items, quarantine, streams, tombstones
+from collector.store.schema import (
+    agents,
+    comparisons,
+    dirty_hours,
+    items,
+    quarantine,
+    quarantine_decisions,
+    streams,
+    tombstones,
+)
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 GIB = 1 << 30
@@ -91,9 +100,11 @@ def _lost(connection: Connection, names: dict[str, str], now_ms: int) -> Iterato
 
 
 def _refused(connection: Connection, names: dict[str, str], now_ms: int) -> Iterator[Condition]:
+    """Recent objects in quarantine about which nobody has decided."""
+    decided = exists().where(quarantine_decisions.c.entry == quarantine.c.id)
     recent = (
         select(quarantine.c.agent_id, quarantine.c.reason, func.count())
-        .where(quarantine.c.last_ms > now_ms - RECENT_MS)
+        .where(quarantine.c.last_ms > now_ms - RECENT_MS, ~decided)
         .group_by(quarantine.c.agent_id, quarantine.c.reason)
     )
     strangers: dict[str, int] = {}

@@ -32,8 +32,10 @@ from collector.books import Books, open_books
 from collector.commands import app
 from collector.config import AlertsTable, Config, load_config
 from collector.ingest.worker import commit_group
+from collector.store import quarantine
 from collector.store.agents import add_agent
 from collector.store.alerts import acknowledge_alert, open_alerts, past_alerts
+from collector.store.decisions import record_decision
 from collector.store.schema import agents, comparisons, dirty_hours, items
 from protocols.errors import EmitraceError
 from protocols.wire import topics
@@ -180,6 +182,10 @@ def test_everything_that_is_the_matter_is_found(
     assert {Kind.AGENT_SILENT, Kind.GAP, Kind.QUARANTINE, Kind.DIFFERENT, Kind.HOURS, Kind.LOG} == {k for k, _ in found}
     assert {"malformed", "unknown-key"} == reasons
     assert {""} == {subject.partition("/")[0] for _, subject in found if subject.endswith("unknown-key")}
+    with books.database.writing() as connection:
+        for one in quarantine.latest(connection):
+            record_decision(connection, one.id, "reject", "rejected", "li.wei", "a test of ours", START_MS)
+    assert Kind.QUARANTINE not in {kind for kind, _ in kinds(books, rules, START_MS + 61 * MINUTE_MS)}
     assert {Kind.DISK} == {one.kind for one in disk_condition(tmp_path, AlertsTable(disk_free_gib=100_000))}
     assert [] == list(disk_condition(tmp_path, AlertsTable(disk_free_gib=0)))
 

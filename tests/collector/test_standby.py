@@ -117,7 +117,7 @@ def test_a_lost_session_is_taken_again_where_nobody_else_has(postgresql: Postgre
 
 
 def test_a_standby_with_another_key_is_refused(tmp_path: Path, url: str) -> None:
-    """Agents would believe none of its acknowledgements; the error says whose key is wanted."""
+    """Agents would believe none of its acknowledgements or checkpoints; the error says which key is wanted."""
     for name in ("one", "two"):
         folder = tmp_path / name
         folder.mkdir()
@@ -126,6 +126,9 @@ def test_a_standby_with_another_key_is_refused(tmp_path: Path, url: str) -> None
         claim_books(books)
         claim_books(books)
         origin = books.origin
+    with pytest.raises(EmitraceError, match=r"log\.key.*is not there"), open_books(_config(tmp_path / "two")):
+        raise AssertionError("opened without the log's key")
+    shutil.copy(tmp_path / "one/state/log.key", tmp_path / "two/state/log.key")
     with open_books(_config(tmp_path / "two")) as books, pytest.raises(EmitraceError, match=f"belong to {origin}"):
         claim_books(books)
 
@@ -152,7 +155,8 @@ def test_a_standby_takes_over_from_a_killed_collector(
     one, two = (_collector(tmp_path / name, spawn, mosquitto, url) for name in ("one", "two"))
     config = one.configure()
     (two.folder / "state").mkdir()
-    shutil.copy(one.folder / "state/collector.key", two.folder / "state/collector.key")
+    for key in ("collector.key", "log.key"):
+        shutil.copy(one.folder / "state" / key, two.folder / "state" / key)
     two.configure()
     one.run("agents", "add", edge.public.hex())
     one.start()

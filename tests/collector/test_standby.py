@@ -37,10 +37,10 @@ def url(postgresql: PostgreSQL) -> Iterator[str]:
 
 
 def end_leader(server: PostgreSQL, url: str) -> None:
-    """Cut the session that holds the lock, as a lost connection does."""
+    """Cut the session that holds the lock, as a lost connection does; it is gone when this returns."""
     server.sql(
         url.rpartition("/")[2],
-        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database "  # noqa: S608
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks JOIN pg_database d ON d.oid = database "  # noqa: S608
         f"WHERE locktype = 'advisory' AND classid = {APPLICATION} AND objid = {LEADER} "
         "AND datname = current_database()",
     )

@@ -10,6 +10,7 @@ from collector.accounts.roles import MATRIX, Permission, Role, may
 from collector.api.gate import permission_of
 from collector.app import gated
 from collector.books import open_books
+from collector.web.language import LANGUAGES, messages
 from tests.collector.running import PASSWORD, Collector
 from tests.services import Spawn, free_port
 
@@ -87,3 +88,12 @@ def test_the_matrix_knows_every_permission() -> None:
     """Every permission but the public one has its roles, and an administrator has them all."""
     assert set(Permission) - {Permission.PUBLIC} == set(MATRIX)
     assert all(may(Role.ADMIN, permission) for permission in Permission)
+
+
+def test_every_permission_and_role_has_words() -> None:
+    """In both languages."""
+    keys = {f"permission.{one.value}" for one in MATRIX} | {f"role.{one.value}" for one in Role}
+
+    assert {language: set() for language in LANGUAGES} == {
+        language: keys - texts.keys() for language, texts in messages().items()
+    }

@@ -47,8 +47,8 @@ class Collector:
         self.web_port = free_port()
         account = f'username = "{self.username}"\npassword_file = "{self.password_file}"\n' if self.username else ""
         (self.folder / "collector.toml").write_text(
-            f"[broker]\nport = {self.broker_port}\n{account}[web]\nport = {self.web_port}\n"
-            f'[database]\nurl = "{self.database}"\n'
+            f'[database]\nurl = "{self.database}"\n[broker]\nport = {self.broker_port}\n{account}'
+            f"[web]\nport = {self.web_port}\n"
         )
         config = load_config(self.folder / "collector.toml")
         with open_books(config) as books:

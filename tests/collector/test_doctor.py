@@ -169,7 +169,7 @@ def test_deep_hashes_every_leaf_and_counts_anew(quiet: Config) -> None:
     shallow, deep = findings(quiet), findings(quiet, deep=True)
 
     assert {} == shallow
-    assert "leaf 0 (agent-key x) has another hash" in deep["evidence log"]
+    assert "leaf 0 (audit x) has another hash" in deep["evidence log"]
     assert "items batch: 7 kept, 2 counted" in deep["tallies"]
 
 

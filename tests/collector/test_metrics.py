@@ -87,7 +87,7 @@ def test_the_books_are_counted(books: Books, busy: Edge) -> None:
     assert {("equal",): 3, ("different",): 0, ("waiting",): 0} == samples(found, "batches")
     assert {("malformed",): 1} == samples(found, "quarantined")
     assert [1, 1] == [samples(found, name)[()] for name in ("broker_connected", "books_readable")]
-    assert 8 == samples(found, "log_leaves")[()]  # the agent's key, the plan, six items
+    assert 9 == samples(found, "log_leaves")[()]  # the agent's key and its audit entry, the plan, six items
     assert samples(found, "database_bytes")[()] > 4096 < samples(found, "wal_bytes")[()]
     assert samples(found, "dirty_cells")[()] >= 1
     assert [3, 2, 7, 900] == [

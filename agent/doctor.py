@@ -120,11 +120,11 @@ def log_looks(status: dict[str, Any], now_ms: int) -> Iterator[Look]:
         old = age_ms > OLD_CHECKPOINT_MS
         age = _span(max(age_ms, 0) // 1000)
         seen = Said(f"{origin}，{age}前核对至 {size} 条", f"{origin}, checked up to {size} leaves {age} ago")
-        todo = Said(
+        ask = Said(
             "若此后一直在线，请询问中心团队为何没有新的检查点",
             "if it was online since, ask the central team why no newer checkpoint follows",
         )
-        yield Look("log", not old, seen, todo if old else None)
+        yield Look("log", not old, seen, ask if old else None)
 
 
 def _agent(status: dict[str, Any], *, running: bool) -> Look:

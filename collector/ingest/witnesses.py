@@ -42,6 +42,8 @@ class Witnesses:
             held = open_checkpoint(told.encode(), self._public) if told else None
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, NoteError):
             return
+        if agent_id in self._held and self._held[agent_id] == held:
+            return  # judged already: within one run the log only grows
         self._held[agent_id] = held
         if held is not None and not self._leads_here(held) and (agent_id, held.origin, held.size) not in self._told:
             self._told.add((agent_id, held.origin, held.size))

@@ -17,7 +17,7 @@ from collector.hours.calendar import By, Span, buckets
 from collector.hours.cells import HOUR_MS, local_time
 from collector.store.acks import ack_of, missing_ranges
 from collector.store.plans import PlanBook, Site
-from collector.store.readings import REACH
+from collector.store.readings import batches_around
 from collector.store.schema import agents, items, plan_hours, plans, slots, streams, tombstones
 from protocols.plan.bound import BoundPlan
 from protocols.records import fate_of
@@ -195,14 +195,7 @@ def _first_batch(connection: Connection, agent: str, digest: bytes) -> int | Non
 
 def _holes(connection: Connection, agent: str, from_ms: int, to_ms: int) -> Iterator[Hole]:
     """Times between batches, and behind the last one; none before the agent's first."""
-    placed = (items.c.agent_id == agent, items.c.kind == "batch", items.c.state == "placed")
-    columns = (items.c.from_ms, items.c.to_ms)
-    before = connection.execute(
-        select(*columns).where(*placed, items.c.from_ms < from_ms).order_by(items.c.from_ms.desc()).limit(REACH)
-    ).all()
-    inside = connection.execute(
-        select(*columns).where(*placed, items.c.from_ms >= from_ms, items.c.from_ms < to_ms).order_by(items.c.from_ms)
-    ).all()
+    before, inside = batches_around(connection, agent, from_ms, to_ms)
     if not before and not inside:
         return
     at_ms = from_ms if before else inside[0].from_ms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -82,15 +83,23 @@ class Reading:
 
 def items_holding(connection: Connection, agent_id: str, from_ms: int, to_ms: int) -> list[int]:
     """Batches in the books that hold something of [from, to), in order of their start. [UTC ms]"""
+    earlier, inside = batches_around(connection, agent_id, from_ms, to_ms)
+    return [row.id for row in reversed(earlier) if row.to_ms > from_ms] + [row.id for row in inside]
+
+
+def batches_around(
+    connection: Connection, agent_id: str, from_ms: int, to_ms: int
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Id and span of batches in the books: the newest that begin before [from, to), and those in it. [UTC ms]"""
     placed = (items.c.agent_id == agent_id, items.c.kind == "batch", items.c.state == "placed")
-    columns = (items.c.id, items.c.to_ms)
+    columns = (items.c.id, items.c.from_ms, items.c.to_ms)
     earlier = connection.execute(
         select(*columns).where(*placed, items.c.from_ms < from_ms).order_by(items.c.from_ms.desc()).limit(REACH)
     ).all()
     inside = connection.execute(
         select(*columns).where(*placed, items.c.from_ms >= from_ms, items.c.from_ms < to_ms).order_by(items.c.from_ms)
     ).all()
-    return [row.id for row in reversed(earlier) if row.to_ms > from_ms] + [row.id for row in inside]
+    return earlier, inside
 
 
 def open_batch(connection: Connection, book: PlanBook, item: int) -> OpenedBatch:

@@ -30,7 +30,7 @@ CONFIG = Path("collector.toml")
 def told() -> Iterator[None]:
     """Errors as one sentence on stderr, secrets taken out, and the right exit code; the audit trail knows who asked."""
     try:
-        with acting(Actor(Who.COMMAND, _system_user())):
+        with acting(Actor(Who.COMMAND, system_user())):
             yield
     except (PortError, LockedError) as error:
         _fail(error, ENVIRONMENT)
@@ -40,7 +40,7 @@ def told() -> Iterator[None]:
         _fail(error, ENVIRONMENT)
 
 
-def _system_user() -> str:
+def system_user() -> str:
     """The system's user who runs this program; by its number where it has no name."""
     try:
         import pwd

@@ -17,6 +17,7 @@ import typer
 from calibration.certificates import doubts, parse_certificates
 from collector.accounts.commands import user_app
 from collector.accounts.token_commands import token_app
+from collector.agent_commands import agents_app
 from collector.alerts.commands import alerts_app
 from collector.api import shapes
 from collector.books import Books, open_books, own_key
@@ -36,7 +37,7 @@ from collector.operating_commands import backup, doctor, migrate, restore
 from collector.plan_commands import plan_app
 from collector.service import serve
 from collector.store import quarantine as refused
-from collector.store.agents import add_agent, named_agent, parse_public_key, view_agents
+from collector.store.agents import named_agent
 from collector.store.certificates import add_certificate, all_certificates
 from collector.store.hours import read_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
@@ -53,7 +54,6 @@ app = typer.Typer(
     help="Keep what the agents sent as evidence, and make the inventory that follows from it.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )  # fmt: skip
-agents_app = typer.Typer(help="Agents that may send.", no_args_is_help=True)
 certificates_app = typer.Typer(help="Certificates of instruments.", no_args_is_help=True)
 inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
 for _group, _name in (
@@ -102,41 +102,6 @@ def key(config: ConfigPath = CONFIG) -> None:
     with told():
         public = public_bytes(own_key(load_config(config)))
         typer.echo(f"public key   {public.hex()}\nfingerprint  {fingerprint(public)}")
-
-
-@agents_app.command(name="add")
-def agents_add(
-    public_key: Annotated[str, typer.Argument(help="64 hex digits that `emitrace-agent key` prints.")],
-    name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
-    replaces: Annotated[str, typer.Option("--replaces", help="Agent whose meters it takes over: id or name.")] = "",
-    config: ConfigPath = CONFIG,
-) -> None:
-    """Register an agent by its public key; from then on its items are believed."""
-    with told(), _books(config) as books, books.database.writing() as connection:
-        known = {view.agent_id: view.name for view in view_agents(connection)}
-        before_it = named_agent(connection, replaces) if replaces else None
-        agent = add_agent(connection, parse_public_key(public_key), name, now_ms(), before_it)
-        before = known.get(agent.agent_id)
-        said = "registered"
-        if before is not None:
-            said = "was registered already" if before == agent.name else f"was registered already as {before!r}"
-        typer.echo(f"agent {agent.agent_id} ({agent.name}) {said}")
-        if before_it is not None:
-            typer.echo(f"it replaces agent {before_it.agent_id} ({before_it.name}), whose figures stay")
-
-
-@agents_app.command(name="list")
-def agents_list(as_json: AsJson = False, config: ConfigPath = CONFIG) -> None:
-    """List registered agents and how far their streams have come."""
-    with told(), _books(config) as books, books.database.reading() as connection:
-        views = view_agents(connection)
-        if as_json:
-            typer.echo(json.dumps([shapes.agent(view) for view in views], ensure_ascii=False))
-            return
-        for view in views:
-            heads = ", ".join(f"{s.stream_id.hex()[:8]} up to {s.contiguous}" for s in view.streams) or "nothing yet"
-            took_over = f"  replaces {view.replaces[:12]}" if view.replaces else ""
-            typer.echo(f"{view.agent_id}  {view.name}  {heads}{took_over}")
 
 
 @certificates_app.command(name="add")

@@ -9,7 +9,8 @@ format (docs/verifier.md, protocols/wire/schema.cddl, collector/evidence/bundle.
 
     1. that every member is the one the manifest lists, and that the collector signed the manifest;
     2. that the leaves of the evidence log lead to the stated size and root (RFC 6962);
-    3. that every item (a batch, a plan, a tombstone) bears its agent's signature and stands in that log;
+    3. that every item (a batch, a plan, a tombstone) bears its agent's signature and stands in that log, before the
+       leaf that revokes the agent where there is one;
     4. that each stream is a chain without gap over the period, and that nothing was cut off or left out;
     5. that every plan and certificate is the one its name says, and in the log.
 
@@ -183,9 +184,13 @@ class Log:
     leaves: dict = field(default_factory=dict)  # leaf hash -> first position
     logged: dict = field(default_factory=lambda: defaultdict(list))  # kind -> [(position, digest)]
     sequences: dict = field(default_factory=lambda: defaultdict(set))  # "agent/stream" -> sequences
+    revoked: dict = field(default_factory=dict)  # agent -> position from which on nothing of it is believed
+
+    def position(self, kind, name, digest):
+        return self.leaves.get(sha256(b"\x00" + cbor2.dumps([kind, name, digest], canonical=True)))
 
     def has(self, kind, name, digest):
-        return sha256(b"\x00" + cbor2.dumps([kind, name, digest], canonical=True)) in self.leaves
+        return self.position(kind, name, digest) is not None
 
 
 def read_log(data, partial):
@@ -210,6 +215,8 @@ def read_log(data, partial):
             stream, _, sequence = name.rpartition("/")
             if sequence.isdecimal() and len(sequence) < 19:
                 log.sequences[stream].add(int(sequence))
+        elif kind == "agent-revoked":
+            log.revoked.setdefault(name, log.tree.size - 1)
     return log
 
 
@@ -367,8 +374,11 @@ def _verify(archive, find, signers):
                     continue
                 signers.setdefault(agent, set()).add("agent")
                 stream, sequence, digest = fields[2], fields[3], sha256(element)
-                if not log.has("item", f"{agent}/{stream.hex()}/{sequence}", digest):
+                position = log.position("item", f"{agent}/{stream.hex()}/{sequence}", digest)
+                if position is None:
                     find(f"{name} at byte {offset}: is not in the log")
+                elif position > log.revoked.get(agent, position):
+                    find(f"{name} at byte {offset}: was logged after its agent was revoked")
                 if kind == "batch":
                     sent.add((agent, fields[5]))
                 elif kind == "plan":

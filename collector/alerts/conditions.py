@@ -12,6 +12,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from collector.alerts.model import Condition, Kind
 from collector.config import AlertsTable
+from collector.store.endings import endings
 from collector.store.schema import (
     agents,
     comparisons,
@@ -32,9 +33,11 @@ RECENT_MS = DAY_MS
 def conditions(connection: Connection, rules: AlertsTable, now_ms: int) -> Iterator[Condition]:
     """Everything in the books that a person must be told of."""
     names: dict[str, str] = {}
+    ended = endings(connection)
     for row in connection.execute(select(agents).order_by(agents.c.agent_id)):
         names[row.agent_id] = row.name
-        yield from _silent(row, rules, now_ms)
+        if row.agent_id not in ended:
+            yield from _silent(row, rules, now_ms)
         yield from _log_alarm(row)
     yield from _gaps(connection, names, rules, now_ms)
     yield from _lost(connection, names, now_ms)

@@ -25,6 +25,7 @@ from collector.command_line import CONFIG, ConfigPath, told
 from collector.config import load_config
 from collector.store.agents import all_agents
 from collector.store.audit import record
+from collector.store.endings import endings
 from protocols.errors import EmitraceError
 
 PRIVATE, FOLDER = 0o600, 0o700
@@ -60,7 +61,8 @@ def broker_config(
         own = loaded.settings.broker.username or "collector"
         accounts = out / "accounts"
         with open_books(loaded) as books, books.database.writing() as connection:
-            wanted = [own, *(agent.agent_id for agent in all_agents(connection))]
+            ended = endings(connection)
+            wanted = [own, *(one.agent_id for one in all_agents(connection) if one.agent_id not in ended)]
             unknown = sorted(set(renew) - set(wanted))
             if unknown:
                 raise EmitraceError("--renew", unknown[0], f"Name {own} or the full id of a registered agent.")

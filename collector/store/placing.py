@@ -22,6 +22,7 @@ from collector.hours.cells import cell_of
 from collector.store import quarantine
 from collector.store.acks import ack_of
 from collector.store.admission import check_batch
+from collector.store.endings import revoked_agents
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.plans import PlanBook, site_of
 from collector.store.pushes import settle_by_events, settle_by_plan
@@ -69,6 +70,10 @@ class Placer:
     book: PlanBook
     read_stored: ReadStored
     touched: set[tuple[str, bytes]] = field(default_factory=set)
+    revoked: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.revoked = revoked_agents(self.connection)
 
     def place(self, arrival: Arrival) -> Outcome:
         """Store one item, then read into the books whatever is now in order."""
@@ -82,6 +87,9 @@ class Placer:
             if known.digest == digest:
                 return Outcome.DUPLICATE
             return self._refuse(arrival, Reason.CONFLICT, f"item {item.sequence} is already here with other bytes")
+        if arrival.agent_id in self.revoked:
+            seen = f"item {item.sequence} was not in the log when the agent was revoked"
+            return self._refuse(arrival, Reason.REVOKED, seen)
         contiguous, head = self._head(arrival)
         if item.sequence <= contiguous:
             self.touched.add(stream)

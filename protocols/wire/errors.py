@@ -28,6 +28,7 @@ class Reason(Enum):
     CONFLICT = "conflict"
     OVERLAP = "overlap"
     STREAM_UNKNOWN = "stream-unknown"
+    REVOKED = "revoked"
 
 
 class WireError(EmitraceError):

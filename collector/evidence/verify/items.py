@@ -96,6 +96,9 @@ class ItemCheck:
         position = self.log.position(Leaf("item", item_leaf_id(agent, item.stream_id, item.sequence), digest))
         if position is None:
             self.report.find(Step.LOG, place, "is not in the evidence log")
+        elif position > self.log.revoked.get(agent, position):
+            seen = f"is leaf {position} of the log, which revoked the agent at leaf {self.log.revoked[agent]}"
+            self.report.find(Step.LOG, place, seen)
         if not stream.place(item, digest, place, self.report):
             return
         stream.known_at = max(stream.known_at, -1 if position is None else position + 1)

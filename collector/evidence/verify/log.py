@@ -24,6 +24,8 @@ from protocols.transparency.tree import Frontier, leaf_hash
 from protocols.wire.errors import WireError
 
 _LEAF_BYTES = 4096
+REVOKED = "agent-revoked"
+"""Kind of the leaf from which on nothing of an agent is believed."""
 DOCUMENTS = frozenset({"certificate", "plan"})
 """Kinds of leaves whose digests are kept: each certificate and plan logged must be in the bundle."""
 
@@ -101,11 +103,15 @@ class Sequences:
 
 @dataclass(slots=True)
 class Log:
-    """Positions of leaves, (position, digest) of documents per kind, and how many leaves are left out."""
+    """Positions of leaves, (position, digest) of documents per kind, and how many leaves are left out.
+
+    ``revoked`` is where the log says of an agent that it was revoked.
+    """
 
     positions: Positions = field(default_factory=Positions)
     documents: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     sequences: Sequences = field(default_factory=Sequences)
+    revoked: dict[str, int] = field(default_factory=dict)
     tree: Frontier = field(default_factory=Frontier)
     hidden: int = 0
     earlier: Checkpoint | None = None
@@ -132,7 +138,8 @@ class Log:
                 self.sequences.add(stream, int(sequence))
         elif leaf.kind in DOCUMENTS:
             self.documents[leaf.kind].append((position, leaf.digest.hex()))
-
+        elif leaf.kind == REVOKED:
+            self.revoked.setdefault(leaf.object_id, position)
 
     def check_earlier(self, report: Report) -> None:
         """Demand that the log begins with what the verifier's own checkpoint says."""

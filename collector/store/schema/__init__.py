@@ -13,6 +13,7 @@ from collector.store.schema.audit import audit
 from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.decisions import quarantine_decisions
+from collector.store.schema.enrolment import agent_endings, enrolment_tokens, enrolments
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
 from collector.store.schema.inventories import inventories, inventory_rows
 from collector.store.schema.items import comparisons, items, quarantine, tombstones, uncompared
@@ -25,6 +26,7 @@ from collector.store.schema.windows import slots, windows
 
 __all__ = [
     "about",
+    "agent_endings",
     "agents",
     "alerts",
     "audit",
@@ -33,6 +35,8 @@ __all__ = [
     "comparisons",
     "days",
     "dirty_hours",
+    "enrolment_tokens",
+    "enrolments",
     "frontier",
     "hours",
     "inventories",

@@ -272,6 +272,9 @@ LIES: dict[str, tuple[Callable[[BundleContents], BundleContents], Step]] = {
     "a tree of the past": (_pinned(tree_size=3), Step.HOURS),
     "a leaf left out": (lambda c: replace(c, leaves=list(c.leaves)[:-1]), Step.LOG),
     "a leaf changed": (lambda c: replace(c, leaves=[*list(c.leaves)[:-1], Leaf("item", "x/y/1", bytes(32))]), Step.LOG),
+    "items logged after their agent was revoked": (
+        lambda c: replace(c, leaves=[Leaf("agent-revoked", SITE.agent, bytes(32)), *c.leaves]), Step.LOG,
+    ),
     "a certificate left out": (lambda c: replace(c, certificates=[]), Step.INVENTORY),
     "a certificate that was never logged": (
         lambda c: replace(c, certificates=[*c.certificates, b"\xa1\x01\x01"]), Step.LOG,

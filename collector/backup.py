@@ -16,14 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 
 from collector.books import Books
 from collector.config import LOG_KEY
 from collector.evidence.container import CHUNK, ContainerWriter, open_container
 from collector.log import clean
+from collector.store.checkpoints import all_origins
 from collector.store.log import read_frontier
-from collector.store.schema import agents, items, streams
+from collector.store.schema import agents, items, origins, streams
 from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_file, schema_version
 from protocols.errors import EmitraceError
 
@@ -53,21 +54,25 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class BooksState:
-    """What a database of books is: schema version, size and root of its evidence log, streams."""
+    """What a database of books is: schema version, size, root and origin of its evidence log, streams."""
 
     schema: str
     tree_size: int
     root: str
     streams: tuple[StreamState, ...]
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an archive says of itself; ``files`` is (name, bytes, SHA-256) of every other member."""
+    """What an archive says of itself; ``collector`` is the fingerprint of the key these books belong to.
+
+    ``files`` is (name, bytes, SHA-256) of every other member.
+    """
 
     made_ms: int
     software: str
-    origin: str
+    collector: str
     books: BooksState
     files: tuple[tuple[str, int, str], ...]
 
@@ -94,7 +99,7 @@ def write_backup(books: Books, out: Path, at_ms: int, progress: Progress, *, wit
         if with_key:
             keys = {KEY: books.config.key_file.read_bytes(), LOG_KEY: books.config.log_key_file.read_bytes()}
         with _private(draft) as file:
-            manifest = _write_archive(file, snapshot, config, keys, (at_ms, books.origin, state))
+            manifest = _write_archive(file, snapshot, config, keys, (at_ms, books.collector_id, state))
         if read_manifest(draft) != manifest:
             raise BackupError(f"backup {out}", "reads back differently from what was written", "Check the disk.")
         draft.replace(out)
@@ -117,7 +122,9 @@ def check_books(path: Path, *, may_be_older: bool = False) -> BooksState:
         if faults:
             raise BackupError(f"books {path.name}", "; ".join(faults), "Run emitrace-collector doctor --deep.")
         tree = read_frontier(connection)
-        return BooksState(schema_version(connection), tree.size, tree.root.hex(), _streams(connection))
+        return BooksState(
+            schema_version(connection), tree.size, tree.root.hex(), _streams(connection), _origin(connection)
+        )
 
 
 def read_manifest(archive: Path) -> Manifest:
@@ -176,12 +183,12 @@ def copy_books(source: Path, target: Path, progress: Progress) -> None:
 def _write_archive(
     file: BinaryIO, snapshot: Path, config: bytes, keys: dict[str, bytes], about: tuple[int, str, BooksState]
 ) -> Manifest:
-    at_ms, origin, state = about
+    at_ms, collector, state = about
     archive = ContainerWriter(file)
     members = [archive.add(BOOKS, _chunks(snapshot))]
     members += [archive.add(name, [data]) for name, data in sorted({**keys, CONFIG: config}.items())]
     files = tuple((member.name, member.size, member.sha256.hex()) for member in members)
-    manifest = Manifest(at_ms, version("emitrace"), origin, state, files)
+    manifest = Manifest(at_ms, version("emitrace"), collector, state, files)
     archive.add(MANIFEST, [json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1, ensure_ascii=False).encode()])
     archive.close()
     file.flush()
@@ -196,10 +203,17 @@ def _manifest(told: dict[str, Any]) -> Manifest:
     books = told["books"]
     state = BooksState(
         str(books["schema"]), int(books["tree_size"]), str(books["root"]),
-        tuple(StreamState(**stream) for stream in books["streams"]),
+        tuple(StreamState(**stream) for stream in books["streams"]), str(books.get("origin", "")),
     )  # fmt: skip
     files = tuple((str(name), int(size), str(digest)) for name, size, digest in told["files"])
-    return Manifest(int(told["made_ms"]), str(told["software"]), str(told["origin"]), state, files)
+    collector = str(told["collector"] if "collector" in told else told["origin"])  # as archives before said it
+    return Manifest(int(told["made_ms"]), str(told["software"]), collector, state, files)
+
+
+def _origin(connection: Connection) -> str:
+    """The log's name; empty where these are books of before it had one."""
+    known = all_origins(connection) if inspect(connection).has_table(origins.name) else []
+    return known[-1].name if known else ""
 
 
 def _streams(connection: Connection) -> tuple[StreamState, ...]:

@@ -40,8 +40,8 @@ class Books:
         return public_bytes(self.key)
 
     @property
-    def origin(self) -> str:
-        """Fingerprint of the key."""
+    def collector_id(self) -> str:
+        """Fingerprint of the collector's key, as an agent's is its id; the log's name is its origin."""
         return fingerprint(self.public_key)
 
     @property
@@ -73,16 +73,16 @@ def claim_books(books: Books) -> None:
     """Be sure, now that this collector is the active one, that the tables and the signing key are still the books'.
 
     EmitraceError where the tables were changed while it stood by, or where it has another key: agents would believe
-    none of its acknowledgements, and the evidence log has one origin.
+    none of its acknowledgements.
     """
     with books.database.writing() as connection:
         check_version(stated_version(connection) or 0)
-        kept = connection.scalar(select(about.c.value).where(about.c.key == "origin"))
+        kept = connection.scalar(select(about.c.value).where(about.c.key == "collector"))
         if kept is None:
-            connection.execute(insert(about).values(key="origin", value=books.origin))
-        elif kept != books.origin:
+            connection.execute(insert(about).values(key="collector", value=books.collector_id))
+        elif kept != books.collector_id:
             raise EmitraceError(
-                f"key {books.config.key_file}", f"fingerprint {books.origin}, these books belong to {kept}",
+                f"key {books.config.key_file}", f"fingerprint {books.collector_id}, these books belong to {kept}",
                 "Copy collector.key of the collector that was active before.",
             )  # fmt: skip
 

@@ -183,7 +183,7 @@ def inventory_build(
     with told(), _books(config) as books:
         profile = books.config.settings.inventory.profile
         period = _period(books, from_, to, whole=True)
-        stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, now_ms(), profile)
+        stored = build_inventory(books.database, books.plans, *period, gwp, now_ms(), profile)
         if seal:
             with books.database.writing() as connection:
                 stored = seal_inventory(connection, books.log_key, stored.version, now_ms())

@@ -18,6 +18,7 @@ from collector.books import Books
 from collector.clock import now_ms
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
 from collector.evidence.layout import Leaf
+from collector.evidence.names import LogName
 from collector.evidence.pruned import Hidden, prune
 from collector.hours.cells import HOUR_MS
 from collector.hours.model import HourRow
@@ -27,6 +28,7 @@ from collector.inventory.scope import WHOLE, Scope
 from collector.store.agents import all_agents
 from collector.store.audit import record
 from collector.store.certificates import all_certificates
+from collector.store.checkpoints import all_origins
 from collector.store.hours import read_hours
 from collector.store.inventories import all_versions, compose_inventory
 from collector.store.log import item_leaf_id
@@ -174,6 +176,9 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
         hours=_hours(connection, wanted),
         inventory=inventory, profile=profile_text(name).encode(),
         sent=[(agent, data) for agent, _, data, _ in sent], scope=scope,
+        log=tuple(
+            LogName(one.name, one.public_key, one.position, one.record) for one in all_origins(connection)
+        ),
     )  # fmt: skip
 
 
@@ -188,13 +193,15 @@ def _inventory(connection: Connection, books: Books, wanted: Wanted, gwp_set: st
     """The sealed version of exactly this period where today's books still say the same, else a fresh one."""
     profile = books.config.settings.inventory.profile
     fresh = compose_inventory(
-        connection, books.plans, books.origin, wanted.from_ms, wanted.to_ms, gwp_set, profile, wanted.scope
+        connection, books.plans, wanted.from_ms, wanted.to_ms, gwp_set, profile, wanted.scope
     )
+    known = {books.collector_id, *(one.name for one in all_origins(connection))}  # before logs had names, the key
     for stored in all_versions(connection) if wanted.scope.is_whole else ():
         sealed = stored.inventory
         if stored.sealed_ms is None or replace(sealed, pinned=fresh.pinned) != fresh:
             continue
-        if replace(sealed.pinned, tree_size=fresh.pinned.tree_size) == fresh.pinned:
+        named = replace(sealed.pinned, origin=fresh.pinned.origin, tree_size=fresh.pinned.tree_size)
+        if named == fresh.pinned and sealed.pinned.origin in known:
             return sealed
     return fresh
 

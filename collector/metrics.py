@@ -104,8 +104,8 @@ class _OfBooks(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every gauge; where the books cannot be read only that, and what needs no books."""
         yield InfoMetricFamily(
-            f"{PREFIX}_build", "Version, schema of the books, and origin of the evidence log.",
-            {"version": version("emitrace"), "schema": str(NEWEST), "origin": self._books.origin},
+            f"{PREFIX}_build", "Version, schema of the books, and fingerprint of the collector's key.",
+            {"version": version("emitrace"), "schema": str(NEWEST), "collector": self._books.collector_id},
         )  # fmt: skip
         yield _gauge("broker_connected", "1 while there is a session with the broker.", float(self._connected()))
         try:

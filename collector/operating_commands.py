@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from collector.backup import BackupError, BooksState, Progress, write_backup
+from collector.backup import BackupError, Manifest, Progress, write_backup
 from collector.books import open_books
 from collector.clock import now_ms
 from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
@@ -38,7 +38,7 @@ def backup(
         with open_books(loaded) as books:
             manifest = write_backup(books, out.resolve(), now_ms(), _progress(), with_key=with_key)
     typer.echo(f"{out}: {out.stat().st_size} bytes, read back and verified")
-    _print_books(manifest.origin, manifest.books)
+    _print_books(manifest)
     if not with_key:
         typer.echo("The signing key is not in it: keep a copy elsewhere, agents believe no collector without it.")
 
@@ -52,18 +52,18 @@ def restore(
         manifest, has_key = restore_backup(archive, state_dir.resolve())
     made = _utc(manifest.made_ms)
     typer.echo(f"{state_dir}: restored as of {made}, verified")
-    _print_books(manifest.origin, manifest.books)
+    _print_books(manifest)
     typer.echo(
         f"The configuration of that time, without secrets, is {state_dir / CONFIG_RESTORED}.\n"
         "What agents sent since then comes again by itself: serve asks for it, and an agent keeps acknowledged items\n"
         "for 30 days unless its agent.toml says otherwise. Not in it, and to be entered again: agents, certificates,\n"
         "accounts, inventory versions and seals since then. Agents that hold a later state of the log raise an alarm:\n"
-        f"tell whoever holds a later state of the log that origin {manifest.origin[:12]} goes on from size "
+        f"tell whoever holds a later state of the log that {manifest.books.origin} goes on from size "
         f"{manifest.books.tree_size}."
     )
     if not has_key:
         typer.echo(
-            f"Before you start serve, put the key with fingerprint {manifest.origin}\n"
+            f"Before you start serve, put the key with fingerprint {manifest.collector}\n"
             f"into {state_dir} as collector.key (mode 0600), and log.key beside it; with other keys no agent believes\n"
             "an acknowledgement or a checkpoint."
         )
@@ -113,8 +113,10 @@ def _said(one: Result) -> str:
     return f"{mark}{one.check:14} {one.where}: {one.seen}" + (f"\n        -> {one.hint}" if one.is_finding else "")
 
 
-def _print_books(origin: str, books: BooksState) -> None:
-    typer.echo(f"origin     {origin}")
+def _print_books(manifest: Manifest) -> None:
+    books = manifest.books
+    typer.echo(f"collector  {manifest.collector}")
+    typer.echo(f"origin     {books.origin}")
     typer.echo(f"schema     {books.schema}")
     typer.echo(f"log        {books.tree_size} leaves, root {books.root}")
     for stream in books.streams:

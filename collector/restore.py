@@ -78,9 +78,9 @@ def _check_key(path: Path, manifest: Manifest) -> None:
         seen = fingerprint(public_bytes(load_key(path)))
     except EmitraceError as error:
         raise BackupError(f"key {path}", str(error), "Take the key that belongs to these books.") from error
-    if seen != manifest.origin:
+    if seen != manifest.collector:
         raise BackupError(
-            f"key {path}", f"fingerprint {seen}, these books belong to {manifest.origin}",
+            f"key {path}", f"fingerprint {seen}, these books belong to {manifest.collector}",
             "Take the key that belongs to these books.",
         )  # fmt: skip
 

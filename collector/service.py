@@ -48,7 +48,8 @@ def serve(config: Config) -> None:
         if not leads:
             return
         listener = _listen(config)
-        log.info(line("started", origin=books.origin, address=f"{config.settings.web.host}:{config.settings.web.port}"))
+        web = config.settings.web
+        log.info(line("started", collector=books.collector_id, address=f"{web.host}:{web.port}"))
         broker = Broker(config, books.public_key)
         metrics = Metrics(books, lambda: broker.connected)
         hub = Hub(books, broker.publish)

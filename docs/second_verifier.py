@@ -284,13 +284,14 @@ def check_stream(name, items, stones, manifest, log, find):
 def read_manifest(data):
     fields = decode(data)
     version = fields.get(1) if isinstance(fields, dict) else None
-    if type(version) is not int or version not in (1, 2) or set(fields) != set(range(1, 8 + version)):
-        raise Refused("manifest.cbor: not a manifest of version 1 or 2")
+    keys = {1: set(), 2: {9}, 3: {10} | ({9} if 9 in fields else set())} if version in (1, 2, 3) else {}
+    if type(version) is not int or version not in keys or set(fields) != set(range(1, 9)) | keys[version]:
+        raise Refused("manifest.cbor: not a manifest of version 1 to 3")
     try:
         (start, end), (size, root) = fields[2], fields[6]
         members = {name: (length, digest) for name, length, digest in fields[8]}
         plans = [(agent.hex(), digest) for agent, digest in fields[7]]
-        agents = {agent.hex() for agent in fields[9][0]} if version == 2 else None
+        agents = {agent.hex() for agent in fields[9][0]} if 9 in fields else None
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise Refused(f"manifest.cbor: {error}") from error
     if len(members) != len(fields[8]) or list(members) != sorted(members):

@@ -67,7 +67,7 @@ def send_test(config: ConfigPath = CONFIG) -> None:
         if not ways:
             raise EmitraceError(str(loaded.file), "neither [alerts.mail] to nor [alerts.webhook] url", "Set one.")
         with open_books(loaded) as books:
-            news = News((), (), ZoneInfo(rules.zone), rules.link, books.origin)
+            news = News((), (), ZoneInfo(rules.zone), rules.link, books.collector_id)
         for way in ways:
             try:
                 way.send(news)

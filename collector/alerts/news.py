@@ -26,7 +26,7 @@ class News:
         Of the instants in it.
     link : str
         Address of the page, empty where the configuration gives none.
-    origin : str
+    collector : str
         Fingerprint of the collector's key.
     """
 
@@ -34,7 +34,7 @@ class News:
     ended: Sequence[Alert]
     zone: ZoneInfo
     link: str
-    origin: str
+    collector: str
 
     def subject(self) -> str:
         """One line in both languages."""
@@ -48,7 +48,7 @@ class News:
     def document(self) -> bytes:
         """The same for a program, as JSON."""
         told = {
-            "schema": SCHEMA, "origin": self.origin, "link": self.link, "test": not (self.raised or self.ended),
+            "schema": SCHEMA, "collector": self.collector, "link": self.link, "test": not (self.raised or self.ended),
             "raised": [shapes.alert(one, self.zone) for one in self.raised],
             "ended": [shapes.alert(one, self.zone) for one in self.ended],
         }  # fmt: skip

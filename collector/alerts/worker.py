@@ -77,7 +77,7 @@ class Watch:
             return
         link = f"{rules.link.rstrip('/')}/alerts" if rules.link else ""
         try:
-            way.send(News(raised, ended, ZoneInfo(rules.zone), link, self.books.origin))
+            way.send(News(raised, ended, ZoneInfo(rules.zone), link, self.books.collector_id))
         except UNSENT as error:
             failures = self._failed.get(way.name, (0, 0))[0] + 1
             wait_ms = min(RETRY_MS[0] << min(failures - 1, 10), RETRY_MS[1])

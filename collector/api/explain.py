@@ -11,7 +11,7 @@ from collector.api.gate import needs
 from collector.api.routes import FAR_MS, AgentId, FromMs, ToMs, check_order
 from collector.api.trails import trail
 from collector.books import Books
-from collector.store.log import tree_size
+from collector.store.knowledge import known_now
 from collector.store.trail import read_trail
 
 Name = Annotated[str, Query(min_length=1, max_length=64)]
@@ -31,6 +31,6 @@ def explain_router(books: Books) -> APIRouter:
         check_order(from_ms, to_ms)
         with books.database.reading() as connection:
             found = read_trail(connection, books.plans, agent, source, gas, (from_ms, to_ms), at_ms)
-            return trail(found, books.origin, tree_size(connection))
+            return trail(found, known_now(connection))
 
     return router

@@ -230,7 +230,7 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
         profile = books.config.settings.inventory.profile
         return shapes.inventory(
             build_inventory(
-                books.database, books.plans, books.origin, wanted.from_ms, wanted.to_ms, wanted.gwp_set, now_ms(),
+                books.database, books.plans, wanted.from_ms, wanted.to_ms, wanted.gwp_set, now_ms(),
                 profile,
             )
         )  # fmt: skip

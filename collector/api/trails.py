@@ -9,6 +9,7 @@ from collector.api.shapes import Json, fate_name, hour
 from collector.inventory.document import plain
 from collector.store.explain import ExplainedHour, StatedWindow
 from collector.store.explain_window import ExplainedWindow, IndexAt, PointTrail, Shown, SignedBatch
+from collector.store.knowledge import KnownAt
 from collector.store.series import SeriesRow
 from collector.store.trail import Level, Trail
 from protocols.modbus.registermap import Register
@@ -28,7 +29,7 @@ RULES = {
 """What each step of a trail does, in words."""
 
 
-def trail(one: Trail, origin: str, tree_size: int) -> Json:
+def trail(one: Trail, known: KnownAt) -> Json:
     """The whole way from a figure to signed words, with the log's size to prove leaves against."""
     facts = one.named.facts
     return {
@@ -40,7 +41,7 @@ def trail(one: Trail, origin: str, tree_size: int) -> Json:
         "levels": [_level(level) for level in one.levels],
         "hour": None if one.hour is None else _hour(one.hour),
         "window": None if one.window is None else window_trail(one.window),
-        "log": {"origin": origin, "tree_size": tree_size},
+        "log": {"origin": known.origin, "tree_size": known.tree_size},
     }  # fmt: skip
 
 

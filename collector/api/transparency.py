@@ -34,7 +34,7 @@ def log_router(books: Books) -> APIRouter:
             tree, origins = read_frontier(connection), all_origins(connection)
             newest = newest_checkpoint(connection)
         return {
-            "origin": origins[-1].name, "key": origins[-1].key.encoded(), "collector": books.origin,
+            "origin": origins[-1].name, "key": origins[-1].key.encoded(), "collector": books.collector_id,
             "tree_size": tree.size, "root": tree.root.hex(),
             "checkpoint": None if newest is None else checkpoint(newest),
             "origins": [

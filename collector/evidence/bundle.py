@@ -31,6 +31,7 @@ from collector.evidence.layout import (
     items_name,
     sent_name,
 )
+from collector.evidence.names import LogName
 from collector.evidence.pruned import Hidden, encode_element, grow_by
 from collector.hours.model import HourRow
 from collector.inventory.document import encode_inventory
@@ -97,6 +98,8 @@ class BundleContents:
     scope : Scope
         What a partial bundle is of: it names its agents, and ``agents``, ``days``, ``plans``, ``hours`` and
         ``inventory`` hold what is theirs alone.
+    log : tuple of LogName
+        The names under which the log has signed.
     """
 
     from_ms: int
@@ -113,6 +116,7 @@ class BundleContents:
     profile: bytes
     sent: Sequence[tuple[str, bytes]] = ()
     scope: Scope = WHOLE
+    log: tuple[LogName, ...] = ()
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
@@ -146,7 +150,7 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
         contents.from_ms, contents.to_ms, contents.made_ms, contents.software, bytes.fromhex(fingerprint(own)),
         growing.tree.size, growing.tree.root,
         tuple((agent, hashlib.sha256(document).digest()) for agent, document in contents.plans), tuple(listed),
-        contents.scope,
+        contents.scope, contents.log,
     )  # fmt: skip
     encoded = encode_manifest(manifest)
     writer.add(MANIFEST, (encoded,))

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from collector.evidence.names import LogName, names_fields, read_names
 from collector.hours.model import HourRow
 from collector.inventory.document import plain
 from collector.inventory.scope import WHOLE, Scope
@@ -35,8 +36,9 @@ from protocols.wire import cbor
 from protocols.wire.errors import WireError
 from protocols.wire.fields import array, blob, record, refuse, text, uint
 
-VERSION, PARTIAL_VERSION = 1, 2
-"""Of a bundle of a whole period, and of one that leaves something out."""
+VERSION = 3
+WHOLE_BEFORE, PARTIAL_BEFORE = 1, 2
+"""Versions from before a bundle named its log: of a whole period, and of one that leaves something out."""
 
 MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
 INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
@@ -86,6 +88,8 @@ class Manifest:
         Every member but the manifest and its signature, in the container's order.
     scope : Scope
         What the bundle is of; everything, unless it is a partial one.
+    log : tuple of LogName
+        The names under which the log has signed, the first one first; empty in bundles of versions 1 and 2.
     """
 
     from_ms: int
@@ -98,6 +102,12 @@ class Manifest:
     plans: tuple[tuple[str, bytes], ...]
     members: tuple[Listed, ...]
     scope: Scope = WHOLE
+    log: tuple[LogName, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """The log's name; where the bundle is of before it had one, the fingerprint of the collector's key."""
+        return self.log[-1].name if self.log else self.collector.hex()
 
 
 def items_name(agent: str, day: str) -> str:
@@ -118,22 +128,26 @@ def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:
 def encode_manifest(manifest: Manifest) -> bytes:
     """Deterministic CBOR of a manifest."""
     whole = manifest.scope.is_whole
+    before = WHOLE_BEFORE if whole else PARTIAL_BEFORE
     return cbor.encode({
-        1: VERSION if whole else PARTIAL_VERSION, 2: [manifest.from_ms, manifest.to_ms],
+        1: VERSION if manifest.log else before, 2: [manifest.from_ms, manifest.to_ms],
         3: manifest.made_ms, 4: manifest.software,
         5: manifest.collector, 6: [manifest.tree_size, manifest.tree_root],
         7: [[bytes.fromhex(agent), digest] for agent, digest in manifest.plans],
         8: [[member.name, member.size, member.sha256] for member in manifest.members],
         **({} if whole else {9: _scope_fields(manifest.scope)}),
+        **({10: names_fields(manifest.log)} if manifest.log else {}),
     })  # fmt: skip
 
 
 def decode_manifest(data: bytes) -> Manifest:
     """The manifest in these bytes; WireError where they are none."""
     value = cbor.decode(data)
-    partial = isinstance(value, dict) and value.get(1) == PARTIAL_VERSION
-    fields = record(value, "manifest", range(1, 10 if partial else 9))
-    uint(fields[1], "manifest.version", PARTIAL_VERSION + 1, PARTIAL_VERSION if partial else VERSION)
+    version, partial = (value.get(1), 9 in value) if isinstance(value, dict) else (None, False)
+    extra = ([9] if partial else []) + ([10] if version == VERSION else [])
+    fields = record(value, "manifest", [*range(1, 9), *extra])
+    before = PARTIAL_BEFORE if partial else WHOLE_BEFORE
+    uint(version, "manifest.version", *((VERSION + 1, VERSION) if version == VERSION else (before + 1, before)))
     start, end = array(fields[2], "manifest.period", 2, 2)
     from_ms = uint(start, "manifest.from_ms", _TIME)
     size, root = array(fields[6], "manifest.tree", 2, 2)
@@ -148,6 +162,7 @@ def decode_manifest(data: bytes) -> Manifest:
         tuple(_plan(pair) for pair in array(fields[7], "manifest.plans", _MEMBERS)),
         tuple(_listed(row) for row in array(fields[8], "manifest.members", _MEMBERS)),
         _read_scope(fields[9]) if partial else WHOLE,
+        read_names(fields[10]) if version == VERSION else (),
     )
 
 

@@ -12,7 +12,7 @@ class Pinned:
     Attributes
     ----------
     origin : str
-        Fingerprint of the collector's key (64 hex digits).
+        Name of the evidence log (C2SP); in versions from before it had one, the fingerprint of the collector's key.
     tree_size : int
         Leaves of the evidence log that were known.
     plans : tuple of str

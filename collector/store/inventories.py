@@ -19,7 +19,8 @@ from collector.store.certificates import certificate_digests
 from collector.store.checkpoints import SEAL, make_checkpoint
 from collector.store.database import Database
 from collector.store.hours import read_hours
-from collector.store.log import append_leaf, tree_size
+from collector.store.knowledge import known_now
+from collector.store.log import append_leaf
 from collector.store.plans import PlanBook, plans_used, sources_known
 from collector.store.refresh import refresh_hours
 from collector.store.schema import inventories, inventory_rows
@@ -40,16 +41,16 @@ class StoredInventory:
 
 
 def compose_inventory(
-    connection: Connection, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, profile_name: str,
+    connection: Connection, book: PlanBook, from_ms: int, to_ms: int, gwp_set: str, profile_name: str,
     scope: Scope = WHOLE,
 ) -> Inventory:  # fmt: skip
     """The inventory of [from, to), or a part of it, from the hours as they stand in this snapshot; none is kept."""
     profile, digest = load_profile(profile_name)
     if gwp_set not in profile.gwp.allowed:
         raise EmitraceError("GWP set", repr(gwp_set), f"Profile {profile.id} allows {', '.join(profile.gwp.allowed)}")
-    used = plans_used(connection, from_ms, to_ms)
+    used, known = plans_used(connection, from_ms, to_ms), known_now(connection)
     pinned = Pinned(
-        origin=origin, tree_size=tree_size(connection),
+        origin=known.origin, tree_size=known.tree_size,
         plans=tuple(sorted({plan.hex() for agent, plan in used if scope.has_agent(agent)})),
         certificates=certificate_digests(connection),
         gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
@@ -61,13 +62,13 @@ def compose_inventory(
 
 
 def build_inventory(
-    database: Database, book: PlanBook, origin: str, from_ms: int, to_ms: int, gwp_set: str, at_ms: int,
+    database: Database, book: PlanBook, from_ms: int, to_ms: int, gwp_set: str, at_ms: int,
     profile_name: str = DEFAULT_PROFILE,
 ) -> StoredInventory:  # fmt: skip
     """Bring the hours up to date, then build and keep a new version."""
     refresh_hours(database, book, load_profile(profile_name)[0].hour_rule)
     with database.writing() as connection:
-        inventory = compose_inventory(connection, book, origin, from_ms, to_ms, gwp_set, profile_name)
+        inventory = compose_inventory(connection, book, from_ms, to_ms, gwp_set, profile_name)
         version = _keep(connection, inventory, at_ms)
         record(connection, "inventory-built", f"inventory/{version}", at_ms, detail=f"{from_ms} {to_ms} {gwp_set}")
         return read_inventory(connection, version)

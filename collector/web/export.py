@@ -9,13 +9,14 @@ from fastapi.responses import Response
 
 from collector.clock import now_ms
 from collector.store.audit import record
+from collector.store.knowledge import KnownAt
 from collector.web.frame import View
 from collector.web.table import CSV_TYPE, XLSX_TYPE, Provenance, Table, to_csv, to_xlsx
 
 FORMATS = ("csv", "xlsx")
 
 
-def provenance_of(view: View, origin: str, tree_size: int, more: Provenance = ()) -> Provenance:
+def provenance_of(view: View, known: KnownAt, more: Provenance = ()) -> Provenance:
     """What every exported table says of itself, with what its page adds: period, GWP set, filters."""
     words = view.words
     return (
@@ -23,8 +24,8 @@ def provenance_of(view: View, origin: str, tree_size: int, more: Provenance = ()
         (words("export.zone"), view.site_zone.key),
         (words("export.made"), f"{view.time(now_ms())} {view.zone.key}"),
         (words("export.software"), f"emitrace {version('emitrace')}"),
-        (words("evidence.origin"), origin),
-        (words("evidence.size"), str(tree_size)),
+        (words("evidence.origin"), known.origin),
+        (words("evidence.size"), str(known.tree_size)),
     )
 
 

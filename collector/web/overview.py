@@ -23,6 +23,7 @@ from collector.store.certificates import certificate_digests
 from collector.store.comparisons import Comparison, Verdicts, differing, verdicts
 from collector.store.hours import VersionedHour, read_hours
 from collector.store.inventories import StoredInventory, all_versions, compose_inventory
+from collector.store.knowledge import KnownAt, known_now
 from collector.store.log import read_frontier
 from collector.store.plans import sources_known
 from collector.store.quarantine import Quarantined
@@ -85,8 +86,7 @@ class Overview:
     differing: tuple[Comparison, ...]
     slots: tuple[SlotSummary, ...]
     certificates: int
-    origin: str
-    tree_size: int
+    known: KnownAt
     root: str
 
 
@@ -105,7 +105,7 @@ def gather(books: Books, now_ms: int) -> Overview:
             quarantined=tuple(quarantine.latest(connection, 20)), reasons=quarantine.count_by_reason(connection),
             verdicts=verdicts(connection), differing=tuple(differing(connection, 10)), slots=_slots(connection),
             certificates=len(certificate_digests(connection)),
-            origin=books.origin, tree_size=tree.size, root=tree.root.hex(),
+            known=known_now(connection), root=tree.root.hex(),
         )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _month(connection: Connection, books: Books, zone: ZoneInfo, now_ms: int) ->
     begin_ms = min([begin_ms, *(hour.row.from_ms for hour in read_hours(connection, begin_ms, begin_ms + 1))])
     profile, _ = load_profile(books.config.settings.inventory.profile)
     inventory = compose_inventory(
-        connection, books.plans, books.origin, begin_ms, to_ms, profile.gwp.default, profile.id
+        connection, books.plans, begin_ms, to_ms, profile.gwp.default, profile.id
     )  # fmt: skip
     covered = max((row.covered_ms for row in inventory.rows), default=0)  # a clock ahead of ours may cover more
     return Month(inventory, max(now_ms - begin_ms, covered))

@@ -35,7 +35,7 @@ def run(megabytes: int = BENCH_MB) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         made = _child("make", folder, str(megabytes))
         written = _child("export", folder, str(made["end"]))
-        checked = _child("verify", folder, str(written["origin"]), str(made["agent"]))
+        checked = _child("verify", folder, str(written["collector"]), str(made["agent"]))
     note = f"bundle of {written['bytes'] / 1e6:.0f} MB, {made['readings']} readings in batches of 60 s, 50 points"
     for name, found in (("export", written), ("verify", checked)):
         yield Figure(f"collector.{name}_readings_per_s", made["readings"] / found["seconds"], "readings/s", note)
@@ -77,7 +77,7 @@ def _export(folder: str, end_ms: int) -> dict[str, object]:
         begin = time.perf_counter()
         export_bundle(books, START_MS, end_ms, path)
         took = time.perf_counter() - begin
-        return {"seconds": took, "bytes": path.stat().st_size, "origin": books.origin, "rss_mb": _peak_mb()}
+        return {"seconds": took, "bytes": path.stat().st_size, "collector": books.collector_id, "rss_mb": _peak_mb()}
 
 
 def _verify(folder: str, *trusted: str) -> dict[str, object]:

@@ -112,7 +112,7 @@ def _inventory() -> Iterator[Figure]:
         def compose() -> None:
             with books.database.reading() as connection:
                 compose_inventory(
-                    connection, books.plans, books.origin, START_MS, stream.at_ms, "AR6",
+                    connection, books.plans, START_MS, stream.at_ms, "AR6",
                     books.config.settings.inventory.profile,
                 )  # fmt: skip
 

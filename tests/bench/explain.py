@@ -10,7 +10,7 @@ from collector.api.trails import trail
 from collector.books import Books
 from collector.hours.calendar import By, span_of
 from collector.hours.cells import HOUR_MS
-from collector.store.log import tree_size
+from collector.store.knowledge import known_now
 from collector.store.placing import window_row
 from collector.store.plans import newest_plan, site_zone
 from collector.store.schema import items, windows
@@ -62,7 +62,7 @@ def year_to_words(books: Books, end_ms: int, source: str, gas: str) -> Trail:
         zone = site_zone(connection, books.plans)
         year, at_ms = span_of(end_ms - 1, By.YEAR, zone), end_ms - HOUR_MS // 2
         found = read_trail(connection, books.plans, AGENT, source, gas, year, at_ms)
-        trail(found, books.origin, tree_size(connection))
+        trail(found, known_now(connection))
     return found
 
 

@@ -71,7 +71,7 @@ def _fill(folder: Path, spawn: Any) -> tuple[Collector, Mapping[str, object]]:
     collector = Collector(folder, spawn, free_port())
     make_year(folder, now_ms, DAYS)
     with open_books(collector.configure()) as books:
-        build_inventory(books.database, books.plans, books.origin, from_ms, end_ms, "AR6", now_ms)
+        build_inventory(books.database, books.plans, from_ms, end_ms, "AR6", now_ms)
     collector.start()
     day = time.strftime("%Y-%m-%d", time.gmtime((end_ms - 48 * HOUR_MS) / 1000))
     agent = fingerprint(public_bytes(KEY))

@@ -94,7 +94,7 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
             for certificate in entered:
                 add_certificate(connection, certificate, now_ms())
         for begin_ms in (from_ms, from_ms - 6 * HOUR_MS):
-            build_inventory(books.database, books.plans, books.origin, begin_ms, to_ms, "AR6", now_ms())
+            build_inventory(books.database, books.plans, begin_ms, to_ms, "AR6", now_ms())
         with books.database.writing() as connection:
             seal_inventory(connection, books.log_key, 1, now_ms())
         watch = Watch(books, lambda: True)

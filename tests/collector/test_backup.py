@@ -152,8 +152,8 @@ def test_an_archive_is_private_and_names_what_it_holds(books: Books, tmp_path: P
         tree = read_frontier(connection)
     assert {"bare.backup", "full.backup"} == {path.name for path in tmp_path.iterdir()} - before
     assert [0o600, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in (bare, full)]
-    assert (tree.size, tree.root.hex(), books.origin) == (
-        manifest.books.tree_size, manifest.books.root, manifest.origin
+    assert (tree.size, tree.root.hex(), books.collector_id) == (
+        manifest.books.tree_size, manifest.books.root, manifest.collector
     )  # fmt: skip
     assert [("boiler house", 2, edge.at_ms)] == [(s.name, s.contiguous, s.to_ms) for s in manifest.books.streams]
     assert told[-1][0] == told[-1][1] > 0
@@ -173,7 +173,7 @@ def test_a_backup_comes_back_whole(archive: Path, config: Config, tmp_path: Path
     assert [0o600, 0o600] == [stat.S_IMODE((target / name).stat().st_mode) for name in (BOOKS, KEY)]
     target.rename(config.state_dir)
     with open_books(config) as books, books.database.reading() as connection:
-        assert (manifest.origin, manifest.books.tree_size) == (books.origin, read_frontier(connection).size)
+        assert (manifest.collector, manifest.books.tree_size) == (books.collector_id, read_frontier(connection).size)
         assert 0 == connection.exec_driver_sql("SELECT count(*) FROM sessions").scalar_one()
         assert 1 == connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()
 
@@ -184,7 +184,7 @@ def test_without_its_key_restore_says_what_is_missing(archive: Path, config: Con
     with open_books(config) as books:
         bare = tmp_path / "bare.backup"
         write_backup(books, bare, START_MS, silent, with_key=False)
-        origin = books.origin
+        origin = books.collector_id
     said = restore(bare, tmp_path / "other")
 
     assert f"put the key with fingerprint {origin}" in said

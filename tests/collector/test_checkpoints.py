@@ -127,7 +127,7 @@ def test_the_log_is_signed_when_it_grows_and_at_every_seal(
     assert second is not None
     now[0] += HOUR_MS
     assert second == looked()
-    built = build_inventory(books.database, books.plans, books.origin, START_MS, START_MS + HOUR_MS, "AR6", now[0])
+    built = build_inventory(books.database, books.plans, START_MS, START_MS + HOUR_MS, "AR6", now[0])
     with books.database.writing() as connection:
         leaf = seal_inventory(connection, books.log_key, built.version, now[0]).leaf
     with books.database.reading() as connection:

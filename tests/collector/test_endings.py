@@ -131,7 +131,7 @@ def test_the_verifier_holds_the_collector_to_it(
             monkeypatch.setattr("collector.store.placing.revoked_agents", lambda _: frozenset())
         ingest(edge, 2)
         export_bundle(books, START_MS, START_MS + HOUR_MS, tmp_path / "b.zip")
-        report = verify_bundle(io.BytesIO((tmp_path / "b.zip").read_bytes()), {edge.agent_id, books.origin})
+        report = verify_bundle(io.BytesIO((tmp_path / "b.zip").read_bytes()), {edge.agent_id, books.collector_id})
         found.append((report.verdict, [one.seen for one in report.findings]))
 
     assert (Verdict.CONSISTENT, []) == found[0]

@@ -52,7 +52,7 @@ def _report(books: Books, edges: list[Edge], from_ms: int, path: Path) -> Report
         pass
     export_bundle(books, from_ms, from_ms + HOUR_MS, path)
     with path.open("rb") as file:
-        return verify_bundle(file, {*(edge.agent_id for edge in edges), books.origin})
+        return verify_bundle(file, {*(edge.agent_id for edge in edges), books.collector_id})
 
 
 def test_a_stream_outside_the_period_comes_with_the_proof_that_it_is(
@@ -112,7 +112,7 @@ def test_one_source_of_one_hour_leaves_as_a_bundle(
     path = tmp_path / "bundle.zip"
     export(books, Wanted(START_MS + HOUR_MS, START_MS + 2 * HOUR_MS, scope_of((), ("grid",), ("CO2",))), path)
     with path.open("rb") as file:
-        report = verify_bundle(file, {edge.agent_id, books.origin})
+        report = verify_bundle(file, {edge.agent_id, books.collector_id})
 
     assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
     assert (1, 4) == (report.counts["hour rows"], report.counts["batches"])

@@ -113,7 +113,7 @@ def test_a_text_line_says_when_in_utc(tmp_path: Path, spawn: Spawn) -> None:
     at, said = first[:24], first[24:]
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at)
-    assert re.match(r" INFO collector\.service started origin=[0-9a-f]{64} ", said)
+    assert re.match(r" INFO collector\.service started collector=[0-9a-f]{64} ", said)
 
 
 @pytest.mark.parametrize("where", ["main", "thread"])

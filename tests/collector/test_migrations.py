@@ -15,7 +15,7 @@ from sqlalchemy import URL, create_engine, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
-from collector.books import open_books
+from collector.books import claim_books, open_books
 from collector.commands import app
 from collector.config import Config, DatabaseTable, Settings
 from collector.lock import LockedError, hold_lock
@@ -72,6 +72,18 @@ def test_there_is_one_chain() -> None:
 
     assert [f"{NEWEST:04}"] == script.get_heads()
     assert list(range(NEWEST, migrations.FIRST - 1, -1)) == chain
+
+
+def test_books_keep_whose_they_are(old: Config) -> None:
+    """What was called origin, the fingerprint of the collector's key, is called collector now."""
+    database = sqlite3.connect(old.state_dir / "books.sqlite")
+    with database:
+        database.execute("INSERT OR REPLACE INTO about (key, value) VALUES ('origin', ?)", ("ab" * 32,))
+    database.close()
+    migrate_books(old, lambda _done, _of: None, backed_up=False)
+
+    with open_books(old) as books, pytest.raises(EmitraceError, match="belong to abab"):
+        claim_books(books)
 
 
 @pytest.mark.backends

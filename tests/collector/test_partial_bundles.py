@@ -70,7 +70,7 @@ def exported(books: Books, folder: Path, from_ms: int, to_ms: int, scope: Scope,
 def verified(books: Books, path: Path, *edges: Edge) -> Report:
     """What our verifier finds with the anchors of these agents and the collector."""
     with path.open("rb") as file:
-        return verify_bundle(file, {*(edge.agent_id for edge in edges), books.origin})
+        return verify_bundle(file, {*(edge.agent_id for edge in edges), books.collector_id})
 
 
 @pytest.mark.parametrize("whole_log", [False, True])
@@ -99,7 +99,8 @@ def test_an_agents_bundle_leaves_the_others_out_and_says_so(
         exported(books, tmp_path, START_MS, LATER_MS, scope_of((edges[0].agent_id,)), whole_log=log).read_bytes()
         for log in (True, False)
     )
-    counted, hashed = (verify_bundle(io.BytesIO(data), {edges[0].agent_id, books.origin}) for data in (whole, part))
+    anchors = {edges[0].agent_id, books.collector_id}
+    counted, hashed = (verify_bundle(io.BytesIO(data), anchors) for data in (whole, part))
     said = "\n".join(as_text(hashed, "part.zip"))
     told = json.loads(as_json(hashed, "part.zip"))
 
@@ -119,7 +120,7 @@ def test_a_partial_bundle_agrees_with_the_whole_one(books: Books, edges: tuple[E
     whole = exported(books, tmp_path, START_MS, LATER_MS + 3 * HOUR_MS, Scope()).read_bytes()
     part = exported(books, tmp_path, START_MS, LATER_MS + 3 * HOUR_MS, scope_of((), ("grid",))).read_bytes()
     rows, own = (open_container(io.BytesIO(data)).content(HOURS, 10**7).splitlines() for data in (whole, part))
-    report = verify_bundle(io.BytesIO(whole), {*(edge.agent_id for edge in edges), books.origin})
+    report = verify_bundle(io.BytesIO(whole), {*(edge.agent_id for edge in edges), books.collector_id})
 
     assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
     assert [line for line in rows if json.loads(line)["source"] == "grid"] == own
@@ -173,7 +174,7 @@ def test_the_second_verifier_agrees_on_partial_bundles(
     other.write_bytes(signed_anew(data, books.key, partial(_scoped, scope=scope_of((edges[1].agent_id,)))))
     whole = tmp_path / "whole.zip"
     whole.write_bytes(signed_anew(data, books.key, partial(_scoped, scope=Scope())))
-    anchors = [edges[0].agent_id, books.origin]
+    anchors = [edges[0].agent_id, books.collector_id]
     codes = [
         subprocess.run([sys.executable, SECOND, str(one), *anchors], capture_output=True, check=False).returncode
         for one in (path, other, whole)

@@ -125,7 +125,7 @@ def test_a_standby_with_another_key_is_refused(tmp_path: Path, url: str) -> None
     with open_books(_config(tmp_path / "one")) as books:
         claim_books(books)
         claim_books(books)
-        origin = books.origin
+        origin = books.collector_id
     with pytest.raises(EmitraceError, match=r"log\.key.*is not there"), open_books(_config(tmp_path / "two")):
         raise AssertionError("opened without the log's key")
     shutil.copy(tmp_path / "one/state/log.key", tmp_path / "two/state/log.key")

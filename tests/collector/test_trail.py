@@ -12,6 +12,7 @@ from collector.books import Books
 from collector.hours.calendar import By, span_of
 from collector.store.explain_window import ExplainedWindow, explain_window
 from collector.store.hours import windows_stated
+from collector.store.knowledge import KnownAt
 from collector.store.refresh import refresh_hours
 from collector.store.schema import items
 from collector.store.trail import read_trail
@@ -100,7 +101,7 @@ def test_a_trail_goes_from_a_year_to_words(books: Books, edge: Edge) -> None:
     zone = ZoneInfo(edge.plan.plan.facility.time_zone)
     with books.database.reading() as connection:
         found = read_trail(connection, books.plans, edge.agent_id, "grid", "CO2", span_of(START_MS, By.YEAR, zone))
-        document = trail(found, books.origin, 7)
+        document = trail(found, KnownAt("emitrace/test", 7))
 
     assert [By.MONTH, By.DAY, By.HOUR] == [level.by for level in found.levels]
     assert all(level.adds_up for level in found.levels)

@@ -63,7 +63,7 @@ class ScopePart(_Part):
 class LogPart(_Part):
     """The evidence log as the bundle states it; compare it with checkpoints."""
 
-    origin: Annotated[str, Field(description="fingerprint of the collector's key")]
+    origin: Annotated[str, Field(description="its name; in bundles of versions 1 and 2, the collector's fingerprint")]
     size: int
     root: str
 

@@ -167,13 +167,16 @@ def _compare_pins(
     known = sorted(digest for digest, at in documents.certificate_digests if at <= pinned.tree_size)
     pairs = (
         ("period", (inventory.from_ms, inventory.to_ms), (manifest.from_ms, manifest.to_ms)),
-        ("origin", pinned.origin, manifest.collector.hex()),
         ("certificates", list(pinned.certificates), known),
         ("plans", list(pinned.plans), sorted(ledger.plans_used)),
     )
     for what, stated, found in pairs:
         if stated != found:
             report.find(Step.INVENTORY, f"{INVENTORY} {what}", f"pins {stated}, the bundle gives {found}")
+    named = {manifest.collector.hex(), *(one.name for one in manifest.log)}  # before logs had names, the key
+    if pinned.origin not in named:
+        seen = f"pins {pinned.origin}, the bundle's log is {manifest.origin}"
+        report.find(Step.INVENTORY, f"{INVENTORY} origin", seen)
     behind = manifest.tree_size - pinned.tree_size
     if behind > 0:
         report.note(f"{INVENTORY}: as known at leaf {pinned.tree_size}; {behind} later leaves do not count in it")

@@ -92,7 +92,7 @@ def establish(file: BinaryIO, report: Report) -> Established | None:
         report.find(Step.MANIFEST, MANIFEST, error)
         return None
     report.stated = Stated(
-        hashlib.sha256(data).hexdigest(), manifest.made_ms, manifest.software, manifest.collector.hex(),
+        hashlib.sha256(data).hexdigest(), manifest.made_ms, manifest.software, manifest.origin,
         manifest.tree_size, manifest.tree_root.hex(),
     )  # fmt: skip
     _check_members(container, manifest, report)

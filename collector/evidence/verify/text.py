@@ -19,7 +19,8 @@ def as_text(report: Report, bundle: str) -> Iterator[str]:
     yield f"  checked: {', '.join(f'{number} {what}' for what, number in report.counts.items()) or 'nothing'}"
     if report.stated is not None:
         stated = report.stated
-        yield f"  bundle {stated.manifest}, log of {stated.tree_size} leaves, root {stated.tree_root}"
+        yield f"  bundle {stated.manifest}"
+        yield f"  log {printable(stated.origin)} of {stated.tree_size} leaves, root {stated.tree_root}"
     yield from _extents(report)
     for finding in report.findings:
         yield f"  [{finding.step.value}] {printable(finding.where)}: {printable(finding.seen)}"

@@ -18,7 +18,7 @@ from collector.hours.calendar import By, Span, buckets
 from collector.hours.sources import SourceFacts
 from collector.hours.sums import HourSum, add_up
 from collector.inventory.uncertainty import parts_of
-from collector.store.log import read_frontier
+from collector.store.knowledge import KnownAt, known_now
 from collector.store.plans import Site, sources_known
 from collector.store.series import SeriesRow, read_extent, read_series
 from collector.web.period import Period
@@ -96,8 +96,7 @@ class Explored:
     u_mg: float
     due_ms: int
     extent: Span | None
-    origin: str
-    tree_size: int
+    knowledge: KnownAt
 
     @property
     def known(self) -> bool:
@@ -127,7 +126,7 @@ def explore(books: Books, period: Period, wanted: Wanted, gwp: str, now_ms: int)
         asked = _asked(facts, wanted)
         rows = _rows(connection, period, period.by, wanted)
         extent = read_extent(connection, wanted.site.id if wanted.site else None)
-        tree = read_frontier(connection)
+        knowledge = known_now(connection)
     places = {span: place for place, span in enumerate(spans)}
     gathered: dict[tuple[str, str, str], dict[int, SeriesRow]] = defaultdict(dict)
     for row in rows:
@@ -140,7 +139,7 @@ def explore(books: Books, period: Period, wanted: Wanted, gwp: str, now_ms: int)
         period=period, gwp=gwp, facts=facts, lines=lines, steps=_steps(spans, lines, gathered, weights, now_ms),
         co2e_mg=sum_exact(line.co2e_mg for line in lines), u_mg=across(line.parts for line in lines).standard,
         due_ms=max(0, min(period.to_ms, now_ms) - period.from_ms), extent=extent,
-        origin=books.origin, tree_size=tree.size,
+        knowledge=knowledge,
     )  # fmt: skip
 
 

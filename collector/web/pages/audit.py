@@ -11,7 +11,7 @@ from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
 from collector.store.audit import Entry, Filter, count_entries, entries
-from collector.store.log import tree_size
+from collector.store.knowledge import known_now
 from collector.web.export import exported, provenance_of
 from collector.web.frame import Frame, View
 from collector.web.period import read_instant
@@ -38,9 +38,9 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         as_file = "format" in query and said is None
         with books.database.reading() as connection:
             found = entries(connection, wanted, MOST_EXPORTED if as_file else PAGE + 1, before)
-            total, size = count_entries(connection, wanted), tree_size(connection)
+            total, known = count_entries(connection, wanted), known_now(connection)
         if as_file:
-            basis = provenance_of(view, books.origin, size, [(view.words("export.what"), view.words("nav.audit"))])
+            basis = provenance_of(view, known, [(view.words("export.what"), view.words("nav.audit"))])
             return exported(query["format"], [_table(found, view)], None, basis, "audit-trail", view)
         return view.render(
             "audit.html", 422 if said else 200, said=said, found=found[:PAGE], total=total, asked=query,

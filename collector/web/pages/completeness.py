@@ -13,7 +13,7 @@ from collector.api.gate import needs
 from collector.books import Books
 from collector.hours.calendar import By
 from collector.store.completeness import PointDay, read_completeness, read_gaps
-from collector.store.log import tree_size
+from collector.store.knowledge import known_now
 from collector.web.chart.heat import Square, draw_heat
 from collector.web.chart.model import Bucket, Chart
 from collector.web.export import exported, provenance_of
@@ -67,12 +67,12 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             opened = query.get("day") if query.get("day") in days else None
             of_day = [one for one in found if one.day == opened]
             gaps = read_gaps(connection, site, of_day[0].span, view.now_ms) if of_day else None
-            size = tree_size(connection)
+            known = known_now(connection)
         table = _table(found, view)
         if "format" in query:
             basis = ((words("export.what"), words("completeness.title")), (words("site"), view.named(site)))
             name = f"completeness-{period.text(period.from_ms)[:10]}"
-            return exported(query["format"], [table], None, provenance_of(view, books.origin, size, basis), name, view)
+            return exported(query["format"], [table], None, provenance_of(view, known, basis), name, view)
         return view.render(
             "completeness.html", site=site, period=period, found=found, table=table, of_day=of_day, gaps=gaps,
             opened=opened, chart=_chart(found, days, view), expected=sum(one.expected for one in found),

@@ -57,7 +57,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         groups = groups_of(found, Split.of(query.get("split")), view)
         tables = (steps_table(found, groups, view), rows_table(found, view))
         if query.get("format") and not said:
-            basis = provenance_of(view, found.origin, found.tree_size, _asked(found, wanted, view))
+            basis = provenance_of(view, found.knowledge, _asked(found, wanted, view))
             name = f"emissions-{period.text(period.from_ms)[:10]}"
             return exported(query["format"], tables, query.get("table"), basis, name, view)
         return view.render(

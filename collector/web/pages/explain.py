@@ -22,7 +22,7 @@ from collector.inventory.model import Inventory, InventoryRow
 from collector.inventory.profile import load_profile
 from collector.store.explain_window import explain_window
 from collector.store.inventories import read_inventory
-from collector.store.log import tree_size
+from collector.store.knowledge import known_now
 from collector.store.plans import newest_plan
 from collector.store.series import SeriesRow
 from collector.store.trail import Level, Named, find_series, read_level
@@ -57,14 +57,14 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 period = read_period(asked, view.words, named.zone, view.now_ms, usual)
                 level = read_level(connection, named, period.from_ms, period.to_ms)
                 plan = newest_plan(connection, books.plans, agent)
-                size = tree_size(connection)
+                known = known_now(connection)
         except PeriodError as error:
             return view.error(422, str(error))
         except EmitraceError as error:
             return view.error(404, view.words("hour.unknown", seen=error.subject[:80], hint=error.hint[:400]))
         names = {} if plan is None else names_of(plan)
         return view.render(
-            "explain.html", n=named, level=level, size=size, **_figure(named, level, profile.gwp.default),
+            "explain.html", n=named, level=level, known=known, **_figure(named, level, profile.gwp.default),
             shares=shares_of(level.total.total, names, view) if level.total else [],
         )  # fmt: skip
 
@@ -105,13 +105,13 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             with books.database.reading() as connection:
                 named = find_series(connection, books.plans, agent, source, gas)
                 found = explain_window(connection, books.plans, agent, source, gas, from_ms, number)
-                size = tree_size(connection)
+                known = known_now(connection)
         except EmitraceError as error:
             return view.error(404, view.words("hour.unknown", seen=error.subject[:120], hint=error.hint[:400]))
         own = {"agent": agent, "source": source, "gas": gas}
         cell = cell_of(from_ms, named.zone)
         return view.render(
-            "explain-window.html", x=found, n=named, size=size, origin=books.origin, duration=duration,
+            "explain-window.html", x=found, n=named, known=known, duration=duration,
             text=partial(text_of, view), most=MOST_ROWS, fate=partial(fate_words, view),
             hour=hour_address(**own, at_ms=from_ms), trail=trail_address(**own, span=cell, at_ms=from_ms),
             bundle=bundle_address(**own, span=cell), clock=lambda at_ms: _clock(view, at_ms),

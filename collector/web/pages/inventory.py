@@ -45,7 +45,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 begin_ms, end_ms = max(from_ms, extent[0]), min(to_ms, at_ms - at_ms % HOUR_MS + HOUR_MS)
                 end_ms = max(end_ms, min(to_ms, extent[1]))  # a clock ahead of ours
                 inventory = compose_inventory(
-                    connection, books.plans, books.origin, begin_ms, end_ms, profile.gwp.default, profile.id
+                    connection, books.plans, begin_ms, end_ms, profile.gwp.default, profile.id
                 )
                 values = {
                     "inventory": inventory, "due_ms": _due(inventory, at_ms),
@@ -81,7 +81,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             if gwp not in profile.gwp.allowed:
                 raise PeriodError(words("gwp.unknown", seen=gwp[:16], known=", ".join(profile.gwp.allowed)))
             period = Asked(from_, to).period(words, view.site_zone, at_ms)
-            stored = build_inventory(books.database, books.plans, books.origin, *period, gwp, at_ms, profile.id)
+            stored = build_inventory(books.database, books.plans, *period, gwp, at_ms, profile.id)
         except (PeriodError, EmitraceError) as error:
             said = str(error) if isinstance(error, PeriodError) else words("refused", seen=error)
             return page_of(view, 422, said, build_from=from_, build_to=to, gwp_default=gwp)

@@ -38,7 +38,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         if "format" in request.query_params:
             query = request.query_params
             tables = overview_tables(gathered, view, details["name"], details["fate"])
-            basis = provenance_of(view, gathered.origin, gathered.tree_size)
+            basis = provenance_of(view, gathered.known)
             return exported(query["format"], tables, query.get("table"), basis, "overview", view)
         return view.render("overview.html", o=gathered, **details)
 

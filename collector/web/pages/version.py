@@ -12,6 +12,7 @@ from collector.api.gate import needs
 from collector.books import Books
 from collector.clock import now_ms
 from collector.store.inventories import read_inventory, seal_inventory
+from collector.store.knowledge import KnownAt
 from collector.store.pinned import read_basis
 from collector.store.tree import root_at
 from collector.web.drill import open_drill
@@ -47,7 +48,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             tables = inventory_tables(stored.inventory, drill.matrix, view)
             pinned = stored.inventory.pinned
             basis_lines = provenance_of(
-                view, pinned.origin, pinned.tree_size, basis_of(stored.inventory, version, stored.digest, view)
+                view, KnownAt(pinned.origin, pinned.tree_size), basis_of(stored.inventory, version, stored.digest, view)
             )
             return exported(query["format"], tables, query.get("table"), basis_lines, f"inventory-{version}", view)
         asked = query.get("done")

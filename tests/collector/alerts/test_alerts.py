@@ -257,13 +257,13 @@ def test_a_way_that_fails_is_tried_again_and_the_other_is_not_kept_waiting(tmp_p
             assert ([], 1) == (box.mails, len(Hook.posted))
             watch.step(now_ms + MINUTE_MS)
             watch.step(now_ms + 2 * MINUTE_MS)
-            origin = books.origin
+            origin = books.collector_id
     ((headers, body),) = Hook.posted
     told = json.loads(body)
 
     assert 1 == len(box.mails)
     assert signature(SECRET, body) == headers[SIGNATURE]
-    assert (1, origin, False, []) == (told["schema"], told["origin"], told["test"], told["ended"])
+    assert (1, origin, False, []) == (told["schema"], told["collector"], told["test"], told["ended"])
     assert ["agent-silent"] == [one["kind"] for one in told["raised"]]
     assert {"zh-CN", "en"} == set(told["raised"][0]["text"])
 
@@ -274,7 +274,7 @@ def test_another_address_gets_nothing(tmp_path: Path, hook: str) -> None:
     with open_books(configured(tmp_path, f'[alerts.webhook]\nurl = "{hook}"\n')) as books:
         (way,) = ways_of(books.config)
         with pytest.raises(OSError, match="302"):
-            way.send(News((), (), ZoneInfo("UTC"), "", books.origin))
+            way.send(News((), (), ZoneInfo("UTC"), "", books.collector_id))
     assert 1 == len(Hook.posted)
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from calibration.certificates import encode_certificate, parse_certificates
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
 from collector.evidence.layout import Leaf, item_leaf_id
+from collector.evidence.names import LogName
 from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.sources import source_facts
 from collector.hours.sums import sum_of
@@ -42,6 +43,8 @@ from tests.plans import float_words, sample, small_document, small_plan
 HOUR = 1_790_000_000_000 // 3_600_000 * 3_600_000
 AGENT_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)
 COLLECTOR_KEY = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
+LOG_KEY = Ed25519PrivateKey.from_private_bytes(b"l" * 32)
+LOG = LogName("emitrace/site", public_bytes(LOG_KEY))
 STREAM = b"s" * 16
 CERTIFICATE = """
 schema = 1
@@ -217,7 +220,7 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
     ]
     used = (first.plan.digest.hex(),) if hours else ()
     pinned = Pinned(
-        agent_of(first.collector_key), len(leaves), used, (hashlib.sha256(certificate).hexdigest(),), "AR6",
+        LOG.name, len(leaves), used, (hashlib.sha256(certificate).hexdigest(),), "AR6",
         rule_profile.id, rule_profile.version, digest.hex(),
     )  # fmt: skip
     facts = [fact for agent in by_agent for fact in source_facts(agent, first.plan)]
@@ -229,5 +232,5 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
         HOUR, HOUR + 3_600_000, HOUR + 7_200_000, "emitrace-collector 0.1.0", list(publics.values()),
         [certificate], [ItemDay(agent, "2026-09-21", days[agent]) for agent in sorted(days)], leaves,
         [(agent, small_document()) for agent in by_agent], sorted(hours, key=lambda row: (row.from_ms, row.agent)),
-        inventory, (folder / f"{rule_profile.id}.toml").read_bytes(),
+        inventory, (folder / f"{rule_profile.id}.toml").read_bytes(), log=(LOG,),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,12 @@ from collector.evidence.layout import (
     encode_manifest,
     split_sequence,
 )
+from collector.evidence.names import LogName
+from collector.inventory.scope import WHOLE, Scope
 from protocols.wire import cbor
 from protocols.wire.cose import open_sealed
 from protocols.wire.errors import WireError
-from tests.collector.evidence.site import Site
+from tests.collector.evidence.site import LOG, Site
 
 pycddl = pytest.importorskip("pycddl", reason="pycddl has wheels for x86-64 only")
 CDDL = (Path(layout.__file__).parent / "bundle.cddl").read_text(encoding="utf-8")
@@ -85,3 +88,44 @@ def test_a_sequence_that_breaks_off_is_refused(data: bytes) -> None:
     """Cut items, reserved lengths and items beyond the bound."""
     with pytest.raises(WireError):
         list(split_sequence(iter([data[:3], data[3:]]), 100))
+
+
+_SECOND = LogName("emitrace/b", bytes(32), 7, b"record")
+MISNAMED: dict[str, object] = {
+    "none": [],
+    "an empty one": [["", bytes(32)]],
+    "a space": [["a b", bytes(32)]],
+    "a plus sign": [["a+b", bytes(32)]],
+    "a short key": [["a", bytes(31)]],
+    "a first one that follows": [["a", bytes(32), 1, b""]],
+    "a later one that follows nothing": [["a", bytes(32)], ["b", bytes(32)]],
+    "the same twice": [["a", bytes(32)], ["a", bytes(32), 1, b""]],
+    "out of order": [["a", bytes(32)], ["b", bytes(32), 5, b""], ["c", bytes(32), 4, b""]],
+}
+
+
+def _fields(data: bytes) -> dict[int, object]:
+    fields = cbor.decode(data)
+    assert isinstance(fields, dict)
+    return fields
+
+
+@pytest.mark.parametrize("scope", [WHOLE, Scope(("ab" * 32,), ("boiler",), ())])
+@pytest.mark.parametrize("log", [(), (LOG,), (LOG, _SECOND)])
+def test_versions_with_and_without_the_names_of_the_log_come_back(scope: Scope, log: tuple[LogName, ...]) -> None:
+    """Versions 1 and 2 know no name of the log: its origin is then the fingerprint of the collector's key."""
+    made = replace(MADE, scope=scope, log=log)
+    data = encode_manifest(made)
+
+    assert made == decode_manifest(data)
+    assert (3 if log else 1 if scope.is_whole else 2) == _fields(data)[1]
+    assert (log[-1].name if log else bytes(32).hex()) == made.origin
+    pycddl.Schema(f"start = manifest\n{CDDL}").validate_cbor(data)
+
+
+@pytest.mark.parametrize("names", MISNAMED.values(), ids=MISNAMED)
+def test_a_log_that_is_misnamed_is_refused(names: object) -> None:
+    """Each name once, in the order in which they followed one another."""
+    fields = _fields(encode_manifest(replace(MADE, log=(LOG,))))
+    with pytest.raises(WireError, match=r"manifest\.log"):
+        decode_manifest(cbor.encode({**fields, 10: names}))

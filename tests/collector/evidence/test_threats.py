@@ -183,7 +183,7 @@ def test_an_hourly_figure_edited_in_the_database_is_noticed_by_the_verifier(
                 connection.execute(update(hours).where(hours.c.source == "grid").values(mass_mg=mass))
         export_bundle(books, START_MS, START_MS + HOUR_MS, path)
         with path.open("rb") as file:
-            reports.append(verify_bundle(file, {edge.agent_id, books.origin}))
+            reports.append(verify_bundle(file, {edge.agent_id, books.collector_id}))
     honest, edited = reports
 
     assert (Verdict.CONSISTENT, Verdict.CONTRADICTS) == (honest.verdict, edited.verdict)

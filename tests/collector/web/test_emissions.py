@@ -74,7 +74,7 @@ def test_a_total_is_the_inventorys_whatever_the_step(ledger: Books, by: By) -> N
     found = seen(ledger, by)
     with ledger.database.reading() as connection:
         inventory = compose_inventory(
-            connection, ledger.plans, ledger.origin, found.period.from_ms, found.period.to_ms, "AR6",
+            connection, ledger.plans, found.period.from_ms, found.period.to_ms, "AR6",
             "iso14064-1-default",
         )  # fmt: skip
 

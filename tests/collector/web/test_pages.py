@@ -226,7 +226,7 @@ def test_the_overviews_lists_can_be_taken_along(filled: Collector) -> None:
     assert ["boiler <house>"] == [one["Agent"] for one in lists["agents"]]
     assert "1" == lists["quarantine"][0]["Times"]
     assert made["digest"] in files["versions"]
-    assert all(filled.get("log")["collector"] in text for text in files.values())
+    assert all(filled.get("log")["origin"] in text for text in files.values())
 
 
 def test_a_time_out_of_any_calendar_breaks_no_page() -> None:

@@ -64,7 +64,7 @@ def test_the_keys_of_the_json_report_are_stable() -> None:
     )  # fmt: skip
     assert KEYS == list(json.loads(schema())["properties"])
     assert (1, None) == (ReportDocument.model_validate(whole).version, broken["log"])
-    assert SITE.anchors()[1] == whole["log"]["origin"]
+    assert "emitrace/site" == whole["log"]["origin"]
 
 
 def test_a_page_of_hostile_text_runs_and_loads_nothing() -> None:

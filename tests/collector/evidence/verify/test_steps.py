@@ -81,6 +81,19 @@ def test_signed_anew_with_other_keys_it_is_never_more_than_unanchored() -> None:
     assert verified(forged, Site(NEW_AGENT, NEW_COLLECTOR).anchors()).verdict is Verdict.CONSISTENT
 
 
+def test_bundles_from_before_logs_had_names_are_verified() -> None:
+    """They pin the fingerprint of the collector's key; so may an inventory sealed then, in a bundle of today."""
+    before = _pinned(origin=SITE.anchors()[1])
+    old = verified(SITE.bundle(replace(before(SITE.contents()), log=())))
+    sealed = verified(SITE.bundle(before(SITE.contents())))
+    mixed = verified(SITE.bundle(replace(SITE.contents(), log=())))
+
+    assert [Verdict.CONSISTENT] * 2 == [old.verdict, sealed.verdict]
+    assert old.stated is not None
+    assert SITE.anchors()[1] == old.stated.origin
+    assert {Step.INVENTORY} == {finding.step for finding in mixed.findings}
+
+
 @pytest.mark.parametrize("part", range(10))
 def test_any_flipped_bit_fails_and_says_where(part: int) -> None:
     """Hundreds of single bits over the whole bundle; the place named is where it shows first."""

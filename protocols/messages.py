@@ -8,12 +8,22 @@ from protocols.records import Clock
 
 
 @dataclass(frozen=True, slots=True)
+class OriginProof:
+    """The record of a new origin (``protocols.transparency.succession``), its leaf's position and audit path."""
+
+    record: bytes
+    position: int
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """What the collector has committed of a stream: every item up to ``contiguous`` and the ranges beyond.
 
     ``contiguous`` is -1 when the first item has not arrived. An agent that keeps checkpoints gets the newest one of the
     evidence log, where it does not hold it: ``consistency`` proves that it follows from the one of ``base`` leaves, and
-    ``log_key`` is the raw public key that signed it.
+    ``log_key`` is the raw public key that signed it. To one that holds a checkpoint of an earlier origin ``origin``
+    proves what the new one went on from.
     """
 
     stream_id: bytes
@@ -23,6 +33,7 @@ class Ack:
     consistency: tuple[bytes, ...] = ()
     log_key: bytes = b""
     base: int = 0
+    origin: OriginProof | None = None
 
 
 @dataclass(frozen=True, slots=True)

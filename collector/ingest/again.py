@@ -58,7 +58,7 @@ def try_again(books: Books, entry: int, by: str, reason: str, at_ms: int) -> Out
             outcome = Placer(connection, books.plans, stored_reader(known)).read_again(refused, at_ms)
     else:
         topic = topics.up(one.agent_id, item_kind(open_sealed(data)))
-        counts, _ = take_group(books, [(topic, data)], at_ms)
+        counts = take_group(books, [(topic, data)], at_ms).counts
         outcome = next(outcome for outcome, count in counts.items() if count)
     with books.database.writing() as connection:
         record_decision(connection, entry, "accept", outcome.value, by, why, at_ms)

@@ -56,7 +56,7 @@ def ingest_folder(books: Books, folder: Path, progress: Callable[[int, int], Non
     outcomes = dict.fromkeys(Outcome, 0)
     done = 0
     for group in _groups(paths):
-        counts, _ = take_group(books, [_message(path) for path in group], now_ms())
+        counts = take_group(books, [_message(path) for path in group], now_ms()).counts
         for outcome, count in counts.items():
             outcomes[outcome] += count
         done += len(group)

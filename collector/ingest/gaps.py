@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from protocols.wire.items import STREAM_BYTES
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
@@ -52,17 +49,3 @@ class GapKeeper:
                 asked.due_s = now + asked.wait_s
                 asked.wait_s = min(2 * asked.wait_s, LONGEST_WAIT_S)
         return asking
-
-
-def acknowledged_head(status: bytes) -> tuple[bytes, int] | None:
-    """(stream id, last sequence acknowledged) as an agent's status states it; None where it states none.
-
-    A collector restored from a backup has acknowledged more than it holds; only the agent still knows. The status is
-    unsigned, so this decides nothing but what to ask for; what comes is judged as ever.
-    """
-    try:
-        told = json.loads(status)
-        stream_id, head = bytes.fromhex(told["stream"]), told["acknowledged"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
-    return (stream_id, head) if len(stream_id) == STREAM_BYTES and type(head) is int and -1 <= head < 2**63 else None

@@ -7,13 +7,13 @@ lead to shows that these books went back or were changed.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.books import Books
+from collector.ingest.statuses import Status
 from collector.log import line
 from collector.store.checkpoints import newest_checkpoint
 from collector.store.log import tree_size
@@ -35,17 +35,19 @@ class Witnesses:
         self._held: dict[str, Checkpoint | None] = {}
         self._told: set[tuple[str, str, int]] = set()
 
-    def note(self, agent_id: str, status: bytes) -> None:
-        """What an agent's status says of the log."""
+    def note(self, agent_id: str, status: Status) -> None:
+        """What the status of a registered agent says of the log."""
+        if status.checkpoint is None:
+            return
         try:
-            told = json.loads(status)["log_checkpoint"]
-            held = open_checkpoint(told.encode(), self._public) if told else None
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, NoteError):
+            held = open_checkpoint(status.checkpoint.encode(), self._public) if status.checkpoint else None
+        except NoteError:
             return
         if agent_id in self._held and self._held[agent_id] == held:
             return  # judged already: within one run the log only grows
+        leads = held is None or self._leads_here(held)
         self._held[agent_id] = held
-        if held is not None and not self._leads_here(held) and (agent_id, held.origin, held.size) not in self._told:
+        if held is not None and not leads and (agent_id, held.origin, held.size) not in self._told:
             self._told.add((agent_id, held.origin, held.size))
             hint = "these books went back or were changed: restore the newest copy, and see docs/central-team.md"
             log.error(

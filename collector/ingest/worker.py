@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
@@ -16,15 +16,16 @@ from collector.books import Books
 from collector.clock import now_ms
 from collector.ingest.believe import Refused, believe
 from collector.ingest.broker import Broker, Message
-from collector.ingest.gaps import MOST_RANGES, GapKeeper, acknowledged_head
+from collector.ingest.gaps import MOST_RANGES, GapKeeper
 from collector.ingest.pushing import PushKeeper
 from collector.ingest.signing import LogSigner
+from collector.ingest.statuses import Status, newest_statuses
 from collector.ingest.witnesses import Witnesses
 from collector.log import line
 from collector.metrics import Metrics
 from collector.store import quarantine
 from collector.store.acks import ack_of, missing_ranges
-from collector.store.agents import Agent, all_agents, find_agent
+from collector.store.agents import Agent, all_agents
 from collector.store.placing import Arrival, Outcome, Placer, ReadStored
 from collector.store.pushes import waiting_pushes
 from collector.store.schema import agents, streams
@@ -37,9 +38,17 @@ from protocols.wire.errors import Reason
 GROUP = 200
 WAIT_S = 0.5
 STORE_RETRY_S = (0.5, 30.0)
-STATUS_BYTES = 16 * 1024
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What became of a group: items by outcome, acknowledgements to send, and what registered agents say."""
+
+    counts: Mapping[Outcome, int]
+    acks: Mapping[str, Sequence[Ack]]
+    statuses: Mapping[str, Status]
 
 
 class IngestWorker(threading.Thread):
@@ -93,7 +102,7 @@ class IngestWorker(threading.Thread):
         wait_s = STORE_RETRY_S[0]
         while True:
             try:
-                counts, told = take_group(self._books, [(m.topic, m.payload) for m in group], now_ms())
+                taken = take_group(self._books, [(m.topic, m.payload) for m in group], now_ms())
                 break
             except SQLAlchemyError as error:
                 log.error(line("books-away", error=error, retry_s=wait_s))
@@ -102,13 +111,16 @@ class IngestWorker(threading.Thread):
                 wait_s = min(2 * wait_s, STORE_RETRY_S[1])
         for message in group:
             self._broker.acknowledge(message)
-        for agent_id, acks in told.items():
+        for agent_id, acks in taken.acks.items():
             for ack in acks:
                 dressed = self._witnesses.dress(agent_id, ack)
                 self._broker.publish(topics.ack(agent_id), seal_ack(dressed, self._books.key))
                 self._note_gaps(agent_id, ack)
-        self._tell(group, counts)
-        self._note_heads(group)
+        self._tell(group, taken.counts)
+        try:
+            self._note_statuses(taken.statuses)
+        except SQLAlchemyError as error:  # an agent says the same again within the minute
+            log.error(line("books-away", error=error))
         self.committed.set()
         return True
 
@@ -122,27 +134,21 @@ class IngestWorker(threading.Thread):
         waited_s = [now_s - message.arrived_s for message in group if topics.parse_status(message.topic) is None]
         self._metrics.ingested({outcome.value: count for outcome, count in counts.items()}, waited_s)
 
-    def _note_heads(self, group: Sequence[Message]) -> None:
-        """Where an agent says that more was acknowledged than is here, these books were restored: ask for the rest."""
-        for message in group:
-            agent_id = topics.parse_status(message.topic)
-            if agent_id and len(message.payload) <= STATUS_BYTES:
-                self._witnesses.note(agent_id, message.payload)
-        stated = {
-            agent_id: head
-            for message in group
-            if len(message.payload) <= STATUS_BYTES
-            and (agent_id := topics.parse_status(message.topic))
-            and (head := acknowledged_head(message.payload))
-        }
-        fresh = {agent_id: head for agent_id, head in stated.items() if self._heads.get(agent_id) != head}
-        if not fresh:
-            return
+    def _note_statuses(self, statuses: Mapping[str, Status]) -> None:
+        """What agents hold of the log; where more was acknowledged than is here, ask for the rest.
+
+        A collector restored from a backup has acknowledged more than it holds; only the agent still knows. Its word
+        is unsigned, so this decides nothing but what to ask for; what comes is judged as ever.
+        """
+        for agent_id, status in statuses.items():
+            self._witnesses.note(agent_id, status)
+        stated = {agent_id: status.acknowledged for agent_id, status in statuses.items()}
         with self._books.database.reading() as connection:
-            for agent_id, head in fresh.items():
-                if find_agent(connection, agent_id) is not None:
+            for agent_id, head in stated.items():
+                if head is not None and self._heads.get(agent_id) != head:
+                    ack = ack_of(connection, agent_id, head[0])
                     self._heads[agent_id] = head
-                    self._note_gaps(agent_id, ack_of(connection, agent_id, head[0]))
+                    self._note_gaps(agent_id, ack)
 
     def _note_gaps(self, agent_id: str, ack: Ack) -> None:
         stream_id, head = self._heads.get(agent_id, (b"", -1))
@@ -172,36 +178,31 @@ class IngestWorker(threading.Thread):
 
 def commit_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) -> dict[str, list[Ack]]:
     """Take (topic, payload) messages into the books; the acknowledgements to send after it."""
-    return take_group(books, messages, at_ms)[1]
+    return {agent_id: list(acks) for agent_id, acks in take_group(books, messages, at_ms).acks.items()}
 
 
-def take_group(
-    books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int
-) -> tuple[dict[Outcome, int], dict[str, list[Ack]]]:
-    """Take (topic, payload) messages into the books in one transaction: outcomes, and acknowledgements to send.
+def take_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) -> Group:
+    """Take (topic, payload) messages into the books in one transaction.
 
     A message that cannot be believed goes to the quarantine; one that breaks the program itself does so too,
     alone, and the rest of the group is committed.
     """
     with books.database.reading() as connection:
         known = {agent.agent_id: agent for agent in all_agents(connection)}
-    believed: list[Arrival | Refused] = []
-    for topic, payload in messages:
-        if topic.endswith("/status"):
-            continue
-        believed.append(believe(topic, payload, at_ms, known))
+    believed = [believe(*message, at_ms, known) for message in messages if not message[0].endswith("/status")]
+    statuses = newest_statuses(messages, known)
     counts = dict.fromkeys(Outcome, 0)
     with books.database.writing() as connection:
         placer = Placer(connection, books.plans, stored_reader(known))
         for one in believed:
             counts[_take(connection, placer, one)] += 1
-        for topic, payload in messages:
-            if topic.endswith("/status"):
-                _note_status(connection, topic, payload, known, at_ms)
+        for agent_id, status in statuses.items():  # unsigned: for the pages
+            stated = update(agents).where(agents.c.agent_id == agent_id)
+            connection.execute(stated.values(status=status.text, last_seen_ms=at_ms))
         acks = placer.acks()
     if believed:
         log.info(line("ingested", **{outcome.value: count for outcome, count in counts.items()}))
-    return counts, acks
+    return Group(counts, acks, statuses)
 
 
 def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Outcome:
@@ -229,15 +230,3 @@ def stored_reader(known: dict[str, Agent]) -> ReadStored:
         return read_item(data, known[agent_id].public_key)
 
     return read
-
-
-def _note_status(connection: Connection, topic: str, payload: bytes, known: dict[str, Agent], at_ms: int) -> None:
-    """Keep an agent's unsigned status for the pages; what is not plain JSON is passed over."""
-    agent_id = topics.parse_status(topic)
-    if agent_id not in known or len(payload) > STATUS_BYTES:
-        return
-    try:
-        text = json.dumps(json.loads(payload), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return
-    connection.execute(update(agents).where(agents.c.agent_id == agent_id).values(status=text, last_seen_ms=at_ms))

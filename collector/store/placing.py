@@ -24,6 +24,7 @@ from collector.store.acks import ack_of
 from collector.store.admission import check_batch
 from collector.store.endings import revoked_agents
 from collector.store.log import append_leaf, item_leaf_id
+from collector.store.losses import lost_until
 from collector.store.plans import PlanBook, site_of
 from collector.store.pushes import settle_by_events, settle_by_plan
 from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, uncompared, windows
@@ -170,13 +171,13 @@ class Placer:
             )  # fmt: skip
 
     def _advance(self, stream: tuple[str, bytes], contiguous: int, head: bytes, fresh: dict[bytes, StreamItem]) -> None:
-        """Read into the books every item that is now in order; step over what a tombstone stands for."""
+        """Read into the books every item that is now in order; step over what was dropped or lost."""
         agent_id, stream_id = stream
         placed, batches, last_to_ms = 0, 0, -1
         while True:
             following = self.connection.execute(select(items).where(*_at(agent_id, stream_id, contiguous + 1))).first()
             if following is None:
-                stone = self._tombstone_over(stream, contiguous + 1)
+                stone = self._tombstone_over(stream, contiguous + 1) or lost_until(self.connection, stream, contiguous)
                 if stone is None:
                     break
                 first, contiguous, head = contiguous + 1, stone[0], stone[1]
@@ -294,6 +295,13 @@ class Placer:
         zone = ZoneInfo(plan.plan.facility.time_zone)
         starts = {window.from_ms for window in batch.windows}
         mark_dirty(self.connection, agent_id, {cell_of(start, zone) for start in starts})
+
+    def go_on(self, agent_id: str, stream_id: bytes) -> None:
+        """Read on where a stream stands: what is missing next may have been accepted as lost."""
+        place = (streams.c.agent_id == agent_id, streams.c.stream_id == stream_id)
+        row = self.connection.execute(select(streams.c.contiguous, streams.c.head).where(*place)).one()
+        self.touched.add((agent_id, stream_id))
+        self._advance((agent_id, stream_id), row.contiguous, row.head, {})
 
     def acks(self) -> dict[str, list[Ack]]:
         """What is now committed of every stream the transaction touched, by agent."""

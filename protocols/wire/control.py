@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocols.messages import Ack, PlanPush, Resend
+from protocols.messages import Ack, OriginProof, PlanPush, Resend
+from protocols.transparency.succession import RECORD_BYTES
 from protocols.wire import limits
 from protocols.wire.fields import array, blob, record, refuse, uint
 from protocols.wire.items import STREAM, VERSION, VERSION_NOW, check_version, digest, stream_id
 
-COMMITTED, BEYOND, CHECKPOINT, CONSISTENCY, LOG_KEY, BASE = range(3, 9)
+COMMITTED, BEYOND, CHECKPOINT, CONSISTENCY, LOG_KEY, BASE, ORIGIN = range(3, 10)
 RANGES = 3
 REPLACES, PUSHED = range(3, 5)
 _PROOF = 64
@@ -17,7 +18,9 @@ _PROOF = 64
 
 def ack_map(ack: Ack) -> dict[int, Any]:
     """The map of an acknowledgement; without a checkpoint it is what agents of before understand."""
-    log = {LOG_KEY: ack.log_key, BASE: ack.base} if ack.checkpoint else {}
+    log: dict[int, Any] = {LOG_KEY: ack.log_key, BASE: ack.base} if ack.checkpoint else {}
+    if ack.origin is not None:
+        log[ORIGIN] = [ack.origin.record, ack.origin.position, list(ack.origin.path)]
     return {
         VERSION: VERSION_NOW,
         STREAM: ack.stream_id,
@@ -32,8 +35,8 @@ def ack_map(ack: Ack) -> dict[int, Any]:
 def read_ack_map(value: object) -> Ack:
     """The acknowledgement in a decoded map; its ranges ascend, apart from each other and from ``contiguous``."""
     check_version(value, "ack")
-    signed = isinstance(value, dict) and LOG_KEY in value
-    fields = record(value, "ack", range(VERSION, (BASE if signed else CONSISTENCY) + 1))
+    signed, renamed = (isinstance(value, dict) and key in value for key in (LOG_KEY, ORIGIN))
+    fields = record(value, "ack", range(VERSION, (ORIGIN if renamed else BASE if signed else CONSISTENCY) + 1))
     checkpoint = blob(fields[CHECKPOINT], "ack.checkpoint", limits.TEXT)
     if bool(checkpoint) is not signed:
         refuse("ack.checkpoint", "a checkpoint comes with the key that signed it, and none without")
@@ -46,6 +49,16 @@ def read_ack_map(value: object) -> Ack:
         tuple(digest(part, "ack.consistency") for part in array(fields[CONSISTENCY], "ack.consistency", _PROOF)),
         blob(fields[LOG_KEY], "ack.log_key", 32, 32) if signed else b"",
         uint(fields[BASE], "ack.base", limits.SEQUENCE) if signed else 0,
+        _read_origin(fields[ORIGIN]) if renamed else None,
+    )
+
+
+def _read_origin(value: object) -> OriginProof:
+    data, position, path = array(value, "ack.origin", 3, 3)
+    return OriginProof(
+        blob(data, "ack.origin.record", RECORD_BYTES),
+        uint(position, "ack.origin.position", limits.SEQUENCE),
+        tuple(digest(part, "ack.origin.path") for part in array(path, "ack.origin.path", _PROOF)),
     )
 
 

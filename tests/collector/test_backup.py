@@ -18,7 +18,7 @@ from collector.backup import BOOKS, KEY, MANIFEST, BackupError, check_books, rea
 from collector.books import Books, open_books
 from collector.config import LOG_KEY, Config, Settings
 from collector.evidence.container import ContainerWriter
-from collector.ingest.gaps import acknowledged_head
+from collector.ingest.statuses import read_status
 from collector.ingest.worker import commit_group
 from collector.lock import LockedError, hold_lock
 from collector.restore import restore_backup
@@ -295,10 +295,15 @@ def test_what_was_acknowledged_once_counts_as_missing() -> None:
 )  # fmt: skip
 def test_a_status_that_states_no_head_asks_for_nothing(status: str) -> None:
     """The status is unsigned and from outside: anything but a stream and a number is passed over."""
-    assert acknowledged_head(status.replace("%s", "07" * 16).encode("latin-1")) is None
+    read = read_status(status.replace("%s", "07" * 16).encode("latin-1"))
+
+    assert read is None or read.acknowledged is None
 
 
 def test_a_status_states_its_head() -> None:
     """Stream and last acknowledged sequence."""
-    assert (b"\x07" * 16, 3) == acknowledged_head(b'{"stream": "%s", "acknowledged": 3}' % (b"07" * 16))
+    read = read_status(b'{"stream": "%s", "acknowledged": 3}' % (b"07" * 16))
+
+    assert read is not None
+    assert (b"\x07" * 16, 3) == read.acknowledged
 

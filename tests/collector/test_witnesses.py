@@ -10,6 +10,7 @@ import pytest
 from agent.held_log import Held
 from agent.witness import Judged, judge
 from collector.books import Books
+from collector.ingest.statuses import Status, read_status
 from collector.ingest.witnesses import Witnesses
 from collector.store.checkpoints import GROWN, make_checkpoint
 from collector.store.tree import root_at
@@ -20,8 +21,14 @@ from protocols.wire.keys import make_key
 from tests.collector.edge import START_MS, Edge, stream
 
 
-def status(checkpoint: bytes) -> bytes:
-    return json.dumps({"phase": "running", "log_checkpoint": checkpoint.decode()}).encode()
+def read(data: bytes) -> Status:
+    found = read_status(data)
+    assert found is not None
+    return found
+
+
+def status(checkpoint: bytes) -> Status:
+    return read(json.dumps({"phase": "running", "log_checkpoint": checkpoint.decode()}).encode())
 
 
 def signed(books: Books, at_ms: int) -> bytes:
@@ -43,7 +50,7 @@ def test_each_agent_gets_the_proof_from_where_it_stands(
     last = signed(books, 3)
     witnesses, plain = Witnesses(books), Ack(edge.stream_id, 5)
     assert plain == witnesses.dress(edge.agent_id, plain)
-    witnesses.note(edge.agent_id, json.dumps({"phase": "running"}).encode())
+    witnesses.note(edge.agent_id, read(b'{"phase": "running"}'))
     assert plain == witnesses.dress(edge.agent_id, plain)
     witnesses.note(edge.agent_id, status(b""))
     pinned = witnesses.dress(edge.agent_id, plain)
@@ -77,11 +84,17 @@ def test_books_that_went_back_are_noticed(
     assert judge(Held(told.log_key, later, 1), told).alarm.startswith("shrunken")
 
 
-@pytest.mark.parametrize("told", [b"", b"[]", b"{", b'{"log_checkpoint": 5}', b'{"log_checkpoint": "x"}', b"[" * 9000])
+@pytest.mark.parametrize(
+    "told",
+    [b"", b"[]", b"{", b'{"log_checkpoint": 5}', b'{"log_checkpoint": "x"}', b"[" * 9000, b'{"x": "\\ud800"}',
+     b'{"x": "%s"}' % (b"9" * 20_000), b"9" * 5000],
+)  # fmt: skip
 def test_a_status_that_says_nonsense_is_passed_over(books: Books, told: bytes) -> None:
     """Neither an error nor a witness."""
     witnesses = Witnesses(books)
-    witnesses.note("a", told)
+    found = read_status(told)
+    if found is not None:
+        witnesses.note("a", found)
 
     assert Ack(bytes(16), 1) == witnesses.dress("a", Ack(bytes(16), 1))
 

@@ -14,6 +14,7 @@ from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.decisions import quarantine_decisions
 from collector.store.schema.enrolment import agent_endings, enrolment_tokens, enrolments
+from collector.store.schema.healing import healing_reports, healings, losses, signed_heads
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
 from collector.store.schema.inventories import inventories, inventory_rows
 from collector.store.schema.items import comparisons, items, quarantine, tombstones, uncompared
@@ -38,11 +39,14 @@ __all__ = [
     "enrolment_tokens",
     "enrolments",
     "frontier",
+    "healing_reports",
+    "healings",
     "hours",
     "inventories",
     "inventory_rows",
     "items",
     "leaves",
+    "losses",
     "metadata",
     "months",
     "origins",
@@ -52,6 +56,7 @@ __all__ = [
     "quarantine",
     "quarantine_decisions",
     "sessions",
+    "signed_heads",
     "slots",
     "streams",
     "tallies",

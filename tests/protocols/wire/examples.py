@@ -8,7 +8,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
-from protocols.messages import Ack, Live, LiveReading, PlanPush, Resend, Watch
+from protocols.messages import Ack, Live, LiveReading, OriginProof, PlanPush, Resend, Watch
 from protocols.records import (
     Batch,
     Clock,
@@ -31,6 +31,8 @@ from protocols.records import (
     UInt64,
     Window,
 )
+from protocols.transparency.checkpoint import Checkpoint
+from protocols.transparency.succession import Predecessor, Succession, encode_succession
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -40,6 +42,11 @@ BEGIN = 1_790_000_000_000
 PLAN = PlanItem(STREAM, 0, bytes(32), b"a plan document")
 TOMBSTONE = Tombstone(STREAM, 9, b"p" * 32, 3, 5, b"l" * 32, BEGIN, BEGIN + 60_000, "disk full")
 ACK = Ack(STREAM, 41, ((43, 43), (50, 60)))
+SUCCESSION = Succession("emitrace/b", (Predecessor(Checkpoint("emitrace/a", 20, b"\x07" * 32), 15),))
+RENAMED = Ack(
+    STREAM, 41, (), b"a note", (b"\x01" * 32,), b"\x02" * 32, 15,
+    OriginProof(encode_succession(SUCCESSION), 15, (bytes(32),)),
+)  # fmt: skip
 PUSH = PlanPush(STREAM, bytes(range(32)), b"a plan document")
 RESEND = Resend(STREAM, ((42, 42), (44, 49)))
 WATCH = Watch(STREAM, b"d" * 32, BEGIN, 60, (0, 3, 700))

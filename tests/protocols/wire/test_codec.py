@@ -12,6 +12,8 @@ from hypothesis import given, settings
 
 from protocols.messages import Ack, Resend
 from protocols.records import Batch, ItemKind, StreamItem
+from protocols.transparency.loss import Loss, encode_loss
+from protocols.transparency.succession import encode_succession
 from protocols.wire import cbor, limits
 from protocols.wire.codec import (
     CONTENT_TYPES,
@@ -38,7 +40,9 @@ from tests.protocols.wire.examples import (
     PLAN,
     PUBLIC,
     PUSH,
+    RENAMED,
     RESEND,
+    SUCCESSION,
     TOMBSTONE,
     batches,
     items,
@@ -92,6 +96,9 @@ def test_the_envelope_and_the_back_path_conform_to_the_schema() -> None:
     conforms("protected-header", open_sealed(sealed).protected)
     conforms("ack", cbor.encode(ack_map(ACK)))
     conforms("ack", cbor.encode(ack_map(Ack(bytes(16), -1))))
+    conforms("ack", cbor.encode(ack_map(RENAMED)))
+    conforms("origin-record", encode_succession(SUCCESSION))
+    conforms("loss-record", encode_loss(Loss("ab" * 32, bytes(16), 3, 9, "li", "disk lost", 5)))
     conforms("resend", cbor.encode(resend_map(RESEND)))
     conforms("plan-push", cbor.encode(push_map(PUSH)))
     conforms("leaf", cbor.encode(["item", "an id", bytes(32)]))
@@ -115,6 +122,7 @@ def test_the_schema_refuses_a_batch_without_any_of_its_fields(key: int) -> None:
 def test_the_back_path_comes_back_equal() -> None:
     """Acknowledgements, resend requests and pushed plans are read as sent."""
     assert read_ack(seal_ack(ACK, KEY), PUBLIC) == ACK
+    assert read_ack(seal_ack(RENAMED, KEY), PUBLIC) == RENAMED
     assert read_resend(seal_resend(RESEND, KEY), PUBLIC) == RESEND
     assert read_push(seal_push(PUSH, KEY), PUBLIC) == PUSH
 

@@ -36,7 +36,7 @@ from protocols.wire.errors import WireError
 from protocols.wire.items import item_map
 from protocols.wire.live import live_map, watch_map
 from protocols.wire.topics import parse_live, parse_up
-from tests.protocols.wire.examples import ACK, KEY, LIVE, PLAN, PUBLIC, PUSH, RESEND, TOMBSTONE, WATCH, minute
+from tests.protocols.wire.examples import ACK, KEY, LIVE, PLAN, PUBLIC, PUSH, RENAMED, RESEND, TOMBSTONE, WATCH, minute
 from tests.protocols.wire.worst import STATUS
 
 READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]] = {
@@ -44,6 +44,7 @@ READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]]
     "plan": (CONTENT_TYPES[ItemKind.PLAN], read_item, item_map(PLAN)),
     "tombstone": (CONTENT_TYPES[ItemKind.TOMBSTONE], read_item, item_map(TOMBSTONE)),
     "ack": (ACK_TYPE, read_ack, ack_map(ACK)),
+    "ack-origin": (ACK_TYPE, read_ack, ack_map(RENAMED)),
     "push": (PUSH_TYPE, read_push, push_map(PUSH)),
     "resend": (RESEND_TYPE, read_resend, resend_map(RESEND)),
     "watch": (WATCH_TYPE, read_watch, watch_map(WATCH)),

@@ -1,0 +1,65 @@
+"""Items that nobody holds any more: written down as lost in the log, and stepped over where their stream goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, insert, select
+
+from collector.store.log import append_leaf
+from collector.store.schema import items, losses
+from protocols.transparency.loss import KIND, Loss, decode_loss, encode_loss
+
+
+def keep_loss(connection: Connection, loss: Loss) -> None:
+    """Write a loss down with its leaf; one that stands already is left as it is."""
+    known = select(losses.c.id).where(
+        losses.c.agent_id == loss.agent_id, losses.c.stream_id == loss.stream_id, losses.c.first == loss.first,
+        losses.c.last == loss.last,
+    )  # fmt: skip
+    if connection.scalar(known) is not None:
+        return
+    document = encode_loss(loss)
+    position = append_leaf(connection, KIND, loss.leaf_id, hashlib.sha256(document).digest(), loss.at_ms)
+    connection.execute(
+        insert(losses).values(
+            agent_id=loss.agent_id, stream_id=loss.stream_id, first=loss.first, last=loss.last, position=position,
+            record=document, at_ms=loss.at_ms,
+        )
+    )  # fmt: skip
+
+
+def read_losses(connection: Connection, agents: Iterable[str] | None = None) -> list[Loss]:
+    """Every loss of these agents, or of all, in the log's order."""
+    query = select(losses.c.record).order_by(losses.c.position)
+    if agents is not None:
+        query = query.where(losses.c.agent_id.in_(tuple(agents)))
+    return [decode_loss(record) for record in connection.scalars(query)]
+
+
+def lost_until(connection: Connection, stream: tuple[str, bytes], contiguous: int) -> tuple[int, bytes] | None:
+    """Behind what was accepted as lost after ``contiguous``: the last lost item and its digest; None where none was.
+
+    The digest is the word of the item behind it, so nothing is stepped over before that one is here.
+    """
+    agent_id, stream_id = stream
+    reach = contiguous
+    ranges = connection.execute(
+        select(losses.c.first, losses.c.last)
+        .where(losses.c.agent_id == agent_id, losses.c.stream_id == stream_id, losses.c.last > contiguous)
+        .order_by(losses.c.first)
+    ).all()
+    for first, last in ranges:
+        if first > reach + 1:
+            break
+        reach = max(reach, last)
+    if reach == contiguous:
+        return None
+    behind = connection.execute(
+        select(items.c.sequence, items.c.previous)
+        .where(items.c.agent_id == agent_id, items.c.stream_id == stream_id, items.c.sequence > contiguous)
+        .order_by(items.c.sequence)
+        .limit(1)
+    ).first()
+    return None if behind is None or behind.sequence > reach + 1 else (behind.sequence - 1, behind.previous)

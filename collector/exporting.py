@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from importlib.metadata import version
@@ -19,29 +19,35 @@ from collector.clock import now_ms
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
 from collector.evidence.layout import Leaf
 from collector.evidence.names import LogName
-from collector.evidence.pruned import Hidden, prune
+from collector.evidence.pruned import Hidden
 from collector.hours.cells import HOUR_MS
 from collector.hours.model import HourRow
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile, profile_text
 from collector.inventory.scope import WHOLE, Scope
+from collector.pruning import all_leaves, part_of_log, shown_positions
 from collector.store.agents import all_agents
 from collector.store.audit import record
 from collector.store.certificates import all_certificates
-from collector.store.checkpoints import all_origins
+from collector.store.checkpoints import (
+    BUNDLE,
+    Stored,
+    all_origins,
+    checkpoint_at,
+    make_checkpoint,
+    newest_checkpoint,
+)
 from collector.store.hours import read_hours
 from collector.store.inventories import all_versions, compose_inventory
-from collector.store.log import item_leaf_id
+from collector.store.log import tree_size
 from collector.store.plans import PlanBook, sources_known
 from collector.store.refresh import refresh_hours
-from collector.store.schema import items, leaves, plans
+from collector.store.schema import items, plans
 from collector.store.series import read_extent
 from collector.store.stretches import Stretch, item_bytes, places, stretches
 from protocols.errors import EmitraceError
-from protocols.wire.codec import item_digest
 
 DAY_MS = 24 * HOUR_MS
-_CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,13 @@ def export(books: Books, wanted: Wanted, path: Path) -> tuple[int, int]:
 
 
 def note_export(books: Books, wanted: Wanted, way: str) -> None:
-    """Write into the audit trail that somebody takes a bundle away."""
+    """Write into the audit trail that somebody takes a bundle away, and sign the log, so that the bundle shows it."""
     scope, at_ms = wanted.scope, now_ms()
     narrowed = " ".join(sorted((*scope.agents, *scope.sources, *scope.gases)))
     with books.database.writing() as connection:
         detail = f"{wanted.from_ms} {wanted.to_ms} {narrowed}".rstrip()
         record(connection, "bundle-exported", way, at_ms, detail=detail)
+        make_checkpoint(connection, books.log_key, at_ms, BUNDLE)
 
 
 def write_wanted(books: Books, wanted: Wanted, file: BinaryIO) -> tuple[int, int]:
@@ -165,8 +172,8 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
     found = {agent.agent_id: stretches(connection, agent.agent_id, *period) for agent in agents}
     sent = [row for row in _plans_sent(connection) if scope.has_agent(row[0])]
     here = {agent_id for agent_id, own in found.items() if own} | {agent for agent, _, _, _ in sent}
-    shown = {(agent, digest) for agent, _, _, digest in sent}
-    log = _leaves(connection) if scope.is_whole or wanted.whole_log else _part(connection, found, shown)
+    signed = _checkpoints(connection, inventory)
+    log = _log(connection, wanted, found, (leaf for _, _, _, leaf in sent), [one.head.size for one in signed])
     return BundleContents(
         *period, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
         agents=[agent.public_key for agent in agents if agent.agent_id in here],
@@ -179,14 +186,15 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
         log=tuple(
             LogName(one.name, one.public_key, one.position, one.record) for one in all_origins(connection)
         ),
+        checkpoints=[(one.head.size, one.note) for one in signed],
     )  # fmt: skip
 
 
-def _plans_sent(connection: Connection) -> list[tuple[str, bytes, bytes, bytes]]:
-    """(agent, document, signed item, its digest) of every plan, in the order of arrival."""
-    query = select(plans.c.agent_id, plans.c.document, items.c.bytes).join(items, items.c.id == plans.c.item)
-    rows = connection.execute(query.order_by(plans.c.item)).all()
-    return [(row.agent_id, row.document, row.bytes, item_digest(row.bytes)) for row in rows]
+def _plans_sent(connection: Connection) -> list[tuple[str, bytes, bytes, int]]:
+    """(agent, document, signed item, its leaf) of every plan, in the order of arrival."""
+    query = select(plans.c.agent_id, plans.c.document, items.c.bytes, items.c.leaf)
+    rows = connection.execute(query.join(items, items.c.id == plans.c.item).order_by(plans.c.item)).all()
+    return [(row.agent_id, row.document, row.bytes, row.leaf) for row in rows]
 
 
 def _inventory(connection: Connection, books: Books, wanted: Wanted, gwp_set: str) -> Inventory:
@@ -223,35 +231,22 @@ def _days(connection: Connection, found: dict[str, list[Stretch]]) -> Iterator[I
             yield ItemDay(agent_id, day, (item_bytes(connection, place.item) for place in group))
 
 
-def _leaves(connection: Connection) -> Iterator[Leaf]:
-    position = 0
-    while True:
-        rows = connection.execute(
-            select(leaves).where(leaves.c.position >= position).order_by(leaves.c.position).limit(_CHUNK)
-        ).all()
-        if not rows:
-            return
-        for row in rows:
-            yield Leaf(row.kind, row.object_id, row.object_digest)
-        position += len(rows)
-
-
-def _part(
-    connection: Connection, found: dict[str, list[Stretch]], sent: set[tuple[str, bytes]]
+def _log(
+    connection: Connection, wanted: Wanted, found: dict[str, list[Stretch]], sent: Iterable[int], bounds: Iterable[int]
 ) -> Iterator[Leaf | Hidden]:
-    """Every leaf but those of items that are not in the bundle."""
-    here = {item_leaf_id(agent, one.stream, 0).rpartition("/")[0]: one for agent in found for one in found[agent]}
+    """Every leaf, or in a partial bundle every one but those of items that are not in it."""
+    if wanted.scope.is_whole or wanted.whole_log:
+        return all_leaves(connection)
+    shown = shown_positions(connection, [one for own in found.values() for one in own], sent)
+    return part_of_log(connection, shown, tree_size(connection), bounds)
 
-    def wanted(leaf: Leaf) -> bool:
-        if leaf.kind != "item":
-            return True
-        stream, _, sequence = leaf.object_id.rpartition("/")
-        stretch = here.get(stream)
-        return (stretch is not None and stretch.has(int(sequence))) or (
-            (stream.partition("/")[0], leaf.digest) in sent
-        )
 
-    return prune((leaf, wanted(leaf)) for leaf in _leaves(connection))
+def _checkpoints(connection: Connection, inventory: Inventory) -> list[Stored]:
+    """The newest checkpoint, and that of the seal where the inventory is a sealed version."""
+    newest = newest_checkpoint(connection)
+    sealed = [one.leaf for one in all_versions(connection) if one.leaf is not None and one.inventory == inventory]
+    found = [newest, *(checkpoint_at(connection, leaf + 1) for leaf in sealed)]
+    return list({one.head.size: one for one in found if one is not None}.values())
 
 
 def scope_of(agents: Sequence[str] = (), sources: Sequence[str] = (), gases: Sequence[str] = ()) -> Scope:

@@ -8,7 +8,8 @@ format (docs/verifier.md, protocols/wire/schema.cddl, collector/evidence/bundle.
 `emitrace-verify` can read these pages in an hour and see for himself
 
     1. that every member is the one the manifest lists, and that the collector signed the manifest;
-    2. that the leaves of the evidence log lead to the stated size and root (RFC 6962);
+    2. that the leaves of the evidence log lead to the stated size and root (RFC 6962), and that its signed checkpoints
+       (C2SP) say the same; the log's key is printed, so that you can hold it against one that you know;
     3. that every item (a batch, a plan, a tombstone) bears its agent's signature and stands in that log, before the
        leaf that revokes the agent where there is one;
     4. that each stream is a chain without gap over the period, and that nothing was cut off or left out;
@@ -23,6 +24,7 @@ Bundles are held member by member in memory; this program prefers to be read ove
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import sys
 import zipfile
@@ -177,10 +179,37 @@ class Tree:
         return root
 
 
+def read_checkpoint(note, names):
+    """(origin, size, root) of a signed checkpoint (c2sp.org/tlog-checkpoint): three lines, a blank one, signatures.
+
+    A signature line is an em dash, the key's name, and base64 of a key id (4 bytes) and the Ed25519 signature over
+    the text above the blank line. The name is the log's own, its origin.
+    """
+    try:
+        text, signatures = note.decode().rsplit("\n\n", 1)
+        origin, size, root = text.split("\n")[:3]
+        size, root = int(size), base64.b64decode(root, validate=True)
+        material = [line.split(" ")[2] for line in signatures.splitlines() if line.startswith(f"\u2014 {origin} ")]
+        blobs = [base64.b64decode(one, validate=True) for one in material]
+    except (ValueError, IndexError) as error:
+        raise Refused(f"no signed checkpoint: {error}") from error
+    if origin not in names:
+        raise Refused(f"a checkpoint of log {origin}, which is not the bundle's")
+    public = names[origin]
+    key_id = sha256(origin.encode() + b"\n\x01" + public)[:4]
+    try:
+        (signature,) = [blob[4:] for blob in blobs if blob[:4] == key_id]
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode() + b"\n")
+    except (InvalidSignature, ValueError) as error:
+        raise Refused(f"a checkpoint that {origin} did not sign") from error
+    return origin, size, root
+
+
 @dataclass
 class Log:
     tree: Tree = field(default_factory=Tree)
     hidden: int = 0
+    roots: dict = field(default_factory=dict)  # size -> root, where it was asked for
     leaves: dict = field(default_factory=dict)  # leaf hash -> first position
     logged: dict = field(default_factory=lambda: defaultdict(list))  # kind -> [(position, digest)]
     sequences: dict = field(default_factory=lambda: defaultdict(set))  # "agent/stream" -> sequences
@@ -193,9 +222,12 @@ class Log:
         return self.position(kind, name, digest) is not None
 
 
-def read_log(data, partial):
+def read_log(data, partial, sizes=()):
+    """The log; its roots at these sizes are kept where an element of it begins there."""
     log = Log()
     for _, element in split(data):
+        if log.tree.size in sizes:
+            log.roots[log.tree.size] = log.tree.root
         parts = decode(element)
         if isinstance(parts, list) and len(parts) == 2 and partial:
             level, node = parts
@@ -217,6 +249,7 @@ def read_log(data, partial):
                 log.sequences[stream].add(int(sequence))
         elif kind == "agent-revoked":
             log.revoked.setdefault(name, log.tree.size - 1)
+    log.roots[log.tree.size] = log.tree.root
     return log
 
 
@@ -292,22 +325,23 @@ def read_manifest(data):
         members = {name: (length, digest) for name, length, digest in fields[8]}
         plans = [(agent.hex(), digest) for agent, digest in fields[7]]
         agents = {agent.hex() for agent in fields[9][0]} if 9 in fields else None
+        log_names = {name: key for name, key, *_ in fields.get(10, [])}
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise Refused(f"manifest.cbor: {error}") from error
     if len(members) != len(fields[8]) or list(members) != sorted(members):
         raise Refused("manifest.cbor lists members twice or out of order")
     return {
         "from": start, "to": end, "collector": fields[5], "size": size, "root": root, "plans": plans,
-        "members": members, "agents": agents,
+        "members": members, "agents": agents, "names": log_names,
     }  # fmt: skip
 
 
-def verify(path):
-    """(findings, fingerprints that signed) of a bundle."""
+def verify(path, told=None):
+    """(findings, fingerprints that signed) of a bundle; what else is worth saying is added to ``told``."""
     findings, signers = [], {}
     try:
         with zipfile.ZipFile(path) as archive:
-            _verify(archive, findings.append, signers)
+            _verify(archive, findings.append, signers, [] if told is None else told)
     except (Refused, OSError, zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError) as error:
         findings.append(str(error) or type(error).__name__)
     for fingerprint, roles in signers.items():
@@ -316,7 +350,7 @@ def verify(path):
     return findings, set(signers)
 
 
-def _verify(archive, find, signers):
+def _verify(archive, find, signers, told):
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names) or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -350,7 +384,19 @@ def _verify(archive, find, signers):
     signers.setdefault(collector, set()).add("collector")
 
     # 2. The log.
-    log = read_log(archive.read("leaves.cborseq"), manifest["agents"] is not None)
+    notes = {}
+    for name in names:
+        if name.startswith("checkpoints/"):
+            origin, size, root = read_checkpoint(archive.read(name), manifest["names"])
+            if name != f"checkpoints/{size}.note":
+                find(f"{name}: is of {size} leaves")
+            notes[size] = (name, root)
+    log = read_log(archive.read("leaves.cborseq"), manifest["agents"] is not None, set(notes))
+    for size, (name, root) in notes.items():
+        if log.roots.get(size) != root:
+            find(f"{name}: the log's first {size} leaves have another root, or are left out across that size")
+    told.append(f"log of {log.tree.size} leaves, root {log.tree.root.hex()}; signed at {sorted(notes)} leaves by")
+    told += [f"  {name} with key {public.hex()}" for name, public in manifest["names"].items()]
     if (log.tree.size, log.tree.root) != (manifest["size"], manifest["root"]):
         find(f"leaves.cborseq: {log.tree.size} leaves with root {log.tree.root.hex()}, the manifest says otherwise")
 
@@ -441,15 +487,22 @@ def check_plans(manifest, log, sent, names, find):
         find("the log has plans that the manifest does not name")
 
 
+def printable(text):
+    """What others wrote must not steer a terminal."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
 def main(arguments):
     if not arguments:
         sys.stderr.write(__doc__ or "")
         return 2
     path, *fingerprints = arguments
     trusted = {text.replace(":", "").lower() for text in fingerprints}
-    findings, signers = verify(path)
+    told = []
+    findings, signers = verify(path, told)
+    print("\n".join(printable(line) for line in told))
     for finding in findings[:200]:
-        print("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in finding))
+        print(printable(finding))
     for fingerprint in sorted(signers):
         print(f"signed by {fingerprint}: {'held' if fingerprint in trusted else 'NOT held'}")
     if findings:

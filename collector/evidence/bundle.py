@@ -25,6 +25,7 @@ from collector.evidence.layout import (
     Leaf,
     Listed,
     Manifest,
+    checkpoint_name,
     encode_gwp,
     encode_hour,
     encode_manifest,
@@ -100,6 +101,9 @@ class BundleContents:
         ``inventory`` hold what is theirs alone.
     log : tuple of LogName
         The names under which the log has signed.
+    checkpoints : sequence of (int, bytes)
+        Size and signed note of its newest checkpoint, and of that of the seal of a sealed inventory. In a partial
+        bundle no subtree of leaves left out reaches across these sizes.
     """
 
     from_ms: int
@@ -117,6 +121,7 @@ class BundleContents:
     sent: Sequence[tuple[str, bytes]] = ()
     scope: Scope = WHOLE
     log: tuple[LogName, ...] = ()
+    checkpoints: Sequence[tuple[int, bytes]] = ()
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
@@ -128,6 +133,8 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
     writer = ContainerWriter(file)
     for digest, data in sorted(_named(contents.certificates).items()):
         writer.add(f"{CERTIFICATES}{digest.hex()}.cbor", (data,))
+    for name, note in sorted((checkpoint_name(size), note) for size, note in contents.checkpoints):
+        writer.add(name, (note,))
     writer.add(GWP, (encode_gwp(gwp_set(contents.inventory.pinned.gwp_set)),))
     writer.add(HOURS, (encode_hour(row) for row in contents.hours))
     writer.add(INVENTORY, (encode_inventory(contents.inventory),))

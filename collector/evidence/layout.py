@@ -3,6 +3,7 @@
 ::
 
     certificates/<digest>.cbor        a certificate's canonical bytes
+    checkpoints/<size>.note           a checkpoint of the evidence log, a signed note (C2SP)
     gwp.json                          the set of global warming potentials used
     hours.jsonl                       the hour rows of the period, one JSON object a line
     inventory.json                    the inventory, as sealed
@@ -43,6 +44,7 @@ WHOLE_BEFORE, PARTIAL_BEFORE = 1, 2
 MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
 INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
 ITEMS, PLANS, CERTIFICATES, KEYS, SENT = "items/", "plans/", "certificates/", "keys/", "sent/"
+CHECKPOINTS = "checkpoints/"
 MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
 _TIME = 2**48
 _MEMBERS = 2**20
@@ -118,6 +120,11 @@ def items_name(agent: str, day: str) -> str:
 def sent_name(agent: str, digest: bytes) -> str:
     """Member of the item by which an agent sent a plan."""
     return f"{SENT}{agent}/{digest.hex()}.cose"
+
+
+def checkpoint_name(size: int) -> str:
+    """Member of the checkpoint of so many leaves."""
+    return f"{CHECKPOINTS}{size}.note"
 
 
 def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:

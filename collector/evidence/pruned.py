@@ -7,8 +7,11 @@ was left out stays unsaid.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 from collector.evidence.layout import Leaf, encode_leaf
 from protocols.transparency.tree import HASH_BYTES, Frontier, leaf_hash, node_hash
@@ -16,6 +19,13 @@ from protocols.wire import cbor
 from protocols.wire.fields import array, blob, uint
 
 _LEVELS = 63
+
+
+class Subtree(NamedTuple):
+    """The complete subtree of leaves ``place << level`` to ``(place + 1) << level``, the last one not in it."""
+
+    level: int
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +75,35 @@ def grow(tree: Frontier, hidden: Hidden) -> Frontier:
     return Frontier(tree.size + width, (*roots, node))
 
 
-def prune(leaves: Iterable[tuple[Leaf, bool]]) -> Iterator[Leaf | Hidden]:
-    """The log with what is not wanted as subtrees; one pass, at most one hash per level in memory.
+def parts(shown: Iterable[int], size: int, bounds: Iterable[int] = ()) -> Iterator[int | Subtree]:
+    """What stands for a log of ``size`` leaves of which some are shown: positions of these, and complete subtrees.
 
     Parameters
     ----------
-    leaves : iterable of (Leaf, bool)
-        Every leaf from the first, and whether it is wanted.
+    shown : iterable of int
+        Positions of the leaves that are shown, ascending.
+    bounds : iterable of int
+        Sizes at which the log has a signed checkpoint. No subtree reaches across one, so that the root there follows
+        as well.
     """
-    waiting: list[Hidden] = []
-    for position, (leaf, wanted) in enumerate(leaves):
-        if wanted:
-            yield from waiting
-            waiting.clear()
-            yield leaf
-        else:
-            _hide(waiting, leaf_hash(encode_leaf(leaf)), position)
-    yield from waiting
+    cuts = sorted({bound for bound in bounds if 0 < bound < size})
+    low = 0
+    for position in chain(shown, (size,)):
+        if not low <= position <= size:
+            raise ValueError(f"leaf {position} behind leaf {low} of {size}")
+        for cut in (*cuts[bisect_right(cuts, low) : bisect_left(cuts, position)], position):
+            yield from _covered(low, cut)
+            low = cut
+        if position < size:
+            yield position
+        low = position + 1
 
 
-def _hide(waiting: list[Hidden], node: bytes, position: int) -> None:
-    """Join the hash of a leaf with the subtrees before it as far as they are complete."""
-    level = 0
-    while waiting and waiting[-1].level == level and not (position + 1) % (2 << level):
-        node, level = node_hash(waiting.pop().node, node), level + 1
-    waiting.append(Hidden(level, node))
+def _covered(low: int, high: int) -> Iterator[Subtree]:
+    """The fewest complete subtrees that are the leaves [low, high), in order."""
+    while low < high:
+        level = (high - low).bit_length() - 1
+        if low:
+            level = min(level, (low & -low).bit_length() - 1)
+        yield Subtree(level, low >> level)
+        low += 1 << level

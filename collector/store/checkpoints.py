@@ -18,7 +18,7 @@ from protocols.transparency.note import NoteKey
 from protocols.wire.keys import public_bytes
 
 NAME = "emitrace"
-GROWN, SEAL, ORIGIN = "grown", "seal", "origin"
+GROWN, SEAL, ORIGIN, BUNDLE = "grown", "seal", "origin", "bundle"
 """Why a checkpoint was made."""
 
 
@@ -122,6 +122,13 @@ def checkpoint_of(connection: Connection, origin: str, size: int) -> Stored | No
     row = connection.execute(
         select(checkpoints).where(checkpoints.c.origin == origin, checkpoints.c.size == size)
     ).first()
+    return None if row is None else _stored(row)
+
+
+def checkpoint_at(connection: Connection, size: int) -> Stored | None:
+    """The newest checkpoint at a size, under whatever origin."""
+    query = select(checkpoints).where(checkpoints.c.size == size).order_by(checkpoints.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
     return None if row is None else _stored(row)
 
 

@@ -53,12 +53,19 @@ def keep_nodes(connection: Connection, size: int) -> int:
     return added
 
 
+def leaf_hashes(connection: Connection, first: int, most: int) -> Sequence[bytes]:
+    """Hashes of the leaves from a position on, as many as there are."""
+    place = leaves.c.position
+    query = select(leaves.c.leaf_hash).where(place >= first, place < first + most).order_by(place)
+    return connection.scalars(query).all()
+
+
 def _root(connection: Connection, span: Span) -> bytes:
-    return joined([_node(connection, level, place) for level, place in complete_subtrees(span)])
+    return joined([subtree(connection, level, place) for level, place in complete_subtrees(span)])
 
 
-def _node(connection: Connection, level: int, place: int) -> bytes:
-    """Root of a complete subtree, from the level that is kept at or below it."""
+def subtree(connection: Connection, level: int, place: int) -> bytes:
+    """Root of the complete subtree of ``1 << level`` leaves from ``place << level`` on."""
     kept = level - level % STEP
     wide = 1 << (level - kept)
     return root_of(_row(connection, kept, place * wide, wide))
@@ -67,12 +74,11 @@ def _node(connection: Connection, level: int, place: int) -> bytes:
 def _row(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
     """Hashes of neighbours at a level that is kept; those that are not there yet, from the level below."""
     if level == 0:
-        place, column = leaves.c.position, leaves.c.leaf_hash
-        query = select(column).where(place >= first, place < first + count).order_by(place)
+        found = leaf_hashes(connection, first, count)
     else:
         place, column = tree_nodes.c.place, tree_nodes.c.node_hash
-        query = select(column).where(tree_nodes.c.level == level, place >= first, place < first + count).order_by(place)
-    found = connection.scalars(query).all()
+        query = select(column).where(tree_nodes.c.level == level, place >= first, place < first + count)
+        found = connection.scalars(query.order_by(place)).all()
     if len(found) == count:
         return found
     if level == 0:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from collector.books import Books
 from collector.evidence.verify.report import Report, Verdict
 from collector.evidence.verify.steps import verify_bundle
 from collector.exporting import Wanted, export, export_bundle, scope_of
 from collector.hours.cells import HOUR_MS
+from collector.inventory.document import encode_inventory
 from collector.recompute import Recomputer
+from collector.store.inventories import build_inventory, seal_inventory
+from collector.store.schema import inventories
 from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
 from protocols.records import Fate, ReadRequest, Samples
@@ -117,3 +123,33 @@ def test_one_source_of_one_hour_leaves_as_a_bundle(
     assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
     assert (1, 4) == (report.counts["hour rows"], report.counts["batches"])
     assert {"leaves", "hour rows"} <= set(report.left_out)
+    assert report.stated is not None
+    assert [report.stated.tree_size] == [one.size for one in report.checkpoints]
+
+
+def test_a_sealed_inventory_leaves_with_the_checkpoint_of_its_seal(
+    books: Books, register: Register, ingest: Ingest, tmp_path: Path
+) -> None:
+    """And with the newest one, which the export makes; so does a version sealed before logs had names."""
+    edge = stream(0, window_s=60)
+    for _ in range(6):
+        edge.add_batch(span_ms=20 * 60_000)
+    register(edge)
+    ingest(edge, *range(5))
+    built = build_inventory(books.database, books.plans, START_MS, START_MS + HOUR_MS, "AR6", START_MS)
+    before = replace(built.inventory, pinned=replace(built.inventory.pinned, origin=books.collector_id))
+    document = encode_inventory(before)
+    with books.database.writing() as connection:
+        own = update(inventories).where(inventories.c.id == built.version)
+        connection.execute(own.values(document=document, digest=hashlib.sha256(document).digest()))
+        sealed = seal_inventory(connection, books.log_key, built.version, START_MS)
+    ingest(edge, 5, 6)
+    export_bundle(books, START_MS, START_MS + HOUR_MS, tmp_path / "bundle.zip")
+    with (tmp_path / "bundle.zip").open("rb") as file:
+        report = verify_bundle(file, {edge.agent_id, books.collector_id})
+
+    assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
+    assert sealed.leaf is not None
+    assert report.stated is not None
+    assert [sealed.leaf + 1, report.stated.tree_size] == [one.size for one in report.checkpoints]
+    assert any(f"as known at leaf {before.pinned.tree_size}" in note for note in report.notes)

@@ -17,7 +17,7 @@ from collector.evidence.verify.report import Report
 from collector.evidence.verify.steps import verify_bundle
 from collector.evidence.verify.text import as_text
 from protocols.transparency.checkpoint import Checkpoint, read_checkpoint
-from protocols.transparency.note import NOTE_BYTES, NoteError
+from protocols.transparency.note import NOTE_BYTES, NoteError, NoteKey, open_note, read_key
 
 USAGE = 2
 _FORMS = (".html", ".json", ".txt")
@@ -38,11 +38,20 @@ def report_argument(text: str) -> Path:
     return Path(text)
 
 
-def checkpoint_argument(text: str) -> Checkpoint:
-    """The checkpoint in a file, a C2SP signed note; it is the verifier's own, so nobody's signature is asked for."""
+def log_key_argument(text: str) -> NoteKey:
+    """A key as /api/v1/log states it."""
+    try:
+        return read_key(text.strip())
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def checkpoint_argument(text: str) -> tuple[bytes, Checkpoint]:
+    """The checkpoint in a file, a C2SP signed note, and its bytes."""
     try:
         with Path(text).open("rb") as file:
-            return read_checkpoint(file.read(NOTE_BYTES + 1))
+            note = file.read(NOTE_BYTES + 1)
+        return note, read_checkpoint(note)
     except (OSError, NoteError) as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
@@ -71,6 +80,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="a checkpoint of the collector's log that you kept from before: the log must begin with it",
     )  # fmt: skip
     parser.add_argument(
+        "--log-key", action="append", default=[], type=log_key_argument, metavar="KEY",
+        help="the key of the collector's log (name+id+key) that you hold from elsewhere: it must have signed your "
+        "checkpoint and those in the bundle; repeat for a log that has had more than one name",
+    )  # fmt: skip
+    parser.add_argument(
         "--report", action="append", default=[], type=report_argument, metavar="FILE",
         help="write the report to FILE, in the form its ending says: .html, .json or .txt; repeat for more",
     )  # fmt: skip
@@ -88,9 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    note, earlier = options.checkpoint or (b"", None)
     try:
+        if options.log_key and earlier is not None:
+            open_note(note, options.log_key)
         with opened(options.bundle, sys.stderr) as file:
-            report = verify_bundle(file, options.trust, options.checkpoint)
+            report = verify_bundle(file, options.trust, earlier, options.log_key)
+    except NoteError as error:
+        sys.stderr.write(f"your checkpoint: {error}\n")
+        raise SystemExit(USAGE) from error
     except OSError as error:
         sys.stderr.write(f"{options.bundle}: cannot be read: {error.strerror}. Check the path.\n")
         raise SystemExit(USAGE) from error

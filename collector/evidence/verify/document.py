@@ -68,6 +68,16 @@ class LogPart(_Part):
     root: str
 
 
+class CheckpointPart(_Part):
+    """A signed checkpoint in the bundle that the log begins with."""
+
+    origin: str
+    size: int
+    root: str
+    key: Annotated[str, Field(description="the verifier key of the log (C2SP) that signed it")]
+    held: Annotated[bool, Field(description="whether it was among the log keys given")]
+
+
 class ReportDocument(_Part):
     """A report of emitrace-verify. Keys are never removed or given another meaning within a version."""
 
@@ -81,6 +91,7 @@ class ReportDocument(_Part):
     exit_code: Literal[0, 1, 4]
     headline: Both
     log: LogPart | None
+    checkpoints: list[CheckpointPart]
     period: Annotated[tuple[int, int] | None, Field(description="[from, to) [UTC ms]")]
     scope: Annotated[ScopePart | None, Field(description="null for a whole bundle")]
     left_out: Annotated[dict[str, int], Field(description="what a partial bundle says that it leaves out")]
@@ -107,6 +118,10 @@ def document_of(report: Report, bundle: str) -> ReportDocument:
         exit_code=report.verdict.value,
         headline=_both(HEADLINES[report.verdict]),
         log=None if stated is None else LogPart(origin=stated.origin, size=stated.tree_size, root=stated.tree_root),
+        checkpoints=[
+            CheckpointPart(origin=one.origin, size=one.size, root=one.root, key=one.key, held=report.holds_log_key(one))
+            for one in report.checkpoints
+        ],
         period=report.period,
         scope=None if scope.is_whole
         else ScopePart(agents=list(scope.agents), sources=list(scope.sources), gases=list(scope.gases)),

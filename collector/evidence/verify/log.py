@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from array import array
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,6 @@ from collector.evidence.pruned import decode_hidden, grow, is_hidden
 from collector.evidence.verify.report import Report, Step
 from protocols.errors import EmitraceError
 from protocols.records import UInt64
-from protocols.transparency.checkpoint import Checkpoint
 from protocols.transparency.tree import Frontier, leaf_hash
 from protocols.wire.errors import WireError
 
@@ -114,8 +114,8 @@ class Log:
     revoked: dict[str, int] = field(default_factory=dict)
     tree: Frontier = field(default_factory=Frontier)
     hidden: int = 0
-    earlier: Checkpoint | None = None
-    earlier_root: bytes | None = None
+    wanted: frozenset[int] = frozenset()
+    roots: dict[int, bytes] = field(default_factory=dict)
 
     def position(self, leaf: Leaf) -> int | None:
         """Where an object was logged first; None where it was not."""
@@ -123,7 +123,7 @@ class Log:
 
     def take(self, data: bytes) -> None:
         """The next element of the log; WireError or ValueError where it is none."""
-        self._note_earlier()
+        self.note_root()
         if is_hidden(data):
             hidden = decode_hidden(data)
             self.tree = grow(self.tree, hidden)
@@ -141,32 +141,18 @@ class Log:
         elif leaf.kind == REVOKED:
             self.revoked.setdefault(leaf.object_id, position)
 
-    def check_earlier(self, report: Report) -> None:
-        """Demand that the log begins with what the verifier's own checkpoint says."""
-        earlier = self.earlier
-        self._note_earlier()
-        if earlier is None:
-            return
-        where = f"checkpoint of {earlier.size} leaves"
-        if earlier.size > self.tree.size:
-            seen = f"{self.tree.size} leaves here: the log went back, or the bundle is older than your checkpoint"
-            report.find(Step.LOG, where, seen)
-        elif self.earlier_root is None:
-            report.note(f"{where}: the bundle leaves out leaves across it; ask for one with the whole log")
-        elif self.earlier_root != earlier.root:
-            seen = f"the first leaves have root {self.earlier_root.hex()}, your checkpoint says {earlier.root.hex()}"
-            report.find(Step.LOG, where, f"rewritten: {seen}")
-        else:
-            report.note(f"{where} of {earlier.origin}: the log begins with exactly what you hold")
-
-    def _note_earlier(self) -> None:
-        if self.earlier is not None and self.tree.size == self.earlier.size:
-            self.earlier_root = self.tree.root
+    def note_root(self) -> None:
+        """Keep the root here, where it was asked for."""
+        if self.tree.size in self.wanted:
+            self.roots[self.tree.size] = self.tree.root
 
 
-def read_log(container: Container, manifest: Manifest, report: Report) -> Log:
-    """Hash every leaf and demand the size and root of the manifest; only a partial bundle may leave leaves out."""
-    log = Log(earlier=report.earlier)
+def read_log(container: Container, manifest: Manifest, report: Report, sizes: Collection[int] = ()) -> Log:
+    """Hash every leaf and demand the size and root of the manifest; only a partial bundle may leave leaves out.
+
+    The log's roots at these sizes are kept.
+    """
+    log = Log(wanted=frozenset(sizes))
     try:
         for offset, data in split_sequence(container.chunks(LEAVES), _LEAF_BYTES):
             where = f"{LEAVES} at byte {offset}"
@@ -180,6 +166,7 @@ def read_log(container: Container, manifest: Manifest, report: Report) -> Log:
                 break
     except EmitraceError as error:
         report.find(Step.LOG, LEAVES, error)
+    log.note_root()
     log.positions.settle()
     log.sequences.settle()
     if report.contradictions:
@@ -193,5 +180,4 @@ def read_log(container: Container, manifest: Manifest, report: Report) -> Log:
             f"{log.tree.size} leaves with root {log.tree.root.hex()}, the manifest says {manifest.tree_size} with"
             f" root {manifest.tree_root.hex()}",
         )  # fmt: skip
-    log.check_earlier(report)
     return log

@@ -56,12 +56,14 @@ def _lines(report: Report, bundle: str) -> Iterator[str]:
     if report.remarks > len(report.notes):
         yield f"<p>… {report.remarks - len(report.notes)} 条以上 / more</p>"
     yield from _grid("签名者", "Signed by", ("角色 / role", "指纹 / fingerprint", "信任锚 / anchor"), _signers(report))
+    yield from _grid("日志检查点", "Checkpoints of the log", _CHECKPOINT_HEAD, _checkpoints(report))
     yield from _grid("数据流", "Streams", _STREAM_HEAD, _streams(report))
     counts = [(what, f"{number:,}") for what, number in report.counts.items()]
     yield from _grid("已核对", "Checked", ("内容 / what", "数量 / number"), counts)
     yield "</body></html>"
 
 
+_CHECKPOINT_HEAD = ("大小 / size", "根 / root", "日志密钥 / key of the log", "信任锚 / anchor")
 _STREAM_HEAD = ("终端 / agent", "数据流 / stream", "项 / items", "起 / from", "止 / to", "其后 / later in log")
 
 
@@ -84,6 +86,12 @@ def _signers(report: Report) -> Iterator[tuple[str, str, str]]:
         yield role, fingerprint, held
     for fingerprint in report.unused():
         yield "–", fingerprint, "已持有，此处无其签名 / held, signed nothing here"
+
+
+def _checkpoints(report: Report) -> Iterator[tuple[str, ...]]:
+    for one in report.checkpoints:
+        held = "已持有 / held" if report.holds_log_key(one) else "未持有 / NOT held"
+        yield f"{one.size:,}", one.root, one.key, held
 
 
 def _streams(report: Report) -> Iterator[tuple[str, ...]]:

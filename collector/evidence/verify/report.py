@@ -8,6 +8,7 @@ from enum import Enum
 
 from collector.inventory.scope import WHOLE, Scope
 from protocols.transparency.checkpoint import Checkpoint
+from protocols.transparency.note import NoteKey
 
 KEPT = 200
 """Findings and notes kept word for word; the rest is counted."""
@@ -83,11 +84,22 @@ class Stated:
     tree_root: str
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint in the bundle that the log begins with; ``key`` is what signed it, as C2SP encodes a key."""
+
+    origin: str
+    size: int
+    root: str
+    key: str
+
+
 @dataclass(slots=True)
 class Report:
     """Grows while the bundle is taken apart; ``scope`` and ``left_out`` say what of a partial one is not here.
 
-    ``trusted`` are the fingerprints the verifier holds, ``earlier`` a checkpoint of the log it holds from before.
+    ``trusted`` are the fingerprints the verifier holds, ``earlier`` a checkpoint of the log it holds from before, and
+    ``log_keys`` the keys of logs that it holds; ``checkpoints`` are the signed ones of the bundle, smallest first.
     """
 
     trusted: frozenset[str]
@@ -103,6 +115,8 @@ class Report:
     left_out: dict[str, int] = field(default_factory=dict)
     stated: Stated | None = None
     earlier: Checkpoint | None = None
+    log_keys: frozenset[NoteKey] = frozenset()
+    checkpoints: list[Signed] = field(default_factory=list)
 
     def find(self, step: Step, where: str, seen: object) -> None:
         """Keep a contradiction; EnoughError where there were too many."""
@@ -132,6 +146,10 @@ class Report:
         if role not in before.split(" and "):
             self.signers[fingerprint] = f"{before} and {role}"
             self.find(Step.SIGNATURE, f"key {fingerprint}", f"signs as {self.signers[fingerprint]}")
+
+    def holds_log_key(self, one: Signed) -> bool:
+        """Whether the verifier holds the key that signed a checkpoint."""
+        return one.key in {key.encoded() for key in self.log_keys}
 
     def unused(self) -> list[str]:
         """Anchors the verifier holds that signed nothing here."""

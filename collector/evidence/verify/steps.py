@@ -23,6 +23,7 @@ from collector.evidence.layout import (
     Manifest,
     decode_manifest,
 )
+from collector.evidence.verify.checkpoints import check_earlier, check_log_keys, check_signed, read_checkpoints
 from collector.evidence.verify.documents import Documents, read_documents, read_keys
 from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
@@ -31,18 +32,21 @@ from collector.evidence.verify.report import EnoughError, Report, Stated, Step
 from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
 from protocols.transparency.checkpoint import Checkpoint
+from protocols.transparency.note import NoteKey
 from protocols.wire.cose import open_sealed, verify
 from protocols.wire.limits import MESSAGE_BYTES
 
 _NEEDED = (GWP, HOURS, INVENTORY, LEAVES, MANIFEST, SIGNATURE, PROFILE)
 _DIGEST = "[0-9a-f]{64}"
 _KNOWN = re.compile(
-    rf"(certificates|plans)/{_DIGEST}\.cbor|keys/(agent|collector)-{_DIGEST}\.pub"
+    rf"(certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.note|keys/(agent|collector)-{_DIGEST}\.pub"
     rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|sent/{_DIGEST}/{_DIGEST}\.cose|{'|'.join(map(re.escape, _NEEDED))}"
 )
 
 
-def verify_bundle(file: BinaryIO, trusted: Collection[str], earlier: Checkpoint | None = None) -> Report:
+def verify_bundle(
+    file: BinaryIO, trusted: Collection[str], earlier: Checkpoint | None = None, log_keys: Collection[NoteKey] = ()
+) -> Report:
     """Take a bundle apart.
 
     Parameters
@@ -53,8 +57,10 @@ def verify_bundle(file: BinaryIO, trusted: Collection[str], earlier: Checkpoint 
         Fingerprints the verifier holds from elsewhere; keys in the bundle are never anchors.
     earlier : Checkpoint or None
         A checkpoint the verifier holds from before: the log must begin with it.
+    log_keys : collection of NoteKey
+        Keys of logs that the verifier holds from elsewhere.
     """
-    report = Report(frozenset(trusted), earlier=earlier)
+    report = Report(frozenset(trusted), earlier=earlier, log_keys=frozenset(log_keys))
     try:
         _take_apart(file, report)
     except EnoughError:
@@ -101,7 +107,16 @@ def establish(file: BinaryIO, report: Report) -> Established | None:
     if report.contradictions:
         return None
     report.scope = manifest.scope
-    log = read_log(container, manifest, report)
+    checkpoints = read_checkpoints(container, manifest, report)
+    earlier = report.earlier
+    sizes = {one.head.size for one in checkpoints} | ({earlier.size} if earlier is not None else set())
+    log = read_log(container, manifest, report, sizes)
+    if not report.contradictions:
+        for one in checkpoints:
+            check_signed(one, log, manifest, report)
+        if earlier is not None:
+            check_earlier(earlier, log, manifest, report)
+        check_log_keys(manifest, report)
     return Established(container, manifest, keys, log, read_documents(container, manifest, log, report))
 
 

@@ -31,6 +31,10 @@ def as_text(report: Report, bundle: str) -> Iterator[str]:
     if report.remarks > len(report.notes):
         yield f"  ... and {report.remarks - len(report.notes)} notes more"
     yield from _signers(report)
+    for one in report.checkpoints:
+        held = "held / 已持有" if report.holds_log_key(one) else "NOT held / 未持有"
+        yield f"  checkpoint of {one.size} leaves, root {one.root}"
+        yield f"    signed by log {printable(one.key)}: {held}"
     if report.verdict is Verdict.UNANCHORED:
         yield "  Compare each fingerprint with one you got from elsewhere, then pass it with --trust FINGERPRINT."
     for said in shown(report):

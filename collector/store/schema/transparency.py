@@ -24,7 +24,7 @@ checkpoints = Table(
     Column("root", LargeBinary, nullable=False),
     Column("note", LargeBinary, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("why", String(16), nullable=False),  # grown, seal, origin
+    Column("why", String(16), nullable=False),  # grown, seal, origin, bundle
     UniqueConstraint("origin", "size", name="checkpoints_place"),
     sqlite_autoincrement=True,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from calibration.certificates import encode_certificate, parse_certificates
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
-from collector.evidence.layout import Leaf, item_leaf_id
+from collector.evidence.layout import Leaf, encode_leaf, item_leaf_id
 from collector.evidence.names import LogName
 from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.sources import source_facts
@@ -34,6 +34,8 @@ from protocols.records import (
     StreamItem,
     Tombstone,
 )
+from protocols.transparency.checkpoint import Checkpoint, sign_checkpoint
+from protocols.transparency.tree import leaf_hash, root_of
 from protocols.windows.fold import fold
 from protocols.windows.opening import initial_state
 from protocols.wire.codec import item_digest, seal_item
@@ -187,6 +189,12 @@ class Site:
         return item_digest(self.items[-1][1]) if self.items else bytes(32)
 
 
+def checkpoint(leaves: Sequence[Leaf], key: Ed25519PrivateKey = LOG_KEY, origin: str = LOG.name) -> tuple[int, bytes]:
+    """Size and signed note of the log of these leaves."""
+    root = root_of(leaf_hash(encode_leaf(leaf)) for leaf in leaves)
+    return len(leaves), sign_checkpoint(Checkpoint(origin, len(leaves), root), key)
+
+
 def with_items(contents: BundleContents, items: Sequence[bytes]) -> BundleContents:
     """The same contents with other items in the day's member."""
     day = next(iter(contents.days))
@@ -233,4 +241,5 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
         [certificate], [ItemDay(agent, "2026-09-21", days[agent]) for agent in sorted(days)], leaves,
         [(agent, small_document()) for agent in by_agent], sorted(hours, key=lambda row: (row.from_ms, row.agent)),
         inventory, (folder / f"{rule_profile.id}.toml").read_bytes(), log=(LOG,),
+        checkpoints=[checkpoint(leaves)],
     )  # fmt: skip

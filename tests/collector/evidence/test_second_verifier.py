@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import io
 import random
 import subprocess
@@ -16,27 +15,15 @@ import pytest
 from collector.evidence.layout import MANIFEST, SIGNATURE
 from collector.evidence.verify.report import Report, Step
 from collector.evidence.verify.steps import verify_bundle
+from tests.collector.evidence.conftest import PROGRAM
 from tests.collector.evidence.forging import members_of, reforged, zipped
 from tests.collector.evidence.site import Site
 from tests.collector.evidence.verify.test_steps import LIES
 
-PROGRAM = Path(__file__).parents[3] / "docs" / "second_verifier.py"
 PROOFS = {Step.MANIFEST, Step.SIGNATURE, Step.LOG, Step.ITEM, Step.CHAIN}
 """What it checks too; readings, hours and the inventory are ours alone."""
 SITE = Site().make()
 BUNDLE = SITE.bundle()
-
-
-@pytest.fixture(scope="module")
-def second() -> ModuleType:
-    """The program as a module."""
-    spec = importlib.util.spec_from_file_location("second_verifier", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def both(second: ModuleType, data: bytes) -> tuple[Report, list[str], set[str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,11 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from collector.evidence.container import open_container
 from collector.evidence.layout import LEAVES, split_sequence
 from collector.evidence.verify.__main__ import main
+from collector.evidence.verify.page import as_html
 from collector.evidence.verify.report import Report, Step, Verdict
 from collector.evidence.verify.steps import verify_bundle
+from collector.evidence.verify.text import as_text
 from protocols.transparency.checkpoint import Checkpoint, sign_checkpoint
+from protocols.transparency.note import NoteKey
 from protocols.transparency.tree import leaf_hash, root_of
-from tests.collector.evidence.site import Site
+from protocols.wire.keys import public_bytes
+from tests.collector.evidence.site import LOG, LOG_KEY, Site, checkpoint
 
 SITE = Site().make()
 BUNDLE = SITE.bundle()
@@ -24,7 +30,7 @@ HASHES = [leaf_hash(data) for _, data in split_sequence(open_container(_FILE).ch
 
 
 def held(size: int, root: bytes | None = None) -> Checkpoint:
-    return Checkpoint("emitrace/a", size, root_of(HASHES[:size]) if root is None else root)
+    return Checkpoint(LOG.name, size, root_of(HASHES[:size]) if root is None else root)
 
 
 def verified(earlier: Checkpoint) -> Report:
@@ -42,7 +48,10 @@ def test_a_log_that_begins_with_the_checkpoint_held_is_consistent(size: int) -> 
 
 @pytest.mark.parametrize(
     ("earlier", "seen"),
-    [(held(len(HASHES) // 2, bytes(32)), "rewritten"), (held(len(HASHES) + 1, bytes(32)), "went back")],
+    [
+        (held(len(HASHES) // 2, bytes(32)), "rewritten"), (held(len(HASHES) + 1, bytes(32)), "went back"),
+        (Checkpoint("emitrace/other", 1, root_of(HASHES[:1])), "is of log emitrace/other"),
+    ],
 )
 def test_a_log_that_does_not_is_a_contradiction(earlier: Checkpoint, seen: str) -> None:
     """Rewritten before that size, or shorter than that: found in the step of the log."""
@@ -65,4 +74,72 @@ def test_the_command_takes_the_file_of_the_api(tmp_path: Path, capsys: pytest.Ca
         main([str(bundle), "--checkpoint", str(none)])
 
     assert (0, 2) == (end.value.code, usage.value.code)
-    assert "checkpoint of 2 leaves of emitrace/a: the log begins with exactly what you hold" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "checkpoint of 2 leaves of emitrace/site: the log begins with exactly what you hold" in said
+
+
+NEW_KEY = Ed25519PrivateKey.from_private_bytes(b"m" * 32)
+ALL = SITE.leaves
+SIGNED: dict[str, tuple[list[tuple[int, bytes]], str]] = {
+    "by another key": ([checkpoint(ALL, NEW_KEY)], "none of the keys"),
+    "another log's": ([checkpoint(ALL, LOG_KEY, "emitrace/other")], "is of log emitrace/other"),
+    "of another history": ([checkpoint(ALL[1:])], "the first leaves have root"),
+    "of more leaves": ([checkpoint([*ALL, ALL[0]])], "leaves only"),
+    "under another size": ([(1, checkpoint(ALL)[1])], "is of"),
+    "no note": ([(1, b"nonsense")], "no blank line"),
+}
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_a_checkpoint_that_lies_is_a_contradiction(second: ModuleType, name: str) -> None:
+    """Ours says what is wrong with it, and the second verifier refuses it too."""
+    notes, seen = SIGNED[name]
+    data = SITE.bundle(replace(SITE.contents(), checkpoints=notes))
+    report = verify_bundle(io.BytesIO(data), SITE.anchors())
+
+    assert {Step.LOG} == {finding.step for finding in report.findings}
+    assert seen in report.findings[0].seen
+    assert second.verify(io.BytesIO(data))[0]
+
+
+def test_checkpoints_in_a_bundle_are_shown_with_the_log_key_that_signed(second: ModuleType) -> None:
+    """Of any size; whether the verifier holds the key is said; without any it is said that there is none."""
+    notes = [checkpoint(ALL[:2]), checkpoint(ALL)]
+    data = SITE.bundle(replace(SITE.contents(), checkpoints=notes))
+    report, keyed = (verify_bundle(io.BytesIO(data), SITE.anchors(), None, keys) for keys in ((), (LOG.key,)))
+    none = verify_bundle(io.BytesIO(SITE.bundle(replace(SITE.contents(), checkpoints=()))), SITE.anchors())
+    said = "\n".join(as_text(keyed, "b.zip"))
+
+    assert [Verdict.CONSISTENT] * 3 == [one.verdict for one in (report, keyed, none)]
+    assert [2, len(ALL)] == [one.size for one in report.checkpoints]
+    assert [False, True] == [one.holds_log_key(one.checkpoints[0]) for one in (report, keyed)]
+    assert f"signed by log {LOG.key.encoded()}: held / 已持有" in said
+    assert LOG.key.encoded() in as_html(report, "b.zip")
+    assert any("no signed checkpoint" in note for note in none.notes)
+    assert [] == second.verify(io.BytesIO(data))[0]
+
+
+def test_a_log_with_another_key_than_the_one_held_contradicts() -> None:
+    """The same name, signed and stated anew with another key."""
+    (finding,) = verify_bundle(
+        io.BytesIO(BUNDLE), SITE.anchors(), None, [NoteKey(LOG.name, public_bytes(NEW_KEY))]
+    ).findings
+
+    assert (Step.SIGNATURE, f"log {LOG.name}") == (finding.step, finding.where)
+
+
+@pytest.mark.parametrize(("key", "code"), [(LOG_KEY, 0), (NEW_KEY, 2)])
+def test_the_command_checks_who_signed_the_verifiers_own_checkpoint(
+    tmp_path: Path, key: Ed25519PrivateKey, code: int
+) -> None:
+    """With the log's key brought, a note that somebody else signed is no checkpoint."""
+    bundle, note = tmp_path / "b.zip", tmp_path / "checkpoint"
+    bundle.write_bytes(BUNDLE)
+    note.write_bytes(sign_checkpoint(held(2), key))
+    trust = [word for anchor in SITE.anchors() for word in ("--trust", anchor)]
+    with pytest.raises(SystemExit) as end:
+        main([str(bundle), *trust, "--checkpoint", str(note), "--log-key", LOG.key.encoded()])
+    with pytest.raises(SystemExit) as usage:
+        main([str(bundle), "--log-key", "no+key"])
+
+    assert (code, 2) == (end.value.code, usage.value.code)

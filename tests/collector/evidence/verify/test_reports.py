@@ -24,6 +24,7 @@ BUNDLE = SITE.bundle()
 HOSTILE = "</td><script>alert(1)</script>\x1b[2J\u202e\"'&"
 KEYS = [
     "report", "version", "bundle", "manifest", "made_ms", "software", "verdict", "exit_code", "headline", "log",
+    "checkpoints",
     "period", "scope", "left_out", "shows", "does_not_show", "checked", "contradictions", "findings", "notes",
     "streams", "signers", "anchors_unused",
 ]  # fmt: skip

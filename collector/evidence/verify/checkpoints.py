@@ -1,0 +1,85 @@
+"""Checkpoints of the log, the signed ones in a bundle and the one a verifier brings, against what the leaves say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from collector.evidence.container import Container
+from collector.evidence.layout import CHECKPOINTS, Manifest, checkpoint_name
+from collector.evidence.verify.log import Log
+from collector.evidence.verify.report import Report, Signed, Step
+from protocols.errors import EmitraceError
+from protocols.transparency.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
+from protocols.transparency.note import NOTE_BYTES, NoteKey
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A checkpoint whose signature holds, the member it stands in, and the key that signed it."""
+
+    member: str
+    head: Checkpoint
+    key: NoteKey
+
+
+def read_checkpoints(container: Container, manifest: Manifest, report: Report) -> list[Stated]:
+    """The checkpoints in a bundle, smallest first; each is signed under a name that the manifest gives the log."""
+    keys = {one.name: one.key for one in manifest.log}
+    found = []
+    for member in (name for name in container.members if name.startswith(CHECKPOINTS)):
+        try:
+            note = container.content(member, NOTE_BYTES)
+            head = read_checkpoint(note)
+            if head.origin not in keys:
+                report.find(Step.LOG, member, f"is of log {head.origin}, the bundle's is {manifest.origin}")
+            elif member != checkpoint_name(head.size):
+                report.find(Step.LOG, member, f"is of {head.size} leaves")
+            else:
+                key = keys[head.origin]
+                found.append(Stated(member, open_checkpoint(note, key.public), key))
+        except EmitraceError as error:
+            report.find(Step.LOG, member, error)
+    if manifest.log and not found and not report.contradictions:
+        report.note("no signed checkpoint of the log is in the bundle")
+    return sorted(found, key=lambda one: one.head.size)
+
+
+def check_signed(one: Stated, log: Log, manifest: Manifest, report: Report) -> None:
+    """Demand that the log of the bundle begins with a checkpoint in it."""
+    head, root = one.head, log.roots.get(one.head.size)
+    if head.size > manifest.tree_size:
+        report.find(Step.LOG, one.member, f"the bundle's log has {manifest.tree_size} leaves only")
+    elif root is None:
+        report.find(Step.LOG, one.member, "leaves are left out across it, so that it cannot be checked")
+    elif root != head.root:
+        report.find(Step.LOG, one.member, f"signs root {head.root.hex()}, the first leaves have root {root.hex()}")
+    else:
+        report.count("checkpoints")
+        report.checkpoints.append(Signed(head.origin, head.size, head.root.hex(), one.key.encoded()))
+
+
+def check_earlier(earlier: Checkpoint, log: Log, manifest: Manifest, report: Report) -> None:
+    """Demand that the log begins with what the verifier's own checkpoint says."""
+    where, root = f"checkpoint of {earlier.size} leaves", log.roots.get(earlier.size)
+    if manifest.log and earlier.origin not in {one.name for one in manifest.log}:
+        seen = f"is of log {earlier.origin}, the bundle's is {manifest.origin}: another log, or one made anew"
+        report.find(Step.LOG, where, seen)
+    elif earlier.size > log.tree.size:
+        seen = f"{log.tree.size} leaves here: the log went back, or the bundle is older than your checkpoint"
+        report.find(Step.LOG, where, seen)
+    elif root is None:
+        report.note(f"{where}: the bundle leaves out leaves across it; ask for one with the whole log")
+    elif root != earlier.root:
+        seen = f"the first leaves have root {root.hex()}, your checkpoint says {earlier.root.hex()}"
+        report.find(Step.LOG, where, f"rewritten: {seen}")
+    else:
+        report.note(f"{where} of {earlier.origin}: the log begins with exactly what you hold")
+
+
+def check_log_keys(manifest: Manifest, report: Report) -> None:
+    """Demand that a log key which the verifier brings is that of the log which bears its name."""
+    stated = {one.name: one.key for one in manifest.log}
+    for key in report.log_keys:
+        own = stated.get(key.name)
+        if own is not None and own != key:
+            report.find(Step.SIGNATURE, f"log {key.name}", f"has key {own.encoded()} here, you hold {key.encoded()}")

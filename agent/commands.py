@@ -25,6 +25,7 @@ from agent.clock import KernelClock
 from agent.config import Config, fingerprint_problem, load_config
 from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
 from agent.endpoint import TlsBus
+from agent.enroll_command import enroll
 from agent.health import read_status
 from agent.init_command import init
 from agent.lock import is_held
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(map_commands.app, name="map")
 app.command()(init)
+app.command()(enroll)
 app.command(name="replace-agent")(replace_agent)
 app.command(name="log")(show_log)
 for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS, **field_commands.COMMANDS}.items():

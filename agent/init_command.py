@@ -21,8 +21,12 @@ class InitError(EmitraceError):
     """What was answered makes no site."""
 
 
+UNKNOWN = "0" * 64
+"""A fingerprint that `emitrace-agent enroll` is to replace."""
+
+
 def _asked(text: str, help_text: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(prompt=text, help=help_text)
+    option: typer.models.OptionInfo = typer.Option(prompt=text, help=help_text, show_default=False)
     return option
 
 
@@ -39,8 +43,12 @@ def init(
     factor: Annotated[str, _asked("Emission factor of the grid [kgCO2/kWh]", "Factor of the grid. [kgCO2/kWh]")],
     factor_source: Annotated[str, _asked("Where that factor is published", "Where that factor is published.")],
     factor_from: Annotated[str, _asked("Factor valid from (YYYY-MM-DD)", "First day the factor is valid.")],
-    fingerprint: Annotated[str, _asked("Collector's fingerprint", "As 'emitrace-collector key' prints it.")],
-    broker: Annotated[str, _asked("Broker (HOST or HOST:PORT)", "The MQTT broker.")],
+    fingerprint: Annotated[
+        str, _asked("Collector's fingerprint (Enter: enrol later)", "As 'emitrace-collector key' prints it.")
+    ] = UNKNOWN,
+    broker: Annotated[
+        str, _asked("Broker (HOST or HOST:PORT; Enter: enrol later)", "The MQTT broker; 'enroll' brings it too.")
+    ] = "127.0.0.1",
     folder: Annotated[Path, typer.Option(help="Where plan.toml and agent.toml are written.")] = Path(),
     unit: Annotated[int, typer.Option(min=0, max=255, help="Unit id of the meter.")] = 1,
     baud: Annotated[int, typer.Option(help="Of a serial line.")] = 9600,
@@ -60,7 +68,8 @@ def init(
         settings = _settings(kind, place, baud, parity, fingerprint, broker, username)
         _write(folder, {"plan.toml": plan, "agent.toml": settings})
     say(f"wrote {folder / 'plan.toml'} and {folder / 'agent.toml'}; both are right in themselves")
-    say("next: emitrace-agent key, emitrace-agent check-config, emitrace-agent scan, emitrace-agent commission")
+    first = "enroll" if fingerprint == UNKNOWN else "key"
+    say(f"next: emitrace-agent {first}, emitrace-agent check-config, emitrace-agent scan, emitrace-agent commission")
 
 
 def _plan(

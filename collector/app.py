@@ -14,6 +14,7 @@ from collector.accounts.authority import Authority
 from collector.accounts.sessions import Lifetime
 from collector.api.alerts import alerts_router
 from collector.api.bundles import bundle_router
+from collector.api.enrolment import enrolment_router
 from collector.api.explain import explain_router
 from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer
@@ -54,7 +55,7 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
     pages = page_router(books, authority, frame, hub)
     routers = (
         api_router(books), log_router(books), alerts_router(books), bundle_router(books), explain_router(books),
-        metrics_router(metrics), pages,
+        enrolment_router(books), metrics_router(metrics), pages,
     )  # fmt: skip
     for router in routers:
         app.include_router(router)

@@ -66,6 +66,21 @@ class WebTable(Table):
     idle_minutes: Annotated[int, Field(ge=15, le=1440)] = 120
 
 
+class EnrolmentTable(Table):
+    """What invitations of agents say: where they reach this collector and the broker, where not as it does itself.
+
+    ``certificate`` is the PEM file of the certificate that ``url`` shows, which agents then demand; ``accounts`` the
+    broker's password file, where it is to be kept while the collector runs.
+    """
+
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s#?@]+)?$", max_length=200)] = ""
+    certificate: str | None = None
+    broker_host: Annotated[str, Field(max_length=255)] = ""
+    broker_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    broker_ca: str | None = None
+    accounts: str | None = None
+
+
 class InventoryTable(Table):
     """Which accounting profile hours and inventories follow."""
 
@@ -140,6 +155,7 @@ class Settings(Table):
     database: DatabaseTable = DatabaseTable()
     broker: BrokerTable = BrokerTable()
     web: WebTable = WebTable()
+    enrolment: EnrolmentTable = EnrolmentTable()
     inventory: InventoryTable = InventoryTable()
     bundles: BundlesTable = BundlesTable()
     alerts: AlertsTable = AlertsTable()

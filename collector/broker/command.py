@@ -26,6 +26,7 @@ from collector.config import load_config
 from collector.store.agents import all_agents
 from collector.store.audit import record
 from collector.store.endings import endings
+from collector.store.enrolments import broker_accounts
 from protocols.errors import EmitraceError
 
 PRIVATE, FOLDER = 0o600, 0o700
@@ -67,9 +68,10 @@ def broker_config(
             if unknown:
                 raise EmitraceError("--renew", unknown[0], f"Name {own} or the full id of a registered agent.")
             there = read_accounts(accounts.read_text(encoding="utf-8"), str(accounts)) if accounts.exists() else {}
-            fresh = {name: make_password() for name in wanted if name not in there or name in renew}
+            enrolled = broker_accounts(connection)  # they made their passwords themselves, and told us the hash
+            fresh = {name: make_password() for name in wanted if name in renew or name not in there | enrolled}
             gone = sorted(there.keys() - set(wanted))
-            kept = {name: hashed for name, hashed in there.items() if name in wanted}
+            kept = enrolled | {name: hashed for name, hashed in there.items() if name in wanted}
             hashes = kept | {name: hash_password(password) for name, password in fresh.items()}
             place = Place(port, certificate.resolve(), key.resolve(), user, store.resolve())
             _write(out, "mosquitto.conf", configuration_text(place, out), user)

@@ -7,19 +7,17 @@ and a kill loses what it had taken but not yet saved. Nothing here relies on eit
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocols.enrolment import account_hash
 from protocols.errors import EmitraceError
 from protocols.wire import topics
 from protocols.wire.limits import MESSAGE_BYTES
 
-ITERATIONS = 101
-"""As mosquitto_passwd has it. The passwords are 256 random bits, which no number of rounds makes harder to guess."""
 SALT_BYTES = 12
 LARGEST_MESSAGE = MESSAGE_BYTES + 4096
 """The largest item with its envelope. [bytes]"""
@@ -48,8 +46,7 @@ def make_password() -> str:
 def hash_password(password: str, salt: bytes | None = None) -> str:
     """``$7$``: PBKDF2 with SHA-512, as a line of mosquitto's password file has it behind the name."""
     salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
-    derived = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ITERATIONS)
-    return f"$7${ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(derived).decode()}"
+    return account_hash(password, salt)
 
 
 def password_fits(hashed: str, password: str) -> bool:

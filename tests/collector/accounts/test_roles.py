@@ -15,7 +15,10 @@ from tests.collector.running import PASSWORD, Collector
 from tests.services import Spawn, free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "central-team.md"
-PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/api/v1/health"), ("GET", "/static/{digest}/{name}")}
+PUBLIC = {
+    ("GET", "/login"), ("POST", "/login"), ("GET", "/api/v1/health"), ("GET", "/static/{digest}/{name}"),
+    ("POST", "/api/v1/enrolments"),
+}  # fmt: skip
 Route = tuple[str, str, Permission]
 
 

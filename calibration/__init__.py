@@ -1,8 +1,14 @@
-"""Trust in the meter: which certificate stood behind an instrument at an instant, as known at a time.
+"""Trust in the meter: what stood behind an instrument at an instant, as known at a time.
 
-``certificates`` holds one record per certificate, read from TOML and logged as deterministic CBOR; ``status``
-derives from all records of an instrument what it was at any instant: in interval, overdue, or unknown.
+In the order in which evidence becomes a status:
 
-Everything is pure and bitemporal: a certificate has the day it was performed on and the tree size from which
-it is known. A late or a failed certificate reaches back; no reading and no earlier answer ever changes.
+- ``instruments``, ``events``, ``evidence``: what a certificate is about, what happened, what a document can prove;
+- ``checks``: what has to be right before an event counts; ``requirements`` and ``intervals``: what has to be
+  passed and how long a pass stands;
+- ``effects`` compiles events; ``status`` tells one instrument over all time, ``many`` all of them at one instant;
+- ``reach_back``: what a late or failed test means for the time before it;
+- ``certificates`` and ``standing``: the records a collector keeps today, and the three states of its hour rows.
+
+Everything is pure and bitemporal: an event has the time it happened and the tree size from which it is known. A
+late or a failed certificate reaches back; no reading and no earlier answer ever changes.
 """

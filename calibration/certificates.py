@@ -6,42 +6,20 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from enum import Enum
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from protocols.errors import EmitraceError
-from protocols.plan.model import Identifier, Instrument, Model, Regime
+from calibration.days import FIRST_YEAR, LAST_YEAR
+from calibration.errors import CertificateError
+from calibration.evidence import FORCE, Kind, Result, supports
+from protocols.plan.model import Identifier, Instrument, Model
 from protocols.toml import parse_toml, validate
 from protocols.wire.cbor import decode, encode
 from protocols.wire.errors import WireError
 
 VERSION = 1
 """Version of the canonical form."""
-
-FIRST_YEAR, LAST_YEAR = 1950, 2199
-"""Years a certificate may speak of; anything else is a slip of the pen."""
-
-
-class CertificateError(EmitraceError):
-    """The bytes of a certificate do not hold a certificate."""
-
-
-class Kind(Enum):
-    """What a document is. The kinds of Chinese practice, which others map onto."""
-
-    VERIFICATION = "verification-certificate"  # 检定证书: passed, with its end of validity
-    REJECTION = "verification-result-notice"  # 检定结果通知书: not passed, no validity
-    CALIBRATION = "calibration-certificate"  # 校准证书: values with uncertainty
-    TEST = "test-report"  # 检测报告: results, but no metrological traceability by itself
-
-
-class Result(Enum):
-    """Whether the instrument met its limits."""
-
-    PASS = "pass"  # noqa: S105 - a result, not a secret
-    FAIL = "fail"
 
 
 class Certificate(Model):
@@ -89,6 +67,8 @@ class Certificate(Model):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Certificate:
         failed = self.result is Result.FAIL
+        if self.kind is Kind.STATEMENT:
+            raise ValueError("a duty holder's statement is no certificate")
         if self.kind is Kind.VERIFICATION and failed:
             raise ValueError("a verification certificate is a pass; a failure is a verification-result-notice")
         if self.kind is Kind.REJECTION and not failed:
@@ -151,20 +131,11 @@ def doubts(certificate: Certificate, instruments: Iterable[Instrument]) -> tuple
             f"{subject}: a {certificate.kind.value} gives no validity to instrument {instrument.id}, whose regime is"
             f" {instrument.regime.value}"
         )
+    if FORCE[certificate.kind].gives_uncertainty and certificate.uncertainty is None:
+        found.append(f"{subject}: a {certificate.kind.value} without uncertainty and k gives no validity")
     if not certificate.document_sha256:
         found.append(f"{subject}: no document_sha256, so the document itself is not evidence yet")
     return tuple(found)
-
-
-def supports(kind: Kind, regime: Regime) -> bool:
-    """Whether a passed document of this kind gives an instrument of this regime its validity.
-
-    Mandatory verification asks for a verification certificate; a calibration does not replace it. An
-    instrument under the user's own interval may have either. A test report gives none.
-    """
-    if kind is Kind.VERIFICATION:
-        return True
-    return kind is Kind.CALIBRATION and regime is Regime.USER_DEFINED
 
 
 _FIELDS = (

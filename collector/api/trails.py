@@ -69,7 +69,7 @@ def _hour(found: ExplainedHour) -> Json:
         "windows": [_stated(one) for one in found.windows], "holes": [list(span) for span in found.holes],
         "instruments": [
             {"instrument": one.instrument.model_dump(mode="json"), "points": list(one.points),
-             "status": [{"from_ms": start, "to_ms": end, "state": status.state.value, "certificate": status.certificate}
+             "status": [{"from_ms": start, "to_ms": end, "state": status.state.value, "certificate": status.cause}
                         for start, end, status in one.stretches],
              "certificate": None if one.certificate is None else _certificate(one.certificate),
              "certificate_known_ms": one.known_ms, "certificate_known_from": one.known_from}

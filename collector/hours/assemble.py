@@ -19,7 +19,8 @@ from fractions import Fraction
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from calibration.status import Known, State, Timeline, timeline, worst
+from calibration.standing import Known, timeline
+from calibration.status import State, Timeline, worst
 from collector.hours.cells import cell_of
 from collector.hours.model import HourRow
 from collector.hours.sources import instruments_behind, points_of, series_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from calibration.certificates import Certificate, decode_certificate, encode_certificate
-from calibration.status import Known
+from calibration.standing import Known
 from collector.store.audit import record
 from collector.store.log import append_leaf
 from collector.store.placing import mark_dirty

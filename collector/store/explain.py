@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from calibration.certificates import Certificate
-from calibration.status import Interval, timeline
+from calibration.standing import timeline
+from calibration.status import Interval
 from collector.hours.calendar import Span
 from collector.hours.cells import cell_of, local_time
 from collector.hours.sources import SourceFacts, instruments_behind, points_of, series_of, source_facts
@@ -258,7 +259,7 @@ def _instruments(
         at, instrument = next((n, one) for n, one in enumerate(plan.plan.instruments) if one.id == name)
         life = timeline(instrument, None, known, plan.plan.facility.time_zone)
         own = tuple(plan.points[point].id for point in points if plan.points[point].instrument == at)
-        certificate = entered.get(life.at(cell[0]).certificate)
+        certificate = entered.get(life.at(cell[0]).cause)
         found.append(
             InstrumentBehind(
                 instrument, own, tuple(life.between(*cell)), certificate.certificate if certificate else None,

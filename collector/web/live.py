@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from calibration.status import Known, State, Status, status
+from calibration.standing import Known, status
+from calibration.status import State, Status
 from collector.api.shapes import fate_name
 from collector.live.point import AgentNow, Shown, state_of, text_of
 from collector.web.language import LANGUAGES, Words

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from calibration.certificates import (
     Certificate,
-    CertificateError,
-    Kind,
-    Result,
     decode_certificate,
     doubts,
     encode_certificate,
     parse_certificates,
 )
+from calibration.errors import CertificateError
+from calibration.evidence import Kind, Result
 from protocols.errors import InputErrors
 from protocols.plan.model import Regime
 from protocols.wire.cbor import encode
@@ -179,8 +178,11 @@ def test_doubts_are_said_when_a_certificate_is_entered() -> None:
     assert () == doubts(sound, [mandatory])
     assert "serial 'B-2', but instrument meter has serial 'A-1'" in doubts(other, [mandatory])[0]
     assert "no instrument 'nowhere'" in doubts(stray, [mandatory])[0]
-    assert "gives no validity to instrument meter, whose regime is mandatory-periodic" in doubts(
-        calibrated, [mandatory]
-    )[0]
-    assert () == doubts(calibrated, [instrument()])
+    assert (
+        "gives no validity to instrument meter, whose regime is mandatory-periodic"
+        in doubts(calibrated, [mandatory])[0]
+    )
+    assert "without uncertainty and k gives no validity" in doubts(calibrated, [instrument()])[0]
+    stated = {"uncertainty": Decimal("0.1"), "uncertainty_unit": "%", "k": Decimal(2)}
+    assert () == doubts(calibrated.model_copy(update=stated), [instrument()])
     assert "no document_sha256" in doubts(certificate("d", "2026-01-10", "2032-01-09"), [mandatory])[0]

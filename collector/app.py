@@ -11,11 +11,13 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from collector.accounts.authority import Authority
+from collector.accounts.reach import OutsideError
 from collector.accounts.sessions import Lifetime
 from collector.api.alerts import alerts_router
 from collector.api.bundles import bundle_router
 from collector.api.enrolment import enrolment_router
 from collector.api.explain import explain_router
+from collector.api.findings import findings_router
 from collector.api.gate import Gate, is_program, problem
 from collector.api.observe import Observer
 from collector.api.operation import metrics_router
@@ -55,7 +57,7 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
     pages = page_router(books, authority, frame, hub)
     routers = (
         api_router(books), log_router(books), alerts_router(books), bundle_router(books), explain_router(books),
-        enrolment_router(books), metrics_router(metrics), pages,
+        enrolment_router(books), findings_router(books), metrics_router(metrics), pages,
     )  # fmt: skip
     for router in routers:
         app.include_router(router)
@@ -76,6 +78,11 @@ def _add_errors(app: FastAPI, frame: Frame) -> None:
     def refused(request: Request, error: Any) -> Response:
         return answer(request, 422, f"{error.subject}: {error.seen}", error.hint)
 
+    def outside(request: Request, error: Any) -> Response:
+        if is_program(request):
+            return problem(403, f"{error.subject}: {error.seen}", error.hint)
+        return frame.refuse(request, 403, "outside")
+
     def invalid(request: Request, error: Any) -> Response:
         found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
         return answer(request, 422, "; ".join(found), "See /api/v1/openapi.json for what is expected.")
@@ -89,6 +96,7 @@ def _add_errors(app: FastAPI, frame: Frame) -> None:
         view = frame.open(request)
         return view.error(500, view.words("error.failed"))
 
+    app.add_exception_handler(OutsideError, outside)
     app.add_exception_handler(EmitraceError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.accounts.brake import Brakes
+from collector.accounts.engaged import reach_of
 from collector.accounts.passwords import (
     LONGEST,
     PasswordError,
@@ -25,6 +26,7 @@ from collector.accounts.passwords import (
     make_password,
     password_fits,
 )
+from collector.accounts.reach import Reach
 from collector.accounts.sessions import (
     SEEN_EVERY_MS,
     Lifetime,
@@ -64,9 +66,13 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No: the password does not fit, or, with ``wait_s``, nothing was looked at and the client has to wait. [s]"""
+    """No: the password does not fit, or, with ``wait_s``, nothing was looked at and the client has to wait. [s]
+
+    ``over``: name and password fit, but the verifier's engagement is over.
+    """
 
     wait_s: float = 0.0
+    over: bool = False
 
 
 class Authority:
@@ -104,6 +110,8 @@ class Authority:
         if isinstance(user, Refusal):
             return user
         at_ms = self._now()
+        if self._reach(user, at_ms) is None:
+            return self._over(user, "page", client)
         with self._database.writing() as connection:
             if is_outdated(user.password_hash):
                 replace_hash(connection, user.name, user.password_hash, hash_password(password))
@@ -135,9 +143,11 @@ class Authority:
         if isinstance(user, Refusal):
             return user
         at_ms = self._now()
+        if (reach := self._reach(user, at_ms)) is None:
+            return self._over(user, "script", client)
         if at_ms - (user.signed_in_ms or 0) > SCRIPT_NOTED_EVERY_MS:
             self._note(lambda connection: self._signed_in(connection, user.name, client, at_ms), user.name)
-        return Session(user.name, user.role, user.must_change)
+        return Session(user.name, user.role, user.must_change, reach=reach)
 
     def bearer(self, header: str | None, client: Client) -> Session | Refusal | None:
         """The session of a program that sends an API token; None where it sends none.
@@ -234,6 +244,15 @@ class Authority:
         known = user.name if user is not None else "unknown"
         self._refused(known, way, client)
         return Refusal()
+
+    def _reach(self, user: User, at_ms: int) -> Reach | None:
+        with self._database.reading() as connection:
+            return reach_of(connection, user.name, user.role, at_ms)
+
+    def _over(self, user: User, way: str, client: Client) -> Refusal:
+        """The right password of a verifier whose engagement is over."""
+        self._refused(user.name, f"{way}, engagement over", client)
+        return Refusal(over=True)
 
     def _refused(self, known: str, way: str, client: Client) -> None:
         """Log a sign-in that failed, in the audit trail too."""

@@ -36,6 +36,12 @@ class Permission(StrEnum):
     """Deciding about what is in quarantine."""
     ALERTS = "alerts"
     """Acknowledging alerts."""
+    ENGAGEMENTS = "engagements"
+    """Making and changing verification engagements, and seeing them all."""
+    FINDINGS = "findings"
+    """Writing findings in one's own engagement: a verifier's alone, so that nobody else can be their author."""
+    ANSWERS = "answers"
+    """Answering findings."""
     AUDIT = "audit"
     """Who did what: the audit trail."""
     TOKENS = "tokens"
@@ -55,6 +61,9 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.SEAL: frozenset({_M, _A}),
     Permission.QUARANTINE: frozenset({_M, _A}),
     Permission.ALERTS: frozenset({_T, _M, _A}),
+    Permission.ENGAGEMENTS: frozenset({_M, _A}),
+    Permission.FINDINGS: frozenset({_V}),
+    Permission.ANSWERS: frozenset({_M, _A}),
     Permission.AUDIT: frozenset({_M, _A}),
     Permission.TOKENS: frozenset({_T, _M, _V, _A}),
     Permission.ACCOUNTS: frozenset({_A}),

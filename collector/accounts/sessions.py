@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 
+from collector.accounts.engaged import reach_of
+from collector.accounts.reach import EVERYTHING, Reach
 from collector.accounts.roles import Permission, Role, may
 from collector.store.schema import sessions, users
 
@@ -31,6 +33,7 @@ class Session:
 
     ``csrf`` is what forms must carry; it is empty, and ``number`` None, for a script that sends its password or token
     each time. ``token`` is the number of that token and ``scope`` what it is good for at most; None: all the role may.
+    ``reach`` is the part of the books it sees.
     """
 
     user: str
@@ -41,6 +44,7 @@ class Session:
     seen_ms: int = 0
     token: int | None = None
     scope: frozenset[Permission] | None = None
+    reach: Reach = EVERYTHING
 
     def may(self, permission: Permission) -> bool:
         """Whether this session may; with a one-time password nothing but its own account."""
@@ -86,10 +90,10 @@ def find_session(connection: Connection, token: str, lifetime: Lifetime, at_ms: 
         .where(sessions.c.token_digest == _digest(token), users.c.enabled, ~_over(lifetime, at_ms))
     )
     row = connection.execute(query).first()
-    if row is None:
+    if row is None or (reach := reach_of(connection, row.user, Role(row.role), at_ms)) is None:
         return None
     csrf = hashlib.sha256(b"form:" + token.encode()).hexdigest()
-    return Session(row.user, Role(row.role), row.must_change, csrf, row.id, row.seen_ms)
+    return Session(row.user, Role(row.role), row.must_change, csrf, row.id, row.seen_ms, reach=reach)
 
 
 def note_seen(connection: Connection, number: int, at_ms: int) -> None:

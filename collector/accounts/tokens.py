@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from collector.accounts.engaged import reach_of
 from collector.accounts.roles import GRANTABLE, Permission, Role, may
 from collector.accounts.sessions import Session
 from collector.accounts.users import the_user
@@ -96,9 +97,12 @@ def find_token(connection: Connection, secret: str, at_ms: int) -> Session | Non
     row = connection.execute(query).first()
     if row is None or not (token := _token(row)).good(at_ms):
         return None
+    reach = reach_of(connection, token.user, Role(row.role), at_ms)
+    if reach is None:
+        return None
     return Session(
         token.user, Role(row.role), row.must_change, seen_ms=token.used_ms or 0, token=token.number,
-        scope=frozenset(token.scope),
+        scope=frozenset(token.scope), reach=reach,
     )  # fmt: skip
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
-from collector.api.gate import needs
+from collector.api.gate import needs, reach_of
 from collector.api.routes import FAR_MS, AgentId, FromMs, ToMs, check_order
 from collector.api.trails import trail
 from collector.books import Books
@@ -23,12 +24,16 @@ def explain_router(books: Books) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["evidence"])
 
     @router.get("/explain")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def explain(
-        agent: AgentId, source: Name, gas: Name, from_ms: FromMs, to_ms: ToMs, at_ms: AtMs = None
+        request: Request, agent: AgentId, source: Name, gas: Name, from_ms: FromMs, to_ms: ToMs, at_ms: AtMs = None
     ) -> dict[str, Any]:
         """The trail of a figure: its parts down to the hour at ``at_ms``, a window, its readings and signed batches."""
         check_order(from_ms, to_ms)
+        reach = reach_of(request)
+        reach.need(agent, from_ms, to_ms)
+        if at_ms is not None:
+            reach.need_period(at_ms, at_ms + 1)
         with books.database.reading() as connection:
             found = read_trail(connection, books.plans, agent, source, gas, (from_ms, to_ms), at_ms)
             return trail(found, known_now(connection))

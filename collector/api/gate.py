@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.accounts.authority import Authority, Client, Refusal
+from collector.accounts.reach import EVERYTHING, Limit, Reach
 from collector.accounts.roles import Permission
 from collector.accounts.sessions import Session
 from collector.api.passage import LARGEST_BODY, Answer, Body, TooLargeError
@@ -33,15 +34,21 @@ RECHECK_S = 15.0
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 Say = Callable[[Request, int, str], Response]
-"""A page that says why something was not done: request, status, and foreign, large, missing, forbidden or stale."""
+"""A page that says why something was not done: request, status, and foreign, large, missing, forbidden, outside or
+stale."""
 TOO_LARGE = f"Send at most {LARGEST_BODY} bytes."
 
 
-def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
-    """Declare what a route asks for: ``@router.get(path)`` above, ``@needs(Permission.READ)`` below it."""
+def needs(permission: Permission, limit: Limit = Limit.REFUSED) -> Callable[[Endpoint], Endpoint]:
+    """Declare what a route asks for: ``@router.get(path)`` above, ``@needs(Permission.READ)`` below it.
+
+    ``limit`` is what it does about a session that sees only a part of the books; such a session is refused where the
+    route says nothing of it.
+    """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         endpoint.__dict__["permission"] = permission
+        endpoint.__dict__["limit"] = limit
         return endpoint
 
     return declare
@@ -51,6 +58,18 @@ def permission_of(route: BaseRoute) -> Permission | None:
     """What a route asks for; None where it declares nothing."""
     declared = getattr(getattr(route, "endpoint", None), "permission", None)
     return declared if isinstance(declared, Permission) else None
+
+
+def limit_of(route: BaseRoute) -> Limit:
+    """What a route does about a session that sees only a part of the books."""
+    declared = getattr(getattr(route, "endpoint", None), "limit", None)
+    return declared if isinstance(declared, Limit) else Limit.REFUSED
+
+
+def reach_of(request: Request) -> Reach:
+    """The part of the books that who asks may see."""
+    session: Session | None = request.state.session
+    return EVERYTHING if session is None else session.reach
 
 
 def session_cookie(https: bool) -> str:
@@ -140,6 +159,8 @@ class Gate:
             return problem(403, f"{request.url.path} declares no permission", "Tell the developers of Emitrace.")
         if not session.may(permission):
             return self._forbidden(request, session, permission)
+        if session.reach.is_limited and (route is None or limit_of(route) is Limit.REFUSED):
+            return self._outside(request)
         if unsafe and session.csrf and not await _has_token(request, body, session.csrf):
             hint = "Send X-CSRF-Token, or use HTTP Basic."
             return self._refuse(request, 403, "stale", "anti-forgery token missing or wrong", hint)
@@ -179,6 +200,13 @@ class Gate:
         hint = "Ask an administrator; docs/central-team.md lists what each role may do."
         error = f"the role {session.role} has no permission {permission.value}"
         return self._refuse(request, 403, "forbidden", error, hint)
+
+    def _outside(self, request: Request) -> Response:
+        """A page of everything is not for whom sees a part; the way home leads into the engagement."""
+        if request.url.path == "/" and not is_program(request):
+            return RedirectResponse("/engagement", status_code=303)
+        error = "this is not kept apart by facility and period, so that no engagement covers it"
+        return self._refuse(request, 403, "outside", error, "docs/verifier.md lists what a verifier's account may ask.")
 
     def _while_signed_in(self, request: Request, receive: Receive) -> Receive:
         """Receive for the application; where the session ends meanwhile it hears that the client has gone."""
@@ -245,8 +273,13 @@ def _stranger(request: Request, refused: Refusal | None) -> Response:
     if refused is None:
         return problem(401, "not signed in", hint)
     if refused.wait_s <= 0 and request.headers.get("Authorization", "").lower().startswith("bearer "):
-        hint = "It is unknown, expired or revoked, or its account is disabled: make another on the page /tokens."
+        hint = (
+            "It is unknown, expired or revoked, its account is disabled or its engagement over: "
+            "make another on the page /tokens."
+        )
         return problem(401, "the token is not good", hint)
+    if refused.over:
+        return problem(401, "the engagement of this account is over", "Ask the central team.")
     if refused.wait_s <= 0:
         return problem(401, "name and password do not fit", hint)
     answer = problem(429, "too many wrong passwords or tokens", f"Try again in {int(refused.wait_s) + 1} s.")

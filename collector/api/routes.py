@@ -8,13 +8,16 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api import shapes
-from collector.api.gate import needs
+from collector.api.gate import needs, reach_of
+from collector.api.within import is_within, need_within
 from collector.books import Books
 from collector.clock import now_ms
+from collector.hours.cells import days_of
 from collector.inventory.crosscheck import discrepancies
 from collector.inventory.document import plain
 from collector.store import quarantine
@@ -23,7 +26,7 @@ from collector.store.certificates import all_certificates
 from collector.store.comparisons import differing, verdicts
 from collector.store.hours import read_hours, windows_page
 from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
-from collector.store.plans import sources_known
+from collector.store.plans import agent_zone, instruments_known, sources_known
 from collector.store.refresh import broken_cells, dirty_cells
 from collector.store.schema import items, slots
 from collector.store.stated_events import events_page
@@ -36,7 +39,7 @@ MOST = 100_000
 
 FromMs = Annotated[int, Query(ge=0, lt=FAR_MS, description="Start of the period [UTC ms]")]
 ToMs = Annotated[int, Query(gt=0, le=FAR_MS, description="End of the period, exclusive [UTC ms]")]
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Most rows in one answer")]
+Most = Annotated[int, Query(ge=1, le=MOST, description="Most rows in one answer")]
 BatchLimit = Annotated[int, Query(ge=1, le=PAGE, description="Most batches to open for one answer")]
 Number = Annotated[int, InPath(ge=0, lt=2**63)]
 AgentId = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Agent id")]
@@ -58,7 +61,7 @@ def api_router(books: Books) -> APIRouter:
     router = APIRouter(prefix="/api/v1")
 
     @router.get("/openapi.json", include_in_schema=False)
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def description(request: Request) -> dict[str, Any]:
         """What the API answers, as OpenAPI."""
         found: dict[str, Any] = request.app.openapi()
@@ -78,17 +81,21 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
         return {"status": "ok"}
 
     @router.get("/agents", tags=["ledger"])
-    @needs(Permission.READ)
-    def agents() -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def agents(request: Request) -> dict[str, Any]:
         """Registered agents, how far their streams have come, and their own unsigned status."""
+        reach = reach_of(request)
         with books.database.reading() as connection:
-            return {"agents": [shapes.agent(view) for view in view_agents(connection)]}
+            found = [view for view in view_agents(connection) if reach.has_agent(view.agent_id)]
+        return {"agents": [shapes.agent(view) for view in found]}
 
     @router.get("/windows", tags=["ledger"])
-    @needs(Permission.READ)
-    def windows(agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def windows(
+        request: Request, agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Most = PAGE
+    ) -> dict[str, Any]:
         """Windows as the edge stated them, by start; ``next_from_ms`` is where to go on, null at the end."""
-        check_order(from_ms, to_ms)
+        from_ms, to_ms = _asked(request, from_ms, to_ms, agent)
         with books.database.reading() as connection:
             found, following = windows_page(connection, agent, from_ms, to_ms, limit)
             plans = {digest: books.plans.of(connection, agent, digest) for digest in {digest for digest, _ in found}}
@@ -96,31 +103,44 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
         return {"windows": rows, "next_from_ms": following}
 
     @router.get("/hours", tags=["ledger"])
-    @needs(Permission.READ)
-    def hours(from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Limit = PAGE) -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def hours(request: Request, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: Most = PAGE) -> dict[str, Any]:
         """The hourly ledger; ``dirty`` cells wait to be made anew, those ``broken`` could not be made, and why."""
-        check_order(from_ms, to_ms)
+        from_ms, to_ms = _asked(request, from_ms, to_ms)
+        reach = reach_of(request)
         with books.database.reading() as connection:
-            rows = read_hours(connection, from_ms, to_ms, limit)
-            broken = [shapes.broken_cell(one) for one in broken_cells(connection)]
-            return {"hours": [shapes.hour(row) for row in rows], "dirty": dirty_cells(connection), "broken": broken}
+            rows = read_hours(connection, from_ms, to_ms, limit, agents=reach.agents if reach.is_limited else None)
+            broken = [
+                shapes.broken_cell(one) for one in broken_cells(connection)
+                if reach.has_agent(one.agent_id) and reach.touches(one.from_ms, one.to_ms)
+            ]
+            waiting = dirty_cells(connection, reach.agents if reach.is_limited else None)
+        return {"hours": [shapes.hour(row) for row in rows], "dirty": waiting, "broken": broken}  # fmt: skip
 
     @router.get("/cross-checks", tags=["ledger"])
-    @needs(Permission.READ)
-    def cross_checks(from_ms: FromMs, to_ms: ToMs) -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def cross_checks(request: Request, from_ms: FromMs, to_ms: ToMs) -> dict[str, Any]:
         """Cross-checks against their primary sources, over the hours that both know in full."""
         check_order(from_ms, to_ms)
+        reach = reach_of(request)
+        reach.need_period(from_ms, to_ms)
         with books.database.reading() as connection:
-            rows = [one.row for one in read_hours(connection, from_ms, to_ms)]
-            found = discrepancies(rows, sources_known(connection, books.plans))
+            rows = [one.row for one in read_hours(connection, from_ms, to_ms) if reach.has_agent(one.row.agent)]
+            facts = [one for one in sources_known(connection, books.plans) if reach.has_agent(one.agent)]
+        found = discrepancies(rows, facts)
         return {"cross_checks": [plain(one) for one in found]}
 
     @router.get("/slots", tags=["ledger"])
-    @needs(Permission.READ)
-    def slot_counts(agent: AgentId) -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def slot_counts(request: Request, agent: AgentId) -> dict[str, Any]:
         """Slots per point, day (of the batch's start, in the facility's zone) and fate."""
+        reach = reach_of(request)
+        reach.need_agent(agent)
         query = select(slots).where(slots.c.agent_id == agent).order_by(slots.c.day, slots.c.point, slots.c.fate)
         with books.database.reading() as connection:
+            if reach.is_limited:
+                first, last = days_of(reach.from_ms, reach.to_ms, agent_zone(connection, books.plans, agent))
+                query = query.where(slots.c.day.between(first, last))
             rows = connection.execute(query).all()
         return {
             "slots": [
@@ -132,13 +152,18 @@ def _add_ledger(router: APIRouter, books: Books) -> None:
 
 def _add_evidence(router: APIRouter, books: Books) -> None:
     @router.get("/items", tags=["evidence"])
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def stream_items(
-        agent: AgentId, after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = PAGE
+        request: Request, agent: AgentId, after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Most = PAGE
     ) -> dict[str, Any]:
         """Items of an agent in the order they came; continue with ``after`` = the last ``id``."""
+        reach = reach_of(request)
+        reach.need_agent(agent)
         columns = [column for column in items.c if column.name != "bytes"]
         query = select(*columns).where(items.c.agent_id == agent, items.c.id > after).order_by(items.c.id).limit(limit)
+        if reach.is_limited:
+            query = query.where(or_(items.c.from_ms.is_(None), items.c.from_ms < reach.to_ms),
+                                or_(items.c.to_ms.is_(None), items.c.to_ms > reach.from_ms))  # fmt: skip
         with books.database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return {
@@ -148,27 +173,30 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         }
 
     @router.get("/items/{item}/bytes", tags=["evidence"], response_class=Response)
-    @needs(Permission.EVIDENCE)
-    def item_bytes(item: Number) -> Response:
+    @needs(Permission.EVIDENCE, Limit.APPLIED)
+    def item_bytes(request: Request, item: Number) -> Response:
         """The signed bytes exactly as they came in."""
+        reach = reach_of(request)
         with books.database.reading() as connection:
-            data = connection.scalar(select(items.c.bytes).where(items.c.id == item))
-        return _download(data, f"item-{item}.cose")
+            row = connection.execute(select(items).where(items.c.id == item)).first()
+        if row is None or not (reach.has_agent(row.agent_id) and reach.touches(row.from_ms, row.to_ms)):
+            row = None  # whether there is one outside is not said either
+        return _download(None if row is None else row.bytes, f"item-{item}.cose")
 
     @router.get("/events", tags=["evidence"])
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def stated_events(
-        agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: BatchLimit = PAGE
+        request: Request, agent: AgentId, from_ms: FromMs = 0, to_ms: ToMs = FAR_MS, limit: BatchLimit = PAGE
     ) -> dict[str, Any]:
         """Events of an agent's batches, by the batch's start; ``next_from_ms`` is where to go on, null at the end."""
-        check_order(from_ms, to_ms)
+        from_ms, to_ms = _asked(request, from_ms, to_ms, agent)
         with books.database.reading() as connection:
             found, following = events_page(connection, agent, from_ms, to_ms, limit)
         return {"events": [shapes.event(item, one) for item, one in found], "next_from_ms": following}
 
     @router.get("/quarantine", tags=["evidence"])
     @needs(Permission.READ)
-    def refused(limit: Limit = PAGE) -> dict[str, Any]:
+    def refused(limit: Most = PAGE) -> dict[str, Any]:
         """What could not be believed, last seen first, with its reason."""
         with books.database.reading() as connection:
             found = quarantine.latest(connection, limit)
@@ -197,20 +225,25 @@ def _add_evidence(router: APIRouter, books: Books) -> None:
         }  # fmt: skip
 
     @router.get("/certificates", tags=["evidence"])
-    @needs(Permission.READ)
-    def certificates() -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def certificates(request: Request) -> dict[str, Any]:
         """Every certificate entered."""
+        reach = reach_of(request)
         with books.database.reading() as connection:
-            return {"certificates": [shapes.certificate(stored) for stored in all_certificates(connection)]}
+            found = all_certificates(connection)
+            if reach.is_limited:
+                own = {one.id for one in instruments_known(connection, books.plans, reach.agents)}
+                found = tuple(one for one in found if one.certificate.instrument in own)
+        return {"certificates": [shapes.certificate(stored) for stored in found]}
 
 
 def _add_inventories(router: APIRouter, books: Books) -> None:
     @router.get("/inventories", tags=["inventory"])
-    @needs(Permission.READ)
-    def versions() -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def versions(request: Request) -> dict[str, Any]:
         """Every inventory version, newest first, without rows; ``co2e_mg`` is null where nothing is known."""
         with books.database.reading() as connection:
-            found = all_versions(connection)
+            found = [one for one in all_versions(connection) if is_within(one.inventory, reach_of(request))]
         return {
             "inventories": [
                 {"version": one.version, "from_ms": one.inventory.from_ms, "to_ms": one.inventory.to_ms,
@@ -236,11 +269,13 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
         )  # fmt: skip
 
     @router.get("/inventories/{version}", tags=["inventory"])
-    @needs(Permission.READ)
-    def one_version(version: Number) -> dict[str, Any]:
+    @needs(Permission.READ, Limit.APPLIED)
+    def one_version(request: Request, version: Number) -> dict[str, Any]:
         """One version with its rows, totals and pinned inputs."""
         with books.database.reading() as connection:
-            return shapes.inventory(read_inventory(connection, version))
+            found = read_inventory(connection, version)
+        need_within(found.inventory, version, reach_of(request))
+        return shapes.inventory(found)
 
     @router.post("/inventories/{version}/seal", tags=["inventory"])
     @needs(Permission.SEAL)
@@ -254,6 +289,15 @@ def check_order(from_ms: int, to_ms: int) -> None:
     """Refuse a period that ends before it begins."""
     if to_ms <= from_ms:
         raise EmitraceError("period", f"to_ms {to_ms} is not after from_ms {from_ms}", "Give an end after the start.")
+
+
+def _asked(request: Request, from_ms: int, to_ms: int, agent: str | None = None) -> tuple[int, int]:
+    """The part of a period, of an agent, that who asks may see; what is not to be had is refused. [UTC ms]"""
+    check_order(from_ms, to_ms)
+    reach = reach_of(request)
+    if agent is not None:
+        reach.need_agent(agent)
+    return reach.clip(from_ms, to_ms)
 
 
 def _download(data: bytes | None, name: str) -> Response:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
@@ -27,7 +28,7 @@ def log_router(books: Books) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["evidence"])
 
     @router.get("/log")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def log() -> dict[str, Any]:
         """The evidence log: its origin and the key that signs it, size, root and newest checkpoint."""
         with books.database.reading() as connection:
@@ -44,7 +45,7 @@ def log_router(books: Books) -> APIRouter:
         }  # fmt: skip
 
     @router.get("/log/checkpoint", response_class=PlainTextResponse)
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def newest() -> PlainTextResponse:
         """The newest checkpoint as a C2SP signed note, byte for byte."""
         with books.database.reading() as connection:
@@ -52,7 +53,7 @@ def log_router(books: Books) -> APIRouter:
         return PlainTextResponse(found.note)
 
     @router.get("/log/checkpoints")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def checkpoints(
         before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="Most checkpoints in one answer")] = 100,
@@ -62,7 +63,7 @@ def log_router(books: Books) -> APIRouter:
             return {"checkpoints": [checkpoint(one) for one in list_checkpoints(connection, limit, before)]}
 
     @router.get("/log/proof")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def proof(
         position: Annotated[int | None, Query(ge=0, lt=2**63, description="Position of the leaf")] = None,
         kind: Annotated[str, Query(max_length=32, description="Kind of the object, with its id")] = "",
@@ -83,7 +84,7 @@ def log_router(books: Books) -> APIRouter:
         }  # fmt: skip
 
     @router.get("/log/consistency")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def between(first: Place, second: Place) -> dict[str, Any]:
         """That the log of ``second`` leaves begins with the one of ``first``: both roots, and the proof."""
         with books.database.reading() as connection:

@@ -16,6 +16,11 @@ def local_time(at_ms: int, zone: ZoneInfo) -> datetime:
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone)
 
 
+def days_of(from_ms: int, to_ms: int, zone: ZoneInfo) -> tuple[str, str]:
+    """The first and the last day that [from, to) has a part of, as ISO dates in the zone."""
+    return local_time(from_ms, zone).date().isoformat(), local_time(to_ms - 1, zone).date().isoformat()
+
+
 def day_start(day: date, zone: ZoneInfo) -> int:
     """When a day begins: at its first midnight, or where the clock leaps over that, with the leap. [UTC ms]"""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

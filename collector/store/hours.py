@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -31,16 +31,17 @@ class VersionedHour:
 
 
 def read_hours(
-    connection: Connection, from_ms: int, to_ms: int, limit: int | None = None, newest_first: bool = False
-) -> list[VersionedHour]:
-    """Hour rows that touch [from, to), by time, agent, source and gas."""
+    connection: Connection, from_ms: int, to_ms: int, limit: int | None = None, newest_first: bool = False,
+    agents: Collection[str] | None = None,
+) -> list[VersionedHour]:  # fmt: skip
+    """Hour rows (of some agents) that touch [from, to), by time, agent, source and gas."""
     time = hours.c.from_ms.desc() if newest_first else hours.c.from_ms
-    rows = connection.execute(
-        select(hours)
-        .where(hours.c.from_ms > from_ms - HOUR_MS, hours.c.from_ms < to_ms, hours.c.to_ms > from_ms)
-        .order_by(time, hours.c.agent_id, hours.c.source, hours.c.gas)
-        .limit(limit)
-    )
+    query = select(hours).where(
+        hours.c.from_ms > from_ms - HOUR_MS, hours.c.from_ms < to_ms, hours.c.to_ms > from_ms
+    )  # fmt: skip
+    if agents is not None:
+        query = query.where(hours.c.agent_id.in_(agents))
+    rows = connection.execute(query.order_by(time, hours.c.agent_id, hours.c.source, hours.c.gas).limit(limit))
     return [VersionedHour(row_of(row), row.version) for row in rows]
 
 

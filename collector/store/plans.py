@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -132,9 +132,12 @@ def agent_zone(connection: Connection, book: PlanBook, agent_id: str) -> ZoneInf
     return ZoneInfo("UTC" if plan is None else plan.plan.facility.time_zone)
 
 
-def instruments_known(connection: Connection, book: PlanBook) -> tuple[Instrument, ...]:
-    """Every instrument of every agent's newest plan."""
+def instruments_known(
+    connection: Connection, book: PlanBook, agents: Collection[str] | None = None
+) -> tuple[Instrument, ...]:
+    """Every instrument of the newest plan of every agent, or of some."""
     newest: dict[str, bytes] = {}
     for row in connection.execute(select(plans.c.agent_id, plans.c.document).order_by(plans.c.item)):
         newest[row.agent_id] = row.document
-    return tuple(one for agent_id in sorted(newest) for one in book.open(newest[agent_id]).plan.instruments)
+    return tuple(one for agent_id in sorted(newest)
+        if agents is None or agent_id in agents for one in book.open(newest[agent_id]).plan.instruments)

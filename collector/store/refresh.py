@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -54,9 +54,12 @@ class BrokenCell:
     error: str
 
 
-def dirty_cells(connection: Connection) -> int:
-    """How many cells wait to be made anew."""
-    return int(connection.scalar(select(func.count()).select_from(dirty_hours)) or 0)
+def dirty_cells(connection: Connection, agents: Collection[str] | None = None) -> int:
+    """How many cells (of some agents) wait to be made anew."""
+    query = select(func.count()).select_from(dirty_hours)
+    if agents is not None:
+        query = query.where(dirty_hours.c.agent_id.in_(agents))
+    return int(connection.scalar(query) or 0)
 
 
 def broken_cells(connection: Connection, limit: int = 100) -> list[BrokenCell]:

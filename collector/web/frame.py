@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,11 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collector.accounts.roles import Permission
 from collector.accounts.sessions import Session
+from collector.api.gate import reach_of
 from collector.books import Books
 from collector.clock import now_ms
+from collector.hours.calendar import By
 from collector.store.plans import Site, sites_known
 from collector.web.assets import Assets
 from collector.web.language import LANGUAGES, Words
+from collector.web.period import Period, around
 from collector.web.preferences import CLOCK, PREFERENCES, THEME, language_of, with_query
 from collector.web.shown import formula, grouped, instant, mass_unit, percent
 from collector.web.table_html import lines_html
@@ -38,6 +41,8 @@ class Entry:
     name: str
     href: str
     permission: Permission = Permission.READ
+    limited: bool = False
+    """Whether it is also for sessions that see only a part of the books."""
 
     def current(self, path: str) -> bool:
         """Whether a path is this page or below it."""
@@ -65,6 +70,9 @@ class Frame:
         """The page that a request asks for, before it has any content."""
         with self.books.database.reading() as connection:
             sites = sites_known(connection, self.books.plans)
+        reach = reach_of(request)
+        if reach.is_limited:
+            sites = tuple(replace(one, agents=one.agents & reach.agents) for one in sites if reach.has_site(one.id))
         return View(self, request, sites)
 
     def refuse(self, request: Request, status: int, why: str) -> HTMLResponse:
@@ -91,6 +99,8 @@ class View:
         The facility's, in which accounting days end; and the one in which times are shown.
     session : Session or None
         Who is signed in.
+    reach : Reach
+        The part of the books they may see.
     now_ms : int
         When the page was asked for. [UTC ms]
     """
@@ -105,7 +115,10 @@ class View:
         self.now_ms = now_ms()
         self.sites = sites
         self.site_unknown = bool(query.get("site")) and query["site"] not in {site.id for site in sites}
+        self.reach = reach_of(request)
         self.site = next((site for site in sites if site.id == query.get("site") or len(sites) == 1), None)
+        if self.reach.is_limited and sites and self.site is None:
+            self.site = sites[0]  # all of them together is for whom sees everything
         self.site_zone = (self.site or sites[0]).zone if sites else ZoneInfo("UTC")
         self.zone = ZoneInfo("UTC") if self.clock == "utc" else self.site_zone
         self.session: Session | None = getattr(request.state, "session", None)
@@ -114,7 +127,10 @@ class View:
     def entries(self) -> list[Entry]:
         """The navigation, as far as the session may see it."""
         session = self.session
-        return [entry for entry in self.frame.entries if session is not None and session.may(entry.permission)]
+        if session is None:
+            return []
+        mine = [entry for entry in self.frame.entries if session.may(entry.permission)]
+        return [entry for entry in mine if entry.limited or not session.reach.is_limited]
 
     @property
     def zone_text(self) -> str:
@@ -145,6 +161,19 @@ class View:
             return with_query("/", "", changes)
         gone = (*ONE_TIME, *(one.name for one in PREFERENCES))
         return with_query(self.request.url.path, self.request.url.query, changes, gone)
+
+    def usual(self, by: By, zone: ZoneInfo, at_ms: int | None = None) -> Period:
+        """The day, month or year a page shows unasked: that of now, or the newest that the reader may see of it."""
+        at_ms = self.now_ms if at_ms is None else at_ms
+        if not self.reach.is_limited:
+            return around(at_ms, by, zone)
+        period = around(max(self.reach.from_ms, min(at_ms, self.reach.to_ms - 1)), by, zone)
+        from_ms, to_ms = self.reach.clip(period.from_ms, period.to_ms)
+        return replace(period, from_ms=from_ms, to_ms=to_ms)
+
+    def offered(self, period: Period) -> str | None:
+        """The address of another period of the page, unless it is not the reader's to see."""
+        return self.address(**period.query) if self.reach.covers(period.from_ms, period.to_ms) else None
 
     def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The page; a preference named in the address is remembered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Request, StorageState, ViewportSize, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from tests.browser.pages import LANGUAGES, PAGES, Page
+from tests.browser.pages import ACCOUNTS, LANGUAGES, PAGES, Page
 from tests.browser.site import fill
 from tests.collector.running import PASSWORD, Collector
 from tests.services import find_program, spawning
@@ -42,7 +43,7 @@ class Visits:
 
     browser: Browser
     site: Site
-    state: StorageState
+    states: Mapping[str, StorageState]
     faults: list[str] = field(default_factory=list)
     _contexts: list[BrowserContext] = field(default_factory=list)
 
@@ -51,17 +52,17 @@ class Visits:
         said: Sequence[int] = (200,),
     ) -> Tab:  # fmt: skip
         """The page, loaded; a stranger's page without a session, every other signed in."""
-        tab = self.tab(size, scheme, signed_in=not page.stranger)
+        tab = self.tab(size, scheme, account=None if page.stranger else page.account)
         answer = tab.goto(self.site.collector.address + page.at(self.site.facts, language))
         assert answer is not None
         assert answer.status in said, f"{page.name}: {answer.status}, {tab.locator('main').inner_text()[:500]}"
         return tab
 
-    def tab(self, size: ViewportSize = DESKTOP, scheme: str = "light", *, signed_in: bool = True) -> Tab:
+    def tab(self, size: ViewportSize = DESKTOP, scheme: str = "light", *, account: str | None = "admin") -> Tab:
         """An empty tab."""
         options: dict[str, Any] = {"viewport": size, "color_scheme": scheme, "locale": "en-GB"}
-        if signed_in:
-            options["storage_state"] = self.state
+        if account is not None:
+            options["storage_state"] = self.states[account]
         context = self.browser.new_context(**options)
         self._contexts.append(context)
         context.on("request", self._asked)
@@ -107,24 +108,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def state(site: Site, browser: Browser) -> StorageState:
-    """The cookies of an administrator who signed in on the page."""
+def states(site: Site, browser: Browser) -> Mapping[str, StorageState]:
+    """The cookies of an administrator and of a verifier who signed in on the page."""
+    return {name: _signed_in(site, browser, name) for name in ACCOUNTS}
+
+
+def _signed_in(site: Site, browser: Browser, name: str) -> StorageState:
     context = browser.new_context()
     tab = context.new_page()
     tab.goto(f"{site.collector.address}/login?lang=en")
-    tab.fill("[name=username]", "admin")
+    tab.fill("[name=username]", name)
     tab.fill("[name=password]", PASSWORD)
     tab.press("[name=password]", "Enter")
-    tab.wait_for_url(f"{site.collector.address}/")
+    tab.wait_for_url(re.compile(r"/(engagement)?$"))
     found = context.storage_state()
     context.close()
     return found
 
 
 @pytest.fixture
-def visits(browser: Browser, site: Site, state: StorageState) -> Iterator[Visits]:
+def visits(browser: Browser, site: Site, states: Mapping[str, StorageState]) -> Iterator[Visits]:
     """Visits of one test: none leaves the host, breaks the content security policy or fails in a script."""
-    made = Visits(browser, site, state)
+    made = Visits(browser, site, states)
     yield made
     made.close()
 
@@ -146,9 +151,11 @@ class Shown:
     params=[(page, language) for page in PAGES for language in LANGUAGES],
     ids=lambda one: f"{one[0].name}-{one[1]}",
 )
-def loaded(request: pytest.FixtureRequest, browser: Browser, site: Site, state: StorageState) -> Iterator[Shown]:
+def loaded(
+    request: pytest.FixtureRequest, browser: Browser, site: Site, states: Mapping[str, StorageState]
+) -> Iterator[Shown]:
     """Every page in every language, one after the other."""
-    made = Visits(browser, site, state)
+    made = Visits(browser, site, states)
     page, language = request.param
     try:
         yield Shown(page, language, made.open(page, language), made)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LANGUAGES = ("zh-CN", "en")
+ACCOUNTS = ("admin", "verifier")
+"""Who may be signed in at a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Page:
     route: str
     address: str
     stranger: bool = False
+    account: str = "admin"
 
     def at(self, facts: Mapping[str, object], language: str) -> str:
         """The address in a language."""
@@ -37,6 +40,12 @@ PAGES = (
     Page("audit", "/audit", "/audit"),
     Page("audit-none", "/audit", "/audit?who=nobody&action=sign-in"),
     Page("tokens", "/tokens", "/tokens"),
+    Page("engagements", "/engagements", "/engagements"),
+    Page("engagement-one", "/engagements/{number:int}", "/engagements/1"),
+    Page("engagement", "/engagement", "/engagement", account="verifier"),
+    Page("findings", "/findings", "/findings"),
+    Page("finding-new", "/findings/new", "/findings/new?reference=/explain?gas=CO2", account="verifier"),
+    Page("finding-one", "/findings/{number:int}", "/findings/1", account="verifier"),
     Page("hour", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler-stack&gas=CO2&at={from_ms}"),
     Page("hour-counter", "/emissions/hour", "/emissions/hour?agent={agent}&source=boiler&gas=CH4&at={from_ms}"),
     Page("hour-missing", "/emissions/hour", "/emissions/hour?agent={agent}&source=grid&gas=CO2&at=2020-01-01T08:30"),

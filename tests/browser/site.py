@@ -7,6 +7,8 @@ from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from calibration.certificates import parse_certificates
 from collector.accounts.register import Register
 from collector.accounts.roles import Role
@@ -16,6 +18,8 @@ from collector.clock import now_ms
 from collector.config import Config
 from collector.hours.cells import HOUR_MS
 from collector.store.certificates import add_certificate
+from collector.store.engagements import Terms, revise
+from collector.store.findings import Said, add_answer, add_finding, revise_finding
 from collector.store.hours import windows_stated
 from collector.store.inventories import build_inventory, seal_inventory
 from collector.web.shown import instant
@@ -69,6 +73,22 @@ def _second_window(config: Config, agent: str) -> int:
     return found[1]
 
 
+def _keep_findings(connection: Connection, from_ms: int, to_ms: int) -> None:
+    """An engagement with a finding that was answered and changed, and one that stands."""
+    day = 24 * HOUR_MS
+    of = Terms(
+        "Verification of the demo works", "Independent Verification Ltd", "ISO 14064-1:2018; reasonable assurance; 5 %",
+        ("demo-works/site-1",), from_ms - day, to_ms + day, to_ms + 400 * day, ("verifier",),
+    )  # fmt: skip
+    number = revise(connection, None, of, "admin", now_ms()).number
+    first = Said("misstatement", "The flow of the boiler stack is 2 % below that of the crosscheck.", "/completeness")
+    add_finding(connection, number, "verifier", first, now_ms())
+    add_answer(connection, 1, "admin", "The transmitter was set anew; see its certificate.", now_ms())
+    closed = Said(first.severity, f"{first.text}\nCleared by the certificate.", first.reference, "closed")
+    revise_finding(connection, 1, "verifier", closed, now_ms())
+    add_finding(connection, number, "verifier", Said("clarification", "Which cylinder was the span gas?"), now_ms())
+
+
 def _refuse_one(history: History) -> None:
     """Take an item in that someone has changed: it goes into quarantine."""
     changed = history.folder / "changed"
@@ -97,6 +117,9 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
             build_inventory(books.database, books.plans, begin_ms, to_ms, "AR6", now_ms())
         with books.database.writing() as connection:
             seal_inventory(connection, books.log_key, 1, now_ms())
+        register.add("verifier", Role.VERIFIER, PASSWORD, by="test")
+        with books.database.writing() as connection:
+            _keep_findings(connection, from_ms, to_ms)
         watch = Watch(books, lambda: True)
         for later_ms in (2 * HOUR_MS, 0):  # nobody is heard of for two hours, and is again
             watch.step(now_ms() + later_ms)

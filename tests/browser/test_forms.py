@@ -12,7 +12,7 @@ pytestmark = pytest.mark.chromium
 
 def test_signing_in_and_out_needs_no_mouse(visits: Visits) -> None:
     """Name, Tab, password, Enter leads in; Enter on the menu and on its last control leads out again."""
-    tab = visits.tab(signed_in=False)
+    tab = visits.tab(account=None)
     tab.goto(f"{visits.site.collector.address}/?lang=en")
     tab.wait_for_function("document.activeElement.name === 'username'")
     tab.keyboard.type("admin")

@@ -25,7 +25,7 @@ from protocols.windows.opening import initial_state
 from protocols.wire import topics
 from protocols.wire.codec import item_digest, seal_item
 from protocols.wire.keys import fingerprint, public_bytes
-from tests.plans import float_words, sample, small_document, small_plan
+from tests.plans import PLAN, float_words, sample, small_document, small_plan
 
 START_MS = 1_760_000_400_000 - 1_760_000_400_000 % 3_600_000
 """A full hour. [UTC ms]"""
@@ -41,6 +41,7 @@ class Edge:
     stream_id: bytes = b"\x07" * 16
     at_ms: int = START_MS
     window_s: int = 5
+    plan_text: str = PLAN
     items: list[bytes] = field(default_factory=list)
     kinds: list[ItemKind] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
@@ -50,7 +51,7 @@ class Edge:
         self.key = Ed25519PrivateKey.from_private_bytes(self.seed)
         self.public = public_bytes(self.key)
         self.agent_id = fingerprint(self.public)
-        self.plan: BoundPlan = small_plan(self.window_s)
+        self.plan: BoundPlan = small_plan(self.window_s, self.plan_text)
 
     @property
     def head(self) -> bytes:
@@ -65,7 +66,7 @@ class Edge:
 
     def add_plan(self) -> bytes:
         """The plan takes its place."""
-        document = small_document(self.window_s)
+        document = small_document(self.window_s, self.plan_text)
         return self.add(PlanItem(self.stream_id, len(self.items), self.head, document), ItemKind.PLAN)
 
     def add_batch(self, missing_slots: int = 0, span_ms: int = SPAN_MS) -> bytes:

@@ -34,7 +34,9 @@ from collector.evidence.verify.__main__ import main
 from collector.evidence.verify.fetch import RefusedError, Source, fetch
 from collector.ingest.worker import commit_group
 from collector.store.agents import add_agent
+from collector.store.engagements import revise
 from protocols.errors import EmitraceError
+from tests.collector.accounts.engaged import DAY_MS, TO_MS, terms
 from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.running import PASSWORD, Collector, origin
 from tests.services import LOOPBACK, free_port, spawning, wait_until
@@ -99,6 +101,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector
         with open_books(config) as books:
             with books.database.writing() as connection:
                 add_agent(connection, edge.public, "boiler house", START_MS)
+                revise(connection, None, terms(to_ms=TO_MS, from_ms=TO_MS - 10 * DAY_MS), "manager", START_MS)
             commit_group(books, [edge.message(sequence) for sequence in range(4)], START_MS)
         collector.start()
         wait_until(lambda: collector.get("comparisons")["equal"] == 3, 20, "the comparisons")

@@ -13,6 +13,7 @@ from collector.store.schema.audit import audit
 from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.decisions import quarantine_decisions
+from collector.store.schema.engagements import answers, engagements, findings
 from collector.store.schema.enrolment import agent_endings, enrolment_tokens, enrolments
 from collector.store.schema.healing import healing_reports, healings, losses, signed_heads
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
@@ -30,14 +31,17 @@ __all__ = [
     "agent_endings",
     "agents",
     "alerts",
+    "answers",
     "audit",
     "certificates",
     "checkpoints",
     "comparisons",
     "days",
     "dirty_hours",
+    "engagements",
     "enrolment_tokens",
     "enrolments",
+    "findings",
     "frontier",
     "healing_reports",
     "healings",

@@ -185,10 +185,11 @@ def _asked(facts: Iterable[SourceFacts], wanted: Wanted) -> list[SourceFacts]:
 
 
 def _rows(connection: Connection, period: Period, by: By, wanted: Wanted) -> list[SeriesRow]:
-    return read_series(
+    rows = read_series(
         connection, period.from_ms, period.to_ms, by, period.zone,
         site=wanted.site.id if wanted.site else None, agent=wanted.agent, source=wanted.source, gas=wanted.gas,
     )  # fmt: skip
+    return [row for row in rows if wanted.site is None or row.agent in wanted.site.agents]
 
 
 def _line(fact: SourceFacts, gas: str, rows: dict[int, SeriesRow], count: int, weights: GwpSet) -> Line:

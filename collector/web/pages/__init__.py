@@ -16,7 +16,10 @@ from collector.web.pages import (
     audit,
     completeness,
     emissions,
+    engagement,
+    engagements,
     explain,
+    findings,
     hour,
     inventory,
     live,
@@ -28,8 +31,11 @@ from collector.web.pages import (
     version,
 )
 
-ENTRIES = (overview.ENTRY, live.ENTRY, emissions.ENTRY, inventory.ENTRY, alerts.ENTRY, accounts.ENTRY)
-"""The navigation, in its order."""
+ENTRIES = (
+    engagement.ENTRY, overview.ENTRY, live.ENTRY, emissions.ENTRY, findings.ENTRY, inventory.ENTRY, alerts.ENTRY,
+    accounts.ENTRY,
+)  # fmt: skip
+"""The navigation, in its order; a verifier has another than the central team."""
 
 
 def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> APIRouter:
@@ -43,6 +49,9 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     alerts.add_routes(router, books, frame)
     audit.add_routes(router, books, frame)
     tokens.add_routes(router, register, frame)
+    engagement.add_routes(router, books, frame)
+    engagements.add_routes(router, books, register, frame)
+    findings.add_routes(router, books, frame)
     overview.add_routes(router, books, frame)
     live.add_routes(router, books, frame, hub)
     emissions.add_routes(router, books, frame)

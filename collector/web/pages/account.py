@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from collector.accounts.authority import Authority, Refusal
 from collector.accounts.passwords import SHORTEST, PasswordError
+from collector.accounts.reach import Limit
 from collector.accounts.register import Register
 from collector.accounts.roles import MATRIX, Permission
 from collector.api.gate import client_of, needs, retry_after
@@ -41,12 +42,12 @@ def add_routes(router: APIRouter, authority: Authority, register: Register, fram
         )  # fmt: skip
 
     @router.get("/account")
-    @needs(Permission.OWN)
+    @needs(Permission.OWN, Limit.NEEDLESS)
     def account_page(request: Request) -> Response:
         return page_of(frame.open(request))
 
     @router.post("/account/password")
-    @needs(Permission.OWN)
+    @needs(Permission.OWN, Limit.NEEDLESS)
     def change_password(
         request: Request,
         current: Annotated[str, Form()] = "",
@@ -68,14 +69,14 @@ def add_routes(router: APIRouter, authority: Authority, register: Register, fram
         return set_session(RedirectResponse("/account?done=password", status_code=303), found, frame.https)
 
     @router.post("/account/sessions/{number:int}/end")
-    @needs(Permission.OWN)
+    @needs(Permission.OWN, Limit.NEEDLESS)
     def end_one(request: Request, number: int) -> Response:
         if number < 2**63:
             authority.sign_out(request.state.session, number)
         return RedirectResponse("/account?done=ended", status_code=303)
 
     @router.post("/account/sign-out-everywhere")
-    @needs(Permission.OWN)
+    @needs(Permission.OWN, Limit.NEEDLESS)
     def end_all(request: Request) -> Response:
         user = request.state.session.user
         register.sign_out(user, by=user)

@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
@@ -19,7 +20,7 @@ from collector.web.chart.model import Bucket, Chart
 from collector.web.export import exported, provenance_of
 from collector.web.frame import Frame, View
 from collector.web.pages.explain import fate_words
-from collector.web.period import Period, PeriodError, around, read_period
+from collector.web.period import Period, PeriodError, read_period
 from collector.web.table import Cell, Column, Kind, Line, Table
 
 MOST_DAYS = 100
@@ -46,13 +47,13 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page."""
 
     @router.get("/completeness")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def completeness_page(request: Request) -> Response:
         view, query = frame.open(request), request.query_params
         words, site = view.words, view.site or (view.sites[0] if view.sites else None)
         if site is None:
             return view.render("completeness.html", site=None)
-        usual = around(view.now_ms, By.MONTH, site.zone)
+        usual = view.usual(By.MONTH, site.zone)
         try:
             period = read_period(
                 {name: query.get(name, "") for name in ("from", "to")}, words, site.zone, view.now_ms, usual
@@ -61,6 +62,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 raise PeriodError(words("completeness.long", most=MOST_DAYS))
         except PeriodError as error:
             return view.error(422, str(error))
+        view.reach.need_period(period.from_ms, period.to_ms)
         with books.database.reading() as connection:
             found = read_completeness(connection, books.plans, site, period.from_ms, period.to_ms, view.now_ms)
             days = sorted({one.day for one in found})
@@ -84,8 +86,10 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         )  # fmt: skip
 
 
-def _moved(view: View, period: Period, steps: int) -> str:
+def _moved(view: View, period: Period, steps: int) -> str | None:
     moved = period.shifted(steps)
+    if not view.reach.covers(moved.from_ms, moved.to_ms):
+        return None
     return view.address(**{"from": moved.text(moved.from_ms), "to": moved.text(moved.to_ms), "day": None})
 
 

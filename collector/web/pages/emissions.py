@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from collector.accounts.reach import Limit, OutsideError
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
@@ -23,25 +24,29 @@ from collector.web.shown import mass_unit
 from collector.web.table import Provenance
 from protocols.errors import EmitraceError
 
-ENTRY = Entry("emissions", "/emissions")
+ENTRY = Entry("emissions", "/emissions", limited=True)
 
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page, which with ``format`` is a file."""
 
     @router.get("/emissions")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def emissions_page(request: Request) -> Response:
         view, at_ms, query = frame.open(request), now_ms(), request.query_params
         words, said = view.words, list[str]()
         profile, _ = load_profile(books.config.settings.inventory.profile)
         with books.database.reading() as connection:
             extent = read_extent(connection, view.site.id if view.site else None)
-        period = usual = around(min(at_ms, extent[1] - 1 if extent else at_ms), By.MONTH, view.site_zone)
+        reach = view.reach
+        if reach.is_limited and view.site is None:
+            raise OutsideError("emissions", "no facility of the engagement is known yet", "Ask the central team.")
+        period = usual = view.usual(By.MONTH, view.site_zone, min(at_ms, extent[1] - 1 if extent else at_ms))
         try:
             period = read_period(query, words, view.site_zone, at_ms, usual)
         except PeriodError as error:
             said.append(str(error))
+        reach.need_period(period.from_ms, period.to_ms)
         gwp = query.get("gwp") or profile.gwp.default
         if gwp not in profile.gwp.allowed:
             said.append(words("gwp.unknown", seen=gwp[:16], known=", ".join(profile.gwp.allowed)))
@@ -81,19 +86,20 @@ def _presets(period: Period, view: View, at_ms: int) -> list[tuple[str, str, boo
         "last-year": around(at_ms, By.YEAR, zone).shifted(-1),
     }  # fmt: skip
     span = (period.from_ms, period.to_ms)
-    return [(name, view.address(**one.query), (one.from_ms, one.to_ms) == span) for name, one in wanted.items()]
+    inside = {name: one for name, one in wanted.items() if view.reach.covers(one.from_ms, one.to_ms)}
+    return [(name, view.address(**one.query), (one.from_ms, one.to_ms) == span) for name, one in inside.items()]
 
 
 def _before(found: Explored, view: View) -> str | None:
     """The period before this one, unless the ledger has nothing of it or of any earlier time."""
     if found.extent is None or found.period.from_ms <= found.extent[0]:
         return None
-    return view.address(**found.period.shifted(-1).query)
+    return view.offered(found.period.shifted(-1))
 
 
 def _behind(found: Explored, at_ms: int, view: View) -> str | None:
     """The period behind this one, unless it has not begun."""
-    return None if found.period.to_ms > at_ms else view.address(**found.period.shifted(1).query)
+    return None if found.period.to_ms > at_ms else view.offered(found.period.shifted(1))
 
 
 def _whole(found: Explored, view: View) -> str | None:
@@ -102,7 +108,7 @@ def _whole(found: Explored, view: View) -> str | None:
         return None
     zone = found.period.zone
     start, end = span_of(found.extent[0], By.DAY, zone)[0], span_of(found.extent[1] - 1, By.DAY, zone)[1]
-    return view.address(**Period(start, end, fitting((start, end)), zone).query)
+    return view.offered(Period(start, end, fitting((start, end)), zone))
 
 
 def _asked(found: Explored, wanted: Wanted, view: View) -> Provenance:

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from collector.accounts.reach import Limit, OutsideError, Reach
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.api.shapes import fate_name
+from collector.api.within import need_within
 from collector.books import Books
 from collector.hours.calendar import By, span_of
 from collector.hours.cells import cell_of
@@ -30,7 +32,7 @@ from collector.web.addresses import bundle_address, figure_address, hour_address
 from collector.web.causes import names_of, shares_of, text_of
 from collector.web.frame import Frame, View
 from collector.web.pages.hour import duration
-from collector.web.period import FIRST_MS, LAST_MS, Period, PeriodError, around, read_period
+from collector.web.period import FIRST_MS, LAST_MS, Period, PeriodError, read_period
 from protocols.errors import EmitraceError
 from protocols.ghg.gwp import co2e_mg, gwp_set, species
 from protocols.plan.model import Method
@@ -46,30 +48,35 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     profile, _ = load_profile(books.config.settings.inventory.profile)
 
     @router.get("/explain")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def figure_page(request: Request, agent: str = "", source: str = "", gas: str = "") -> Response:
         view, query = frame.open(request), request.query_params
+        reach = view.reach
+        reach.need_agent(agent)
         try:
             with books.database.reading() as connection:
                 named = find_series(connection, books.plans, agent, source, gas)
-                usual = around(view.now_ms, By.YEAR, named.zone)
+                usual = view.usual(By.YEAR, named.zone)
                 asked = {name: query.get(name, "") for name in ("from", "to")}
                 period = read_period(asked, view.words, named.zone, view.now_ms, usual)
+                reach.need_period(period.from_ms, period.to_ms)
                 level = read_level(connection, named, period.from_ms, period.to_ms)
                 plan = newest_plan(connection, books.plans, agent)
                 known = known_now(connection)
         except PeriodError as error:
             return view.error(422, str(error))
+        except OutsideError:
+            raise
         except EmitraceError as error:
             return view.error(404, view.words("hour.unknown", seen=error.subject[:80], hint=error.hint[:400]))
         names = {} if plan is None else names_of(plan)
         return view.render(
-            "explain.html", n=named, level=level, known=known, **_figure(named, level, profile.gwp.default),
+            "explain.html", n=named, level=level, known=known, **_figure(named, level, profile.gwp.default, reach),
             shares=shares_of(level.total.total, names, view) if level.total else [],
         )  # fmt: skip
 
     @router.get("/inventory/{version:int}/explain")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def inventory_page(request: Request, version: int, category: str = "", gas: str = "") -> Response:
         view = frame.open(request)
         try:
@@ -79,6 +86,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 stored = read_inventory(connection, version)
         except EmitraceError:
             return view.error(404, view.words("missing.version", version=version))
+        need_within(stored.inventory, version, view.reach)
         found = _cell(stored.inventory, category, gas)
         if found is None:
             return view.error(404, view.words("explain.no-cell", seen=f"{category[:16]} {gas[:16]}"))
@@ -90,7 +98,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         )  # fmt: skip
 
     @router.get("/explain/window")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def window_page(
         request: Request, agent: str = "", source: str = "", gas: str = "", input: str = "1"  # noqa: A002 -- the address's
     ) -> Response:  # fmt: skip
@@ -101,6 +109,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 raise ValueError(from_ms)
         except ValueError:
             return view.error(422, view.words("explain.unreadable"))
+        view.reach.need(agent, from_ms, from_ms + 1)
         try:
             with books.database.reading() as connection:
                 named = find_series(connection, books.plans, agent, source, gas)
@@ -126,7 +135,7 @@ def fate_words(view: View, code: int) -> str:
     return view.words.of("fate", name) if number == name else view.words("fate.exception", code=number)
 
 
-def _figure(named: Named, level: Level, gwp: str) -> Mapping[str, Any]:
+def _figure(named: Named, level: Level, gwp: str, reach: Reach) -> Mapping[str, Any]:
     """What the page of a period needs besides its level."""
     own = {"agent": named.facts.agent, "source": named.facts.source, "gas": named.gas}
     weights = gwp_set(gwp)
@@ -135,7 +144,7 @@ def _figure(named: Named, level: Level, gwp: str) -> Mapping[str, Any]:
     at_ms = level.total.total.from_ms if level.total else None
     return {
         "part_address": lambda part: _part_address(own, level, named.zone, part),
-        "upward": _upward(own, level, named.zone),
+        "upward": _upward(own, level, named.zone, reach),
         "trail": trail_address(**own, span=span, at_ms=at_ms), "bundle": bundle_address(**own, span=span),
         "weighed": co2e_mg(level.total.mass_mg, record, weights) if level.total else 0,
         "potential": weights.potential(record), "gwp": gwp, "duration": duration,
@@ -151,12 +160,13 @@ def _part_address(own: Mapping[str, str], level: Level, zone: ZoneInfo, part: Se
     return figure_address(**own, period=Period(part.from_ms, part.to_ms, level.by, zone))
 
 
-def _upward(own: Mapping[str, str], level: Level, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _upward(own: Mapping[str, str], level: Level, zone: ZoneInfo, reach: Reach) -> list[tuple[str, str]]:
     """The year and month that hold the period: (how it is called, address)."""
     found = []
     for by, form in ((By.YEAR, 4), (By.MONTH, 7)):
         span = span_of(level.from_ms, by, zone)
-        if span[0] <= level.from_ms and level.to_ms <= span[1] and span != (level.from_ms, level.to_ms):
+        wider = span[0] <= level.from_ms and level.to_ms <= span[1] and span != (level.from_ms, level.to_ms)
+        if wider and reach.covers(*span):
             period = Period(*span, by, zone)
             found.append((period.text(span[0])[:form], figure_address(**own, period=period)))
     return found

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from collector.accounts.reach import Limit, Reach
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.api.shapes import fate_name
@@ -48,19 +49,22 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The page."""
 
     @router.get("/emissions/hour")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def hour_page(request: Request, agent: str = "", source: str = "", gas: str = "", at: str = "") -> Response:
         view = frame.open(request)
         try:
             at_ms = _instant(at, view)
         except ValueError:
             return view.error(422, view.words("hour.unreadable", seen=at[:40]))
+        reach = view.reach
+        reach.need(agent, at_ms, at_ms + 1)
         try:
             with books.database.reading() as connection:
                 found = explain_hour(connection, books.plans, agent, source, gas, at_ms)
         except EmitraceError as error:
             return view.error(404, view.words("hour.unknown", seen=f"{error.subject[:80]}", hint=error.hint[:400]))
-        return view.render("hour.html", h=found, **_details(books, found, view))
+        reach.need_period(*found.cell)
+        return view.render("hour.html", h=found, **_details(books, found, view, reach))
 
 
 def _instant(text: str, view: View) -> int:
@@ -71,7 +75,7 @@ def _instant(text: str, view: View) -> int:
     return at_ms
 
 
-def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
+def _details(books: Books, h: ExplainedHour, view: View, reach: Reach) -> dict[str, Any]:
     row = h.row.row if h.row else None
     covered = row.measured_ms + row.stopped_ms if row else 0
     stated = sum_exact(one.window.mass_mg for one in h.windows)
@@ -89,7 +93,8 @@ def _details(books: Books, h: ExplainedHour, view: View) -> dict[str, Any]:
         "shares": _shares(h, row, view), "fate": fate, "bounds": lambda span: _bounds(view, span),
         "sequences": {one.item: one.sequence for one in h.batches}, "duration": duration,
         "before": hour_address(**own, at_ms=h.cell[0] - 1), "after": hour_address(**own, at_ms=h.cell[1]),
-        "nearest": [(at, hour_address(**own, at_ms=at)) for at in (h.earlier, h.later) if at is not None],
+        "nearest": [(at, hour_address(**own, at_ms=at)) for at in (h.earlier, h.later)
+                    if at is not None and reach.covers(at, at + 1)],
         "day_address": "/emissions?" + urlencode({"site": h.site, **day.query, **own, "split": "both"}),
         "missing": _missing(h.slots), "text": lambda text: text_of(view, text), "dict": dict,
         "u_mg": parts_of(sum_of(row)).standard if row else 0.0, "inputs": len({one.window.input for one in h.windows}),

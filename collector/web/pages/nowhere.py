@@ -7,6 +7,7 @@ import re
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.web.frame import Frame
@@ -18,7 +19,7 @@ def add_routes(router: APIRouter, frame: Frame) -> None:
     """Every path that no other page has."""
 
     @router.get("/{path:path}")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def nowhere(request: Request, path: str) -> Response:
         if path.startswith("api/"):
             raise HTTPException(404, "there is no such path")

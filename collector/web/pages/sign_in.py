@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from collector.accounts.authority import Authority, Refusal
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import client_of, needs, retry_after, session_cookie
 from collector.web.frame import Frame, View
@@ -64,13 +65,13 @@ def add_routes(router: APIRouter, authority: Authority, frame: Frame) -> None:
             if found.wait_s > 0:
                 said = words("sign-in.wait", seconds=int(found.wait_s) + 1)
                 return retry_after(form(view, said, 429, username, wanted), found.wait_s)
-            return form(view, words("sign-in.failed"), 401, username, wanted)
+            return form(view, words("sign-in.over" if found.over else "sign-in.failed"), 401, username, wanted)
         response = RedirectResponse(_local(wanted) or "/", status_code=303)
         response.delete_cookie(form_cookie(https), secure=https, httponly=True, samesite="strict")
         return set_session(response, found, https)
 
     @router.post("/logout")
-    @needs(Permission.OWN)
+    @needs(Permission.OWN, Limit.NEEDLESS)
     def logout(request: Request) -> Response:
         authority.sign_out(request.state.session, request.state.session.number)
         response = RedirectResponse("/login", status_code=303)

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.reach import Limit
 from collector.accounts.register import Register
 from collector.accounts.roles import GRANTABLE, Permission
 from collector.accounts.tokens import DEFAULT_DAYS, LONGEST_DAYS, LONGEST_NAME, MOST_OF_A_USER, TokenError
@@ -33,12 +34,12 @@ def add_routes(router: APIRouter, register: Register, frame: Frame) -> None:
         )  # fmt: skip
 
     @router.get("/tokens")
-    @needs(Permission.TOKENS)
+    @needs(Permission.TOKENS, Limit.NEEDLESS)
     def tokens_page(request: Request) -> Response:
         return page_of(frame.open(request))
 
     @router.post("/tokens")
-    @needs(Permission.TOKENS)
+    @needs(Permission.TOKENS, Limit.NEEDLESS)
     def make(
         request: Request,
         name: Annotated[str, Form()] = "",
@@ -54,7 +55,7 @@ def add_routes(router: APIRouter, register: Register, frame: Frame) -> None:
         return view.render("token-made.html", 201, token=token, secret=secret)
 
     @router.post("/tokens/{number:int}/revoke")
-    @needs(Permission.TOKENS)
+    @needs(Permission.TOKENS, Limit.NEEDLESS)
     def revoke(request: Request, number: int) -> Response:
         session = request.state.session
         of = None if session.may(Permission.ACCOUNTS) else session.user

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
+from collector.api.within import need_within
 from collector.books import Books
 from collector.clock import now_ms
 from collector.store.inventories import read_inventory, seal_inventory
@@ -42,6 +44,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 stored = read_inventory(connection, version)
             except EmitraceError:
                 return view.error(404, words("missing.version", version=version))
+            need_within(stored.inventory, version, view.reach)
             drill = open_drill(connection, stored.inventory, view.site_zone, f"/inventory/{version}", query)
             basis = read_basis(connection, books.plans, stored.inventory.pinned)
         if "format" in query:
@@ -64,7 +67,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         )  # fmt: skip
 
     @router.get("/inventory/{version:int}")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.APPLIED)
     def version_page(request: Request, version: int) -> Response:
         return page_of(frame.open(request), version)
 

@@ -277,11 +277,13 @@ def test_people_are_told_on_a_page_what_their_role_may_not(running: Collector) -
     """In the page's language, with the navigation around it; a program gets JSON that names role and permission."""
     running.add_users(Role.VERIFIER)
     with running.browser("verifier") as client:
-        page = client.get("/", params={"lang": "zh-CN"}).text
+        page = client.get("/engagement", params={"lang": "zh-CN"}).text
+        home = client.get("/")
         csrf = hidden(page)["csrf"]
         form = client.post("/inventory/build", data={"csrf": csrf})
         api = client.post("/api/v1/inventories", json=PERIOD, headers={"X-CSRF-Token": csrf})
 
-    assert "/inventory/build" not in page
+    assert (303, "/engagement") == (home.status_code, home.headers["Location"])
+    assert "还没有任何核查任务包含此账号" in page
     assert (403, True) == (form.status_code, "您的角色（核查员）" in form.text)
     assert (403, "the role verifier has no permission build") == (api.status_code, api.json()["error"])

@@ -18,11 +18,12 @@ from calibration.days import HOUR_MS
 from calibration.errors import CalibrationError
 from calibration.events import TESTS, What
 from calibration.intervals import Interval
+from calibration.late import Policy
 from calibration.requirements import DEFAULT_LEAD_MS, Onset, Requirement
 from protocols.plan.model import Identifier, Model, NonNegativeDecimal, Regime
 from protocols.toml import parse_toml, validate
 
-SHIPPED = ("jjg", "hj75", "part75", "canada-co2")
+SHIPPED = ("jjg", "hj75", "part75", "canada-co2", "late-rules")
 """Schemes that come with the program."""
 
 _HUNDRED = Decimal(100)
@@ -214,6 +215,14 @@ class Check(Record):
         return found
 
 
+class LateRule(Record):
+    """What one scheme makes of readings behind a late or failed test; without a policy a person decides."""
+
+    scheme: Words
+    situation: Literal["late-within", "late-outside", "outside", "postponed", "exempt", "replaced"]
+    policy: Policy | None = None
+
+
 class SchemeFile(Model):
     """A scheme's file."""
 
@@ -227,16 +236,17 @@ class SchemeFile(Model):
     valid_to: date | None = None
     types: tuple[InstrumentType, ...] = ()
     checks: tuple[Check, ...] = ()
+    late: tuple[LateRule, ...] = ()
 
     @model_validator(mode="after")
     def _names_each_once(self) -> SchemeFile:
-        for group in (self.types, self.checks):
+        for group in (self.types, self.checks, self.late):
             names = [one.id for one in group]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{', '.join(twice)} stands there twice")
-        if not self.types and not self.checks:
-            raise ValueError("neither [[types]] nor [[checks]]")
+        if not self.types and not self.checks and not self.late:
+            raise ValueError("neither [[types]] nor [[checks]] nor [[late]]")
         if self.valid_from and self.valid_to and self.valid_from > self.valid_to:
             raise ValueError("it ends before it begins")
         return self
@@ -255,6 +265,7 @@ class Scheme:
     valid_to: date | None
     types: Mapping[str, InstrumentType]
     checks: Mapping[str, Check]
+    late: Mapping[str, LateRule]
 
     def in_force(self, day: date) -> bool:
         """Whether the scheme holds on a day; both ends count."""
@@ -282,6 +293,7 @@ def parse_scheme(text: str, file: str) -> Scheme:
         found.id, found.version, found.zh, found.en, found.source, found.valid_from, found.valid_to,
         MappingProxyType({one.id: one for one in found.types}),
         MappingProxyType({one.id: one for one in found.checks}),
+        MappingProxyType({one.id: one for one in found.late}),
     )  # fmt: skip
 
 

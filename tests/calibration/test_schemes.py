@@ -9,6 +9,7 @@ from calibration.errors import CalibrationError
 from calibration.events import What
 from calibration.evidence import Result
 from calibration.intervals import Interval, OperatingTime
+from calibration.late import Policy
 from calibration.requirements import Onset
 from calibration.schemes.catalogue import SHIPPED, Confidence, Verdict, parse_scheme, scheme
 from calibration.status import Reason, State, timeline
@@ -46,7 +47,7 @@ def test_every_shipped_scheme_is_whole(name: str) -> None:
     """It loads, and says of every figure how sure it is; what was not seen says so in both languages."""
     found = scheme(name)
 
-    records = [*found.types.values(), *found.checks.values()]
+    records = [*found.types.values(), *found.checks.values(), *found.late.values()]
     assert records
     for one in records:
         assert (one.confidence is Confidence.SEEN) is (one.caution("zh-CN") == "") is (one.caution("en") == "")
@@ -169,6 +170,14 @@ def test_a_record_may_stand_there_once_only() -> None:
         parse_scheme(OWN + OWN[OWN.index("[[checks]]") :], "site.toml")
     with pytest.raises(InputErrors, match="neither"):
         parse_scheme(OWN[: OWN.index("[[checks]]")], "site.toml")
+
+
+def test_late_rules_name_their_policy_or_leave_it_to_a_person() -> None:
+    """CDM takes the limit or the error found; a replaced meter needs a test first."""
+    rules = scheme("late-rules").late
+
+    assert Policy.LARGER_OF_LIMIT_AND_ERROR is rules["cdm-late-within"].policy is rules["cdm-late-outside"].policy
+    assert None is rules["cdm-replaced"].policy
 
 
 def test_an_unknown_scheme_or_record_names_what_there_is() -> None:

@@ -27,7 +27,7 @@ from collector.store.enrolments import (
     note_refused,
     take_request,
 )
-from protocols.enrolment import Answer, Invitation, Request, State, seal_answer
+from protocols.enrolment import Answer, Invitation, Request, State, make_secret, read_invitation, seal_answer
 from protocols.errors import EmitraceError
 from protocols.wire.cose import key_id
 
@@ -50,12 +50,13 @@ def invite(
     if not place:
         hint = "Write there where agents reach this collector, such as https://emitrace.example.org."
         raise EmitraceError("[enrolment] url", "is not set", hint)
-    certificate = pinned_certificate(books.config)
+    certificate, collector = pinned_certificate(books.config), key_id(books.public_key)
+    read_invitation(Invitation(place, make_secret(), collector, certificate).text())  # no agent takes another
     with books.database.writing() as connection:
         before = named_agent(connection, replaces) if replaces else None
         secret, token = make_token(connection, name, facility, minutes, by, now_ms(), before)
     log.info(line("agent-token-made", number=token.id, name=token.name, facility=token.facility, by=by))
-    return Invitation(place, secret, key_id(books.public_key), certificate), token
+    return Invitation(place, secret, collector, certificate), token
 
 
 def pinned_certificate(config: Config) -> bytes:

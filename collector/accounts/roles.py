@@ -44,6 +44,8 @@ class Permission(StrEnum):
     """Answering findings."""
     AUDIT = "audit"
     """Who did what: the audit trail."""
+    AGENTS = "agents"
+    """Which agents are believed: inviting, confirming, revoking and retiring them."""
     TOKENS = "tokens"
     """One's own API tokens."""
     ACCOUNTS = "accounts"
@@ -65,6 +67,7 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.FINDINGS: frozenset({_V}),
     Permission.ANSWERS: frozenset({_M, _A}),
     Permission.AUDIT: frozenset({_M, _A}),
+    Permission.AGENTS: frozenset({_M, _A}),
     Permission.TOKENS: frozenset({_T, _M, _V, _A}),
     Permission.ACCOUNTS: frozenset({_A}),
 }

@@ -36,6 +36,8 @@ PAGES = (
     Page("account", "/account", "/account"),
     Page("accounts", "/accounts", "/accounts"),
     Page("account-of-another", "/accounts/{name}", "/accounts/li.wei"),
+    Page("agents", "/agents", "/agents"),
+    Page("agent", "/agents/{agent}", "/agents/{agent}"),
     Page("alerts", "/alerts", "/alerts"),
     Page("audit", "/audit", "/audit"),
     Page("audit-none", "/audit", "/audit?who=nobody&action=sign-in"),

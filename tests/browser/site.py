@@ -7,15 +7,17 @@ from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from calibration.certificates import parse_certificates
 from collector.accounts.register import Register
 from collector.accounts.roles import Role
 from collector.alerts.worker import Watch
-from collector.books import open_books
+from collector.books import Books, open_books
 from collector.clock import now_ms
 from collector.config import Config
+from collector.enrolling import answer_request, invite
 from collector.hours.cells import HOUR_MS
 from collector.store.certificates import add_certificate
 from collector.store.engagements import Terms, revise
@@ -23,6 +25,8 @@ from collector.store.findings import Said, add_answer, add_finding, revise_findi
 from collector.store.hours import windows_stated
 from collector.store.inventories import build_inventory, seal_inventory
 from collector.web.shown import instant
+from protocols.enrolment import Request, account_hash
+from protocols.wire.keys import public_bytes
 from simulators.demo.site import certificates, plan_tables
 from tests.collector.running import PASSWORD, Collector
 from tests.e2e.history import History
@@ -59,6 +63,15 @@ def fill(folder: Path, spawn: Spawn) -> tuple[Collector, dict[str, object]]:
         "day": day,
     }  # fmt: skip
     return collector, facts
+
+
+def _ask_to_be_enrolled(books: Books) -> None:
+    """One agent waits to be confirmed, and an invitation is open."""
+    key = Ed25519PrivateKey.from_private_bytes(b"b" * 32)
+    made = [invite(books, name, "site-1", 60, "admin", url="https://emitrace.example.org")[0] for name in ("3F", "4F")]
+    account, nonce = account_hash("x", bytes(12)), bytes(16)
+    asked = Request(public_bytes(key), made[0].secret, "site-1", account, "emitrace-agent 0.1.0", nonce)
+    answer_request(books, asked, "192.0.2.7")
 
 
 def _second_window(config: Config, agent: str) -> int:
@@ -110,6 +123,7 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
         register = Register(books.database)
         register.add("li.wei", Role.TECHNICIAN, PASSWORD, by="test")
         register.make_token("admin", "Grafana 3F", ("read", "metrics"), 90, by="test")
+        _ask_to_be_enrolled(books)
         with books.database.writing() as connection:
             for certificate in entered:
                 add_certificate(connection, certificate, now_ms())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from collector import enrolling
+from collector.accounts.register import Register
+from collector.accounts.roles import Role
 from collector.app import create_app
 from collector.books import Books, open_books
 from collector.broker.configuration import read_accounts
@@ -41,6 +45,7 @@ from protocols.errors import EmitraceError
 from protocols.wire.keys import fingerprint, public_bytes
 from tests.certificates import make_ca
 from tests.collector.edge import START_MS, stream
+from tests.collector.running import PASSWORD, hidden, sign_in
 
 EDGE = stream(1)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
@@ -273,3 +278,43 @@ def test_by_command(desk: Desk, tmp_path: Path) -> None:
     assert "[]" == said("waiting", "--json")[1].strip()
     with desk.books.database.reading() as connection:
         assert ["boiler house"] == [one.name for one in all_agents(connection)]
+
+
+def test_on_the_page(desk: Desk) -> None:
+    """Invited, shown once as text and code, waiting, confirmed; revoked with a reason, in both languages."""
+    Register(desk.books.database).add("admin", Role.ADMIN, PASSWORD, by="test")
+    http = desk.http
+    sign_in(http, "admin")
+    page = http.get("/agents?lang=en").text
+    csrf = hidden(page)["csrf"]
+
+    def send(path: str, **fields: str) -> str:
+        answer = http.post(path, data={"csrf": csrf, **fields})
+        assert answer.status_code < 500
+        return unescape(answer.text)
+
+    assert "There is no agent yet" in page
+    made = send("/agents/invitations", name="boiler house", facility="site", minutes="15")
+    text = re.findall(r'class="secret">([^<]+)<', made)[0]
+    assert "<svg" in made
+    assert text.partition(".1.")[2][:43] not in http.get("/agents").text
+    answer = desk.ask(read_invitation(text))
+    assert isinstance(answer, Answer)
+    assert comparison(EDGE.public, answer.collector_key, answer.nonce) in http.get("/agents").text
+    assert "from now on it is believed" in send("/agents/enrolments/1/confirm")
+    assert "Nothing is changed" in send("/agents/enrolments/1/refuse")
+    assert "Withdraw" in send("/agents/invitations", name="x", facility="site") + http.get("/agents").text
+    assert "is withdrawn" in send("/agents/invitations/2/withdraw")
+    assert "no such unused invitation" in send("/agents/invitations/1/withdraw")
+    assert "Give 1 to 64" in send("/agents/invitations", name="", facility="site")
+    own = f"/agents/{EDGE.agent_id}"
+    assert "Tick the box" in send(f"{own}/revoke", reason="stolen")
+    assert "no reason" in send(f"{own}/revoke", reason=" ", checked="yes")
+    assert "out of service" in http.get(own).text
+    assert "nobody waits for it" in send(f"{own}/retire", reason="moved", checked="yes")
+    assert "quarantined" in send(f"{own}/revoke", reason="stolen", checked="yes")
+    assert "\u5df2\u540a\u9500" in http.get(f"{own}?lang=zh-CN").text
+    assert 404 == http.get("/agents/nobody").status_code
+    with desk.books.database.reading() as connection:
+        who = connection.scalars(select(audit.c.who).where(audit.c.action == "agent-revoked")).all()
+    assert ["admin"] == who

@@ -12,6 +12,8 @@ from collector.web.frame import Frame
 from collector.web.pages import (
     account,
     accounts,
+    agent,
+    agents,
     alerts,
     audit,
     completeness,
@@ -46,6 +48,8 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     register = Register(books.database)
     account.add_routes(router, authority, register, frame)
     accounts.add_routes(router, register, frame)
+    agents.add_routes(router, books, frame)
+    agent.add_routes(router, books, frame)
     alerts.add_routes(router, books, frame)
     audit.add_routes(router, books, frame)
     tokens.add_routes(router, register, frame)

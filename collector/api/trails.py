@@ -8,7 +8,10 @@ from calibration.certificates import Certificate
 from collector.api.shapes import Json, fate_name, hour
 from collector.inventory.document import plain
 from collector.store.explain import ExplainedHour, StatedWindow
-from collector.store.explain_window import ExplainedWindow, IndexAt, PointTrail, Shown, SignedBatch
+from collector.store.explain_formula import IndexAt
+from collector.store.explain_readings import PointTrail, Shown
+from collector.store.explain_signed import SignedBatch
+from collector.store.explain_window import ExplainedWindow
 from collector.store.knowledge import KnownAt
 from collector.store.series import SeriesRow
 from collector.store.trail import Level, Trail

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 
@@ -13,7 +13,14 @@ from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
-from collector.store.checkpoints import Stored, all_origins, current_origin, list_checkpoints, newest_checkpoint
+from collector.store.checkpoints import (
+    Stored,
+    all_origins,
+    checkpoint_at,
+    current_origin,
+    list_checkpoints,
+    newest_checkpoint,
+)
 from collector.store.leaves import LoggedLeaf, find_leaf, read_leaf
 from collector.store.log import read_frontier
 from collector.store.tree import consistency, inclusion, root_at
@@ -61,6 +68,33 @@ def log_router(books: Books) -> APIRouter:
         """Checkpoints, newest first; go on with ``before`` = the last ``id``."""
         with books.database.reading() as connection:
             return {"checkpoints": [checkpoint(one) for one in list_checkpoints(connection, limit, before)]}
+
+    @router.get("/log/checkpoints/{number}", response_class=PlainTextResponse)
+    @needs(Permission.READ)
+    def one(number: Annotated[int, Path(ge=0, lt=2**63)]) -> PlainTextResponse:
+        """A checkpoint as it was signed, by its ``id``."""
+        with books.database.reading() as connection:
+            found = next((one for one in list_checkpoints(connection, 1, number + 1) if one.id == number), None)
+        if found is None:
+            raise HTTPException(404, "there is no such checkpoint")
+        return PlainTextResponse(found.note)
+
+    @router.get("/log/leaves/{position}/proof", response_class=PlainTextResponse)
+    @needs(Permission.READ)
+    def file(
+        position: Annotated[int, Path(ge=0, lt=2**63)],
+        size: Annotated[int | None, Query(ge=1, lt=2**63, description="Of a checkpoint; else the newest")] = None,
+    ) -> PlainTextResponse:
+        """The proof that a leaf is in the log, as a C2SP tlog-proof file; `emitrace-verify proof` checks it."""
+        with books.database.reading() as connection:
+            leaf = read_leaf(connection, position)
+            under = _newest(connection) if size is None else checkpoint_at(connection, size)
+            if leaf is None or under is None or leaf.position >= under.head.size:
+                raise HTTPException(404, f"no such leaf, or no such checkpoint, or {NOT_YET}")
+            path = inclusion(connection, position, under.head.size)
+        name = f"leaf-{position}-of-{under.head.size}.tlog-proof"
+        data = tlog_proof(position, path, under.note, leaf.data)
+        return PlainTextResponse(data, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     @router.get("/log/proof")
     @needs(Permission.READ, Limit.NEEDLESS)

@@ -36,17 +36,41 @@ ONE_TIME = ("done",)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page's place in the navigation; its words are ``nav.NAME``, its icon is in icons.html."""
+    """A page's place in the navigation; its words are ``nav.NAME``.
+
+    Pages of one ``section`` share an entry of that name, which leads to the first of them that the reader may see.
+    Every entry that is shown in the bar has an icon of its name in icons.html.
+    """
 
     name: str
     href: str
     permission: Permission = Permission.READ
     limited: bool = False
     """Whether it is also for sessions that see only a part of the books."""
+    section: str = ""
 
     def current(self, path: str) -> bool:
         """Whether a path is this page or below it."""
         return path == self.href or (self.href != "/" and path.startswith(f"{self.href}/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An entry of the bar: a page, or a section with its pages."""
+
+    name: str
+    pages: tuple[Entry, ...]
+
+    @property
+    def href(self) -> str:
+        """Where it leads."""
+        return self.pages[0].href
+
+    def current(self, path: str) -> str:
+        """As aria-current: page, true where it is one of the section's, empty elsewhere."""
+        if not any(page.current(path) for page in self.pages):
+            return ""
+        return "true" if len(self.pages) > 1 else "page"
 
 
 class Frame:
@@ -124,13 +148,22 @@ class View:
         self.session: Session | None = getattr(request.state, "session", None)
 
     @property
-    def entries(self) -> list[Entry]:
-        """The navigation, as far as the session may see it."""
+    def entries(self) -> list[Shown]:
+        """The navigation, as far as the session may see it; a section stands where its first page does."""
         session = self.session
         if session is None:
             return []
-        mine = [entry for entry in self.frame.entries if session.may(entry.permission)]
-        return [entry for entry in mine if entry.limited or not session.reach.is_limited]
+        found: dict[str, list[Entry]] = {}
+        for entry in self.frame.entries:
+            if session.may(entry.permission) and (entry.limited or not session.reach.is_limited):
+                found.setdefault(entry.section or entry.name, []).append(entry)
+        return [Shown(name, tuple(pages)) for name, pages in found.items()]
+
+    @property
+    def section(self) -> Shown | None:
+        """The section that the page is in, where it has more than one page for this reader."""
+        path = self.request.url.path
+        return next((one for one in self.entries if len(one.pages) > 1 and one.current(path)), None)
 
     @property
     def zone_text(self) -> str:

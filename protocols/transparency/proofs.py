@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from protocols.transparency.tree import EMPTY_ROOT, node_hash, root_of
+from protocols.errors import EmitraceError
+from protocols.transparency.tree import EMPTY_ROOT, HASH_BYTES, node_hash, root_of
+
+PROOF_BYTES = 64 * 1024
+_HEADER, _DIGITS, _LEVELS = "c2sp.org/tlog-proof@v1", 20, 63
 
 Span = tuple[int, int]
 """Leaves [first, end)."""
+
+
+class ProofError(EmitraceError):
+    """A proof that is none."""
 
 
 def inclusion_spans(index: int, size: int) -> tuple[Span, ...]:
@@ -121,6 +130,34 @@ def inclusion_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
     return node if last == 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class ProofStep:
+    """One step up the tree: the sibling over the leaves of ``span``, on which side, and the hash of both together."""
+
+    span: Span
+    sibling: bytes
+    is_left: bool
+    node: bytes
+
+
+def inclusion_steps(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> tuple[ProofStep, ...]:
+    """An audit path step by step, as somebody would hash it by hand; the last node is the root.
+
+    Raises
+    ------
+    IndexError
+        The tree has no such leaf.
+    ValueError
+        The path has not as many hashes as this place in the tree asks for.
+    """
+    steps, node = [], leaf
+    for span, sibling in zip(inclusion_spans(index, size), path, strict=True):
+        is_left = span[0] < index
+        node = node_hash(sibling, node) if is_left else node_hash(node, sibling)
+        steps.append(ProofStep(span, sibling, is_left, node))
+    return tuple(steps)
+
+
 def is_consistent(
     first: int, first_root: bytes, second: int, second_root: bytes, path: Sequence[bytes]
 ) -> bool:
@@ -156,11 +193,43 @@ def is_consistent(
 
 def tlog_proof(index: int, path: Sequence[bytes], checkpoint: bytes, extra: bytes = b"") -> bytes:
     """An inclusion proof as a C2SP tlog-proof file: a leaf's index and path, and the signed checkpoint."""
-    lines = ["c2sp.org/tlog-proof@v1"]
+    lines = [_HEADER]
     if extra:
         lines.append(f"extra {base64.b64encode(extra).decode()}")
     lines += [f"index {index}", *(base64.b64encode(node).decode() for node in path), "", ""]
     return "\n".join(lines).encode() + checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class TlogProof:
+    """What a C2SP tlog-proof file holds: a leaf's index and audit path, what stands under ``extra``, a checkpoint."""
+
+    index: int
+    path: tuple[bytes, ...]
+    extra: bytes
+    checkpoint: bytes
+
+
+def read_tlog_proof(data: bytes) -> TlogProof:
+    """The parts of a tlog-proof file, none of them checked; ProofError where it is none."""
+    if len(data) > PROOF_BYTES:
+        raise ProofError("proof", f"{len(data)} bytes, at most {PROOF_BYTES} are read")
+    head, blank, checkpoint = data.partition(b"\n\n")
+    try:
+        first, *lines = head.decode("ascii").split("\n")
+        extra = b""
+        if lines and lines[0].startswith("extra "):
+            extra = base64.b64decode(lines.pop(0).removeprefix("extra "), validate=True)
+        word, index = lines.pop(0).split(" ")
+        path = tuple(base64.b64decode(line, validate=True) for line in lines)
+    except (ValueError, IndexError) as error:
+        raise ProofError("proof", "is no tlog-proof file", "Save it again, byte for byte.") from error
+    plain = index.isascii() and index.isdecimal() and len(index) < _DIGITS and str(int(index)) == index
+    if not blank or first != _HEADER or word != "index" or not plain:
+        raise ProofError("proof", "is no tlog-proof file of version 1", "Save it again, byte for byte.")
+    if len(path) > _LEVELS or any(len(node) != HASH_BYTES for node in path):
+        raise ProofError("proof", f"{len(path)} hashes, or one that is not {HASH_BYTES} bytes")
+    return TlogProof(int(index), path, extra, checkpoint)
 
 
 def _split(count: int) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from calibration.certificates import parse_certificates
 from collector.accounts.register import Register
@@ -20,10 +21,13 @@ from collector.config import Config
 from collector.enrolling import answer_request, invite
 from collector.hours.cells import HOUR_MS
 from collector.store.certificates import add_certificate
+from collector.store.checkpoints import newest_checkpoint
 from collector.store.engagements import Terms, revise
 from collector.store.findings import Said, add_answer, add_finding, revise_finding
 from collector.store.hours import windows_stated
 from collector.store.inventories import build_inventory, seal_inventory
+from collector.store.log import tree_size
+from collector.store.schema import agents
 from collector.web.shown import instant
 from protocols.enrolment import Request, account_hash
 from protocols.wire.keys import public_bytes
@@ -60,7 +64,7 @@ def fill(folder: Path, spawn: Spawn) -> tuple[Collector, dict[str, object]]:
     facts = {
         "agent": history.agent_id, "year": day[:4], "second_ms": _second_window(config, history.agent_id),
         "sealed": 1, "open": 2, "from_ms": history.start_ms, "to_ms": end_ms,
-        "day": day,
+        "day": day, "newest": _log_size(config) - 1,
     }  # fmt: skip
     return collector, facts
 
@@ -72,6 +76,19 @@ def _ask_to_be_enrolled(books: Books) -> None:
     account, nonce = account_hash("x", bytes(12)), bytes(16)
     asked = Request(public_bytes(key), made[0].secret, "site-1", account, "emitrace-agent 0.1.0", nonce)
     answer_request(books, asked, "192.0.2.7")
+
+
+def _log_size(config: Config) -> int:
+    with open_books(config) as books, books.database.reading() as connection:
+        return tree_size(connection)
+
+
+def _let_witness(connection: Connection, at_ms: int) -> None:
+    """The agent says that it holds the newest checkpoint."""
+    newest = newest_checkpoint(connection)
+    assert newest is not None
+    told = json.dumps({"log_checkpoint": newest.note.decode()})
+    connection.execute(update(agents).values(status=told, last_seen_ms=at_ms))
 
 
 def _second_window(config: Config, agent: str) -> int:
@@ -134,6 +151,7 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
         register.add("verifier", Role.VERIFIER, PASSWORD, by="test")
         with books.database.writing() as connection:
             _keep_findings(connection, from_ms, to_ms)
+            _let_witness(connection, now_ms())
         watch = Watch(books, lambda: True)
         for later_ms in (2 * HOUR_MS, 0):  # nobody is heard of for two hours, and is again
             watch.step(now_ms() + later_ms)

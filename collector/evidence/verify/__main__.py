@@ -1,4 +1,4 @@
-"""`emitrace-verify BUNDLE [--trust FINGERPRINT]... [--report FILE]... [--json]`, or `fetch`, or `readings`."""
+"""`emitrace-verify BUNDLE [--trust FINGERPRINT]... [--report FILE]...`, or `fetch`, `readings`, `proof`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.evidence.verify import fetch_command, readings_command
+from collector.evidence.verify import fetch_command, proof_command, readings_command
 from collector.evidence.verify.document import as_json, schema
 from collector.evidence.verify.page import as_html
 from collector.evidence.verify.progress import opened
@@ -20,6 +20,7 @@ from protocols.transparency.checkpoint import Checkpoint, read_checkpoint
 from protocols.transparency.note import NOTE_BYTES, NoteError, NoteKey, open_note, read_key
 
 USAGE = 2
+COMMANDS = {"fetch": fetch_command.main, "readings": readings_command.main, "proof": proof_command.main}
 _FORMS = (".html", ".json", ".txt")
 
 
@@ -67,7 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emitrace-verify",
         description="Take an evidence bundle apart and re-perform it, offline, trusting nobody. / 离线复核证据包。",
-        usage="%(prog)s [options] BUNDLE\n       %(prog)s fetch --help\n       %(prog)s readings --help",
+        usage="%(prog)s [options] BUNDLE\n       %(prog)s fetch --help\n       %(prog)s readings --help"
+        "\n       %(prog)s proof --help",
         epilog="Exit codes: 0 consistent with the anchors held, 1 contradicts, 2 usage, 4 origin not established.",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle, a zip file")
@@ -94,11 +96,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Verify and exit with the verdict's code; or fetch, or write out readings, where that is the first word."""
+    """Verify and exit with the verdict's code; or fetch, write out readings, check a proof, as the first word says."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] in (["fetch"], ["readings"]):
-        command = fetch_command if words[0] == "fetch" else readings_command
-        raise SystemExit(command.main(words[1:]))
+    if words and words[0] in COMMANDS:
+        raise SystemExit(COMMANDS[words[0]](words[1:]))
     options = build_parser().parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")

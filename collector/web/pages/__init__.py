@@ -25,6 +25,7 @@ from collector.web.pages import (
     hour,
     inventory,
     live,
+    log,
     nowhere,
     overview,
     quarantine,
@@ -34,8 +35,9 @@ from collector.web.pages import (
 )
 
 ENTRIES = (
-    engagement.ENTRY, overview.ENTRY, live.ENTRY, emissions.ENTRY, findings.ENTRY, inventory.ENTRY, alerts.ENTRY,
-    accounts.ENTRY,
+    engagement.ENTRY, overview.ENTRY, live.ENTRY, emissions.ENTRY, findings.ENTRY, inventory.ENTRY,
+    completeness.ENTRY, quarantine.ENTRY, log.ENTRY, audit.ENTRY,
+    alerts.ENTRY, accounts.ENTRY, tokens.ENTRY,
 )  # fmt: skip
 """The navigation, in its order; a verifier has another than the central team."""
 
@@ -65,5 +67,6 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     explain.add_routes(router, books, frame)
     completeness.add_routes(router, books, frame)
     quarantine.add_routes(router, books, frame)
+    log.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)
     return router

@@ -14,7 +14,7 @@ from collector.accounts.users import AccountError
 from collector.api.gate import needs
 from collector.web.frame import Entry, Frame, View
 
-ENTRY = Entry("accounts", "/accounts", Permission.ACCOUNTS)
+ENTRY = Entry("accounts", "/accounts", Permission.ACCOUNTS, section="operation")
 DONE = frozenset({"role", "disabled", "enabled", "signed-out", "removed"})
 
 

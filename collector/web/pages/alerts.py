@@ -18,7 +18,7 @@ from collector.store.alerts import acknowledge_alert, open_alerts, past_alerts
 from collector.web.frame import Entry, Frame, View
 from protocols.errors import EmitraceError
 
-ENTRY = Entry("alerts", "/alerts")
+ENTRY = Entry("alerts", "/alerts", section="operation")
 PAST = 50
 
 

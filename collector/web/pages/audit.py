@@ -13,11 +13,13 @@ from collector.books import Books
 from collector.store.audit import Entry, Filter, count_entries, entries
 from collector.store.knowledge import known_now
 from collector.web.export import exported, provenance_of
+from collector.web.frame import Entry as Place
 from collector.web.frame import Frame, View
 from collector.web.period import read_instant
 from collector.web.shown import instant
 from collector.web.table import Cell, Column, Kind, Table
 
+ENTRY = Place("audit", "/audit", Permission.AUDIT, section="evidence")
 PAGE = 50
 MOST_EXPORTED = 100_000
 ISO = "%Y-%m-%dT%H:%M:%SZ"

@@ -18,11 +18,12 @@ from collector.store.knowledge import known_now
 from collector.web.chart.heat import Square, draw_heat
 from collector.web.chart.model import Bucket, Chart
 from collector.web.export import exported, provenance_of
-from collector.web.frame import Frame, View
+from collector.web.frame import Entry, Frame, View
 from collector.web.pages.explain import fate_words
 from collector.web.period import Period, PeriodError, read_period
 from collector.web.table import Cell, Column, Kind, Line, Table
 
+ENTRY = Entry("completeness", "/completeness", section="evidence")
 MOST_DAYS = 100
 """More days than this are no picture; a longer period is asked for by parts."""
 

@@ -15,12 +15,13 @@ from collector.clock import now_ms
 from collector.ingest.again import may_be_tried, try_again
 from collector.store.decisions import decisions_of, read_entries, read_entry, record_decision
 from collector.store.quarantine import count_by_reason
-from collector.web.frame import Frame, View
+from collector.web.frame import Entry, Frame, View
 from protocols.errors import EmitraceError
 from protocols.records import Batch
 from protocols.wire.codec import decode_item, decompress, item_kind
 from protocols.wire.cose import open_sealed
 
+ENTRY = Entry("quarantine", "/quarantine", section="evidence")
 SHOWN = 100
 SHOWN_BYTES = 256
 MOST_ENTRIES = 2**62

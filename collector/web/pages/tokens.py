@@ -12,8 +12,9 @@ from collector.accounts.register import Register
 from collector.accounts.roles import GRANTABLE, Permission
 from collector.accounts.tokens import DEFAULT_DAYS, LONGEST_DAYS, LONGEST_NAME, MOST_OF_A_USER, TokenError
 from collector.api.gate import needs
-from collector.web.frame import Frame, View
+from collector.web.frame import Entry, Frame, View
 
+ENTRY = Entry("tokens", "/tokens", Permission.TOKENS, section="operation")
 TERMS = (7, DEFAULT_DAYS, 90, LONGEST_DAYS)
 
 

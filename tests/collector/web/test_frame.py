@@ -94,6 +94,17 @@ def test_the_navigation_says_where_one_is(empty: Collector) -> None:
     assert [1, 1, 1] == [len(re.findall(pattern, page)) for pattern in ("<header", '<main id="main"', "<h1")]
 
 
+def test_pages_of_a_section_share_an_entry(empty: Collector) -> None:
+    """The bar names the section, a row below it the page; a section leads to the first page a reader may see."""
+    with empty.browser() as client:
+        audit, log = (client.get(path, params={"lang": "en"}).text for path in ("/audit", "/log"))
+
+    for page, own in ((audit, "/audit"), (log, "/log")):
+        assert ["/completeness"] == re.findall(r'<a href="([^"?]*)" aria-current="true">', page)
+        assert [own] == re.findall(r'<a href="([^"]*)" aria-current="page">', page)
+        assert ["pages", "tools", "section"] == re.findall(r'<nav class="(\w+)"', page)
+
+
 def test_people_get_errors_as_pages(empty: Collector) -> None:
     """A wrong method on a page answers with a page that leads home, in the reader's language."""
     with empty.browser() as client:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -375,3 +378,30 @@ def test_the_log_proves_itself_over_http(filled: Collector) -> None:
         1, bytes.fromhex(between["first"]["root"]), head.size, head.root, tuple(map(bytes.fromhex, between["proof"]))
     )
     assert [404, 404, 422] == refused
+
+
+def test_the_pages_of_the_log_lead_to_a_proof_that_anybody_can_check(filled: Collector, tmp_path: Path) -> None:
+    """From the log to a leaf, its proof as a file, and the command on the page, which needs no collector."""
+    wait_until(lambda: filled.get("log")["checkpoint"], 20, "the first checkpoint")
+    with filled.browser() as client:
+        log = client.get("/log", params={"lang": "en"}).text
+        found = client.get("/log", params={"leaf": "0"}, follow_redirects=False)
+        none = client.get("/log", params={"leaf": "item nothing"})
+        leaf = client.get(found.headers["Location"], params={"lang": "en"}).text
+        file = re.findall(r'href="(/api/v1/log/leaves/0/proof\?size=\d+)" download="([^"]+)"', leaf)
+        note = re.findall(r'href="(/api/v1/log/checkpoints/\d+)"', log)
+        (tmp_path / file[0][1]).write_bytes(client.get(file[0][0]).content)
+        signed = client.get(note[0])
+        gone = [client.get(f"/api/v1/log/{path}").status_code for path in ("checkpoints/9999", "leaves/9999999/proof")]
+    command = shlex.split(unescape(re.findall(r"<pre[^>]*>(?:<code>)?(emitrace-verify [^<]+)", leaf)[0]))
+    done = subprocess.run(
+        [sys.executable, "-m", "collector.evidence.verify", *command[1:]], cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert (303, "/log/leaf/0", 404) == (found.status_code, found.headers["Location"], none.status_code)
+    assert filled.get("log")["origin"] in log
+    assert open_checkpoint(signed.content, read_key(filled.get("log")["key"]).public).size > 0
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+    assert "leaf 0 is " in done.stdout
+    assert [404, 404] == gone

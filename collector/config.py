@@ -135,9 +135,13 @@ class AlertsTable(Table):
 
 
 class TransparencyTable(Table):
-    """How often the evidence log is signed while it grows; at every seal it is signed anyway."""
+    """How often the evidence log is signed while it grows, and who stamps each checkpoint with the time, if anybody.
+
+    At every seal it is signed anyway.
+    """
 
     checkpoint_s: Annotated[int, Field(ge=1, le=3600)] = 3600
+    timestamp_url: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
 
 
 class LogTable(Table):

@@ -45,6 +45,7 @@ from collector.store.refresh import refresh_hours
 from collector.store.schema import items, plans
 from collector.store.series import read_extent
 from collector.store.stretches import Stretch, item_bytes, places, stretches
+from collector.store.timestamps import newest_stamped, stamped_from, timestamps_of
 from protocols.errors import EmitraceError
 
 DAY_MS = 24 * HOUR_MS
@@ -173,6 +174,7 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
     sent = [row for row in _plans_sent(connection) if scope.has_agent(row[0])]
     here = {agent_id for agent_id, own in found.items() if own} | {agent for agent, _, _, _ in sent}
     signed = _checkpoints(connection, inventory)
+    stamps = timestamps_of(connection, [one.id for one in signed])
     log = _log(connection, wanted, found, (leaf for _, _, _, leaf in sent), [one.head.size for one in signed])
     return BundleContents(
         *period, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
@@ -187,6 +189,7 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
             LogName(one.name, one.public_key, one.position, one.record) for one in all_origins(connection)
         ),
         checkpoints=[(one.head.size, one.note) for one in signed],
+        stamps=[(one.head.size, stamps[one.id].reply) for one in signed if one.id in stamps],
     )  # fmt: skip
 
 
@@ -242,10 +245,15 @@ def _log(
 
 
 def _checkpoints(connection: Connection, inventory: Inventory) -> list[Stored]:
-    """The newest checkpoint, and that of the seal where the inventory is a sealed version."""
+    """The newest checkpoint, and that of the seal where the inventory is a sealed version.
+
+    With them the newest one that has a time stamp, and the first such of the seal or after it.
+    """
     newest = newest_checkpoint(connection)
     sealed = [one.leaf for one in all_versions(connection) if one.leaf is not None and one.inventory == inventory]
-    found = [newest, *(checkpoint_at(connection, leaf + 1) for leaf in sealed)]
+    sizes = [*(leaf + 1 for leaf in sealed), *(stamped_from(connection, leaf + 1) for leaf in sealed)]
+    sizes.append(newest_stamped(connection))
+    found = [newest, *(checkpoint_at(connection, size) for size in sizes if size is not None)]
     return list({one.head.size: one for one in found if one is not None}.values())
 
 

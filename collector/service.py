@@ -26,6 +26,7 @@ from collector.log import keep_secret, line, start_logging
 from collector.metrics import Metrics
 from collector.notify import ALIVE, READY, STOPPING, notify, watchdog_s
 from collector.recompute import LedgerWorker
+from collector.stamping import Stamper, StampWorker
 from protocols.errors import EmitraceError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -58,9 +59,11 @@ def serve(config: Config) -> None:
         ingest = IngestWorker(books, broker, metrics)
         ledger = LedgerWorker(books, ingest.committed)
         alerts = AlertWorker(Watch(books, lambda: broker.connected))
+        stamps = StampWorker(Stamper(books))
         ingest.start()
         ledger.start()
         alerts.start()
+        stamps.start()
         broker.start()
         try:
             _serve_pages(books, hub, listener, metrics, lambda: all(one.is_alive() for one in (ingest, ledger, alerts)))
@@ -70,7 +73,8 @@ def serve(config: Config) -> None:
             ingest.stop()
             ledger.stop()
             alerts.stop()
-            for worker in (ingest, ledger, alerts):
+            stamps.stop()
+            for worker in (ingest, ledger, alerts, stamps):
                 worker.join(STOP_S)
         log.info(line("stopped"))
 

@@ -6,13 +6,14 @@ import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 from sqlalchemy import Connection
 
 from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
+from collector.evidence.stamps import REPLY_TYPE
 from collector.store.checkpoints import (
     Stored,
     all_origins,
@@ -23,6 +24,7 @@ from collector.store.checkpoints import (
 )
 from collector.store.leaves import LoggedLeaf, find_leaf, read_leaf
 from collector.store.log import read_frontier
+from collector.store.timestamps import timestamps_of
 from collector.store.tree import consistency, inclusion, root_at
 from protocols.transparency.proofs import tlog_proof
 
@@ -51,33 +53,7 @@ def log_router(books: Books) -> APIRouter:
             ],
         }  # fmt: skip
 
-    @router.get("/log/checkpoint", response_class=PlainTextResponse)
-    @needs(Permission.READ, Limit.NEEDLESS)
-    def newest() -> PlainTextResponse:
-        """The newest checkpoint as a C2SP signed note, byte for byte."""
-        with books.database.reading() as connection:
-            found = _newest(connection)
-        return PlainTextResponse(found.note)
-
-    @router.get("/log/checkpoints")
-    @needs(Permission.READ, Limit.NEEDLESS)
-    def checkpoints(
-        before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="Most checkpoints in one answer")] = 100,
-    ) -> dict[str, Any]:
-        """Checkpoints, newest first; go on with ``before`` = the last ``id``."""
-        with books.database.reading() as connection:
-            return {"checkpoints": [checkpoint(one) for one in list_checkpoints(connection, limit, before)]}
-
-    @router.get("/log/checkpoints/{number}", response_class=PlainTextResponse)
-    @needs(Permission.READ)
-    def one(number: Annotated[int, Path(ge=0, lt=2**63)]) -> PlainTextResponse:
-        """A checkpoint as it was signed, by its ``id``."""
-        with books.database.reading() as connection:
-            found = next((one for one in list_checkpoints(connection, 1, number + 1) if one.id == number), None)
-        if found is None:
-            raise HTTPException(404, "there is no such checkpoint")
-        return PlainTextResponse(found.note)
+    _add_checkpoints(router, books)
 
     @router.get("/log/leaves/{position}/proof", response_class=PlainTextResponse)
     @needs(Permission.READ)
@@ -133,6 +109,48 @@ def log_router(books: Books) -> APIRouter:
             }
 
     return router
+
+
+def _add_checkpoints(router: APIRouter, books: Books) -> None:
+    """The routes of signed checkpoints."""
+
+    @router.get("/log/checkpoint", response_class=PlainTextResponse)
+    @needs(Permission.READ, Limit.NEEDLESS)
+    def newest() -> PlainTextResponse:
+        """The newest checkpoint as a C2SP signed note, byte for byte."""
+        with books.database.reading() as connection:
+            found = _newest(connection)
+        return PlainTextResponse(found.note)
+
+    @router.get("/log/checkpoints")
+    @needs(Permission.READ, Limit.NEEDLESS)
+    def checkpoints(
+        before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Most checkpoints in one answer")] = 100,
+    ) -> dict[str, Any]:
+        """Checkpoints, newest first; go on with ``before`` = the last ``id``."""
+        with books.database.reading() as connection:
+            return {"checkpoints": [checkpoint(one) for one in list_checkpoints(connection, limit, before)]}
+
+    @router.get("/log/checkpoints/{number}", response_class=PlainTextResponse)
+    @needs(Permission.READ)
+    def one(number: Annotated[int, Path(ge=0, lt=2**63)]) -> PlainTextResponse:
+        """A checkpoint as it was signed, by its ``id``."""
+        with books.database.reading() as connection:
+            found = next((one for one in list_checkpoints(connection, 1, number + 1) if one.id == number), None)
+        if found is None:
+            raise HTTPException(404, "there is no such checkpoint")
+        return PlainTextResponse(found.note)
+
+    @router.get("/log/checkpoints/{number}/timestamp", response_class=Response)
+    @needs(Permission.READ)
+    def timestamp(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
+        """An authority's time stamp of that checkpoint's note (RFC 3161, DER), where it has one."""
+        with books.database.reading() as connection:
+            found = timestamps_of(connection, [number]).get(number)
+        if found is None:
+            raise HTTPException(404, "that checkpoint has no time stamp")
+        return Response(found.reply, media_type=REPLY_TYPE)
 
 
 def checkpoint(one: Stored) -> dict[str, Any]:

@@ -24,11 +24,13 @@ from collector.store.refresh import broken_cells
 from collector.store.schema import certificates, dirty_hours, items, users
 from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_books, schema_version
 from collector.store.tallies import count_anew, read_tallies
+from collector.store.timestamps import to_be_stamped
 from collector.store.vitals import AgentVitals, read_agents, read_sizes
 from protocols.errors import EmitraceError
 
 SILENT_MS = 3_600_000
 AHEAD_OF_TIME_MS = 300_000
+LATE_STAMP_MS = 2 * 3_600_000
 DAYS_LEFT = 30
 DAY_MS = 86_400_000
 HOW_TO_MIGRATE = "Older books: stop serve and run emitrace-collector migrate. Newer ones: use the newer program."
@@ -56,6 +58,7 @@ def look_at_books(config: Config, now_ms: int, *, deep: bool) -> Iterator[Result
             yield from sound
             if not any(one.is_finding for one in sound):
                 yield from _contents(connection, where, now_ms)
+                yield from _stamps(connection, where, config.settings.transparency.timestamp_url, now_ms)
                 yield from _broken(connection)
         if not any(one.is_finding for one in sound):
             yield _dirty(config, url, where)
@@ -115,6 +118,19 @@ def _contents(connection: Connection, where: str, now_ms: int) -> Iterator[Resul
     if oldest is not None and newest is not None:
         yield _growth(where, read_sizes(connection).database, newest.received_ms - oldest.received_ms)
     yield from _agents(read_agents(connection, PlanBook()), now_ms)
+
+
+def _stamps(connection: Connection, where: str, url: str, now_ms: int) -> Iterator[Result]:
+    """Whether an authority goes on stamping the checkpoints."""
+    if not url:
+        return
+    waiting = to_be_stamped(connection)
+    late = waiting is not None and now_ms - waiting.at_ms > LATE_STAMP_MS
+    seen = "every checkpoint has one" if waiting is None else f"the checkpoint of {waiting.head.size} leaves waits"
+    if late and waiting is not None:
+        seen += f" since {datetime.fromtimestamp(waiting.at_ms / 1000, UTC).isoformat(timespec='seconds')}"
+    hint = f"Look for timestamp-failed in the service's log, and whether {url} answers." if late else ""
+    yield Result("time stamps", where, seen, hint)
 
 
 def _clock(newest: Any, now_ms: int) -> Result:

@@ -31,6 +31,7 @@ from collector.evidence.layout import (
     encode_manifest,
     items_name,
     sent_name,
+    stamp_name,
 )
 from collector.evidence.names import LogName
 from collector.evidence.pruned import Hidden, encode_element, grow_by
@@ -104,6 +105,8 @@ class BundleContents:
     checkpoints : sequence of (int, bytes)
         Size and signed note of its newest checkpoint, and of that of the seal of a sealed inventory. In a partial
         bundle no subtree of leaves left out reaches across these sizes.
+    stamps : sequence of (int, bytes)
+        Time stamps of some of these checkpoints, as an authority answered (RFC 3161, DER).
     """
 
     from_ms: int
@@ -122,6 +125,7 @@ class BundleContents:
     scope: Scope = WHOLE
     log: tuple[LogName, ...] = ()
     checkpoints: Sequence[tuple[int, bytes]] = ()
+    stamps: Sequence[tuple[int, bytes]] = ()
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
@@ -133,8 +137,9 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
     writer = ContainerWriter(file)
     for digest, data in sorted(_named(contents.certificates).items()):
         writer.add(f"{CERTIFICATES}{digest.hex()}.cbor", (data,))
-    for name, note in sorted((checkpoint_name(size), note) for size, note in contents.checkpoints):
-        writer.add(name, (note,))
+    notes = [(checkpoint_name(size), note) for size, note in contents.checkpoints]
+    for name, data in sorted([*notes, *((stamp_name(size), reply) for size, reply in contents.stamps)]):
+        writer.add(name, (data,))
     writer.add(GWP, (encode_gwp(gwp_set(contents.inventory.pinned.gwp_set)),))
     writer.add(HOURS, (encode_hour(row) for row in contents.hours))
     writer.add(INVENTORY, (encode_inventory(contents.inventory),))

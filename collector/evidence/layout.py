@@ -4,6 +4,7 @@
 
     certificates/<digest>.cbor        a certificate's canonical bytes
     checkpoints/<size>.note           a checkpoint of the evidence log, a signed note (C2SP)
+    checkpoints/<size>.tsr            an authority's time stamp of that note (RFC 3161), where there is one
     gwp.json                          the set of global warming potentials used
     hours.jsonl                       the hour rows of the period, one JSON object a line
     inventory.json                    the inventory, as sealed
@@ -125,6 +126,11 @@ def sent_name(agent: str, digest: bytes) -> str:
 def checkpoint_name(size: int) -> str:
     """Member of the checkpoint of so many leaves."""
     return f"{CHECKPOINTS}{size}.note"
+
+
+def stamp_name(size: int) -> str:
+    """Member of the time stamp of that checkpoint."""
+    return f"{CHECKPOINTS}{size}.tsr"
 
 
 def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:

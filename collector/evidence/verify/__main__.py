@@ -7,8 +7,12 @@ import io
 import re
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
+from cryptography import x509
+
+from collector.evidence.stamps import NEEDED, StampError, is_available, read_roots
 from collector.evidence.verify import fetch_command, proof_command, readings_command
 from collector.evidence.verify.document import as_json, schema
 from collector.evidence.verify.page import as_html
@@ -45,6 +49,16 @@ def log_key_argument(text: str) -> NoteKey:
         return read_key(text.strip())
     except NoteError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def roots_argument(text: str) -> list[x509.Certificate]:
+    """The certificates in a file; without the library for time stamps there is nothing to check them by."""
+    try:
+        if not is_available():
+            raise StampError("--tsa-root", "needs the library for time stamps", NEEDED)
+        return read_roots(Path(text).read_bytes())
+    except (OSError, StampError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 def checkpoint_argument(text: str) -> tuple[bytes, Checkpoint]:
@@ -87,6 +101,10 @@ def build_parser() -> argparse.ArgumentParser:
         "checkpoint and those in the bundle; repeat for a log that has had more than one name",
     )  # fmt: skip
     parser.add_argument(
+        "--tsa-root", action="append", default=[], type=roots_argument, metavar="FILE",
+        help="root certificates (PEM) of a time stamping authority that you believe: stamps of checkpoints are checked",
+    )  # fmt: skip
+    parser.add_argument(
         "--report", action="append", default=[], type=report_argument, metavar="FILE",
         help="write the report to FILE, in the form its ending says: .html, .json or .txt; repeat for more",
     )  # fmt: skip
@@ -108,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.log_key and earlier is not None:
             open_note(note, options.log_key)
         with opened(options.bundle, sys.stderr) as file:
-            report = verify_bundle(file, options.trust, earlier, options.log_key)
+            roots = list(chain.from_iterable(options.tsa_root))
+            report = verify_bundle(file, options.trust, earlier, options.log_key, roots)
     except NoteError as error:
         sys.stderr.write(f"your checkpoint: {error}\n")
         raise SystemExit(USAGE) from error

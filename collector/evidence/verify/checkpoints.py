@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.evidence.container import Container
-from collector.evidence.layout import CHECKPOINTS, Manifest, checkpoint_name
+from collector.evidence.layout import CHECKPOINTS, Manifest, checkpoint_name, stamp_name
+from collector.evidence.stamps import MOST_BYTES, NEEDED, check_stamp, is_available, read_stamp
 from collector.evidence.verify.log import Log
 from collector.evidence.verify.report import Report, Signed, Step
 from protocols.errors import EmitraceError
@@ -20,13 +21,16 @@ class Stated:
     member: str
     head: Checkpoint
     key: NoteKey
+    stamped_ms: int | None = None
+    stamp_checked: bool = False
 
 
 def read_checkpoints(container: Container, manifest: Manifest, report: Report) -> list[Stated]:
     """The checkpoints in a bundle, smallest first; each is signed under a name that the manifest gives the log."""
     keys = {one.name: one.key for one in manifest.log}
     found = []
-    for member in (name for name in container.members if name.startswith(CHECKPOINTS)):
+    names = [name for name in container.members if name.startswith(CHECKPOINTS)]
+    for member in (name for name in names if name.endswith(".note")):
         try:
             note = container.content(member, NOTE_BYTES)
             head = read_checkpoint(note)
@@ -36,12 +40,34 @@ def read_checkpoints(container: Container, manifest: Manifest, report: Report) -
                 report.find(Step.LOG, member, f"is of {head.size} leaves")
             else:
                 key = keys[head.origin]
-                found.append(Stated(member, open_checkpoint(note, key.public), key))
+                stated = Stated(member, open_checkpoint(note, key.public), key)
+                found.append(_stamped(stated, container, note, report))
         except EmitraceError as error:
             report.find(Step.LOG, member, error)
+    for name in names:
+        if name.endswith(".tsr") and name.removesuffix(".tsr") + ".note" not in names:
+            report.find(Step.LOG, name, "is the time stamp of a checkpoint that is not here")
     if manifest.log and not found and not report.contradictions:
         report.note("no signed checkpoint of the log is in the bundle")
     return sorted(found, key=lambda one: one.head.size)
+
+
+def _stamped(stated: Stated, container: Container, note: bytes, report: Report) -> Stated:
+    """The checkpoint with the time of its stamp, where it has one; a stamp that does not hold is a finding."""
+    name = stamp_name(stated.head.size)
+    if name not in container.members:
+        return stated
+    if not is_available():
+        report.note(f"{name}: time stamps are not looked at without the library for them: {NEEDED}")
+        return stated
+    try:
+        reply = container.content(name, MOST_BYTES)
+        if report.tsa_roots:
+            return replace(stated, stamped_ms=check_stamp(reply, note, report.tsa_roots), stamp_checked=True)
+        return replace(stated, stamped_ms=read_stamp(reply, note))
+    except EmitraceError as error:
+        report.find(Step.LOG, name, error)
+    return stated
 
 
 def check_signed(one: Stated, log: Log, manifest: Manifest, report: Report) -> None:
@@ -55,7 +81,9 @@ def check_signed(one: Stated, log: Log, manifest: Manifest, report: Report) -> N
         report.find(Step.LOG, one.member, f"signs root {head.root.hex()}, the first leaves have root {root.hex()}")
     else:
         report.count("checkpoints")
-        report.checkpoints.append(Signed(head.origin, head.size, head.root.hex(), one.key.encoded()))
+        report.checkpoints.append(
+            Signed(head.origin, head.size, head.root.hex(), one.key.encoded(), one.stamped_ms, one.stamp_checked)
+        )
 
 
 def check_earlier(earlier: Checkpoint, log: Log, manifest: Manifest, report: Report) -> None:

@@ -76,6 +76,8 @@ class CheckpointPart(_Part):
     root: str
     key: Annotated[str, Field(description="the verifier key of the log (C2SP) that signed it")]
     held: Annotated[bool, Field(description="whether it was among the log keys given")]
+    stamped_ms: Annotated[int | None, Field(description="time of its stamp (RFC 3161) [UTC ms]")]
+    stamp_checked: Annotated[bool, Field(description="whether that stamp is signed under a root given")]
 
 
 class ReportDocument(_Part):
@@ -119,7 +121,10 @@ def document_of(report: Report, bundle: str) -> ReportDocument:
         headline=_both(HEADLINES[report.verdict]),
         log=None if stated is None else LogPart(origin=stated.origin, size=stated.tree_size, root=stated.tree_root),
         checkpoints=[
-            CheckpointPart(origin=one.origin, size=one.size, root=one.root, key=one.key, held=report.holds_log_key(one))
+            CheckpointPart(
+                origin=one.origin, size=one.size, root=one.root, key=one.key, held=report.holds_log_key(one),
+                stamped_ms=one.stamped_ms, stamp_checked=one.stamp_checked,
+            )
             for one in report.checkpoints
         ],
         period=report.period,

@@ -63,7 +63,7 @@ def _lines(report: Report, bundle: str) -> Iterator[str]:
     yield "</body></html>"
 
 
-_CHECKPOINT_HEAD = ("大小 / size", "根 / root", "日志密钥 / key of the log", "信任锚 / anchor")
+_CHECKPOINT_HEAD = ("大小 / size", "根 / root", "日志密钥 / key of the log", "信任锚 / anchor", "时间戳 / time stamp")
 _STREAM_HEAD = ("终端 / agent", "数据流 / stream", "项 / items", "起 / from", "止 / to", "其后 / later in log")
 
 
@@ -91,7 +91,10 @@ def _signers(report: Report) -> Iterator[tuple[str, str, str]]:
 def _checkpoints(report: Report) -> Iterator[tuple[str, ...]]:
     for one in report.checkpoints:
         held = "已持有 / held" if report.holds_log_key(one) else "未持有 / NOT held"
-        yield f"{one.size:,}", one.root, one.key, held
+        stamp = "–" if one.stamped_ms is None else utc(one.stamped_ms)
+        if one.stamped_ms is not None and not one.stamp_checked:
+            stamp += "，未核对 / NOT checked"
+        yield f"{one.size:,}", one.root, one.key, held, stamp
 
 
 def _streams(report: Report) -> Iterator[tuple[str, ...]]:

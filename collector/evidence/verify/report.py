@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cryptography import x509
+
 from collector.inventory.scope import WHOLE, Scope
 from protocols.transparency.checkpoint import Checkpoint
 from protocols.transparency.note import NoteKey
@@ -86,20 +88,26 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A checkpoint in the bundle that the log begins with; ``key`` is what signed it, as C2SP encodes a key."""
+    """A checkpoint in the bundle that the log begins with; ``key`` is what signed it, as C2SP encodes a key.
+
+    ``stamped_ms`` is the time that a stamp of it names, believed only where it was ``stamp_checked``. [UTC ms]
+    """
 
     origin: str
     size: int
     root: str
     key: str
+    stamped_ms: int | None = None
+    stamp_checked: bool = False
 
 
 @dataclass(slots=True)
 class Report:
     """Grows while the bundle is taken apart; ``scope`` and ``left_out`` say what of a partial one is not here.
 
-    ``trusted`` are the fingerprints the verifier holds, ``earlier`` a checkpoint of the log it holds from before, and
-    ``log_keys`` the keys of logs that it holds; ``checkpoints`` are the signed ones of the bundle, smallest first.
+    ``trusted`` are the fingerprints the verifier holds, ``earlier`` a checkpoint of the log it holds from before,
+    ``log_keys`` the keys of logs and ``tsa_roots`` the roots of time stamps that it holds; ``checkpoints`` are the
+    signed ones of the bundle, smallest first.
     """
 
     trusted: frozenset[str]
@@ -116,6 +124,7 @@ class Report:
     stated: Stated | None = None
     earlier: Checkpoint | None = None
     log_keys: frozenset[NoteKey] = frozenset()
+    tsa_roots: tuple[x509.Certificate, ...] = ()
     checkpoints: list[Signed] = field(default_factory=list)
 
     def find(self, step: Step, where: str, seen: object) -> None:

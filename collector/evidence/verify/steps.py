@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from cryptography import x509
 
 from collector.evidence.container import Container, ContainerError, open_container
 from collector.evidence.layout import (
@@ -39,14 +41,15 @@ from protocols.wire.limits import MESSAGE_BYTES
 _NEEDED = (GWP, HOURS, INVENTORY, LEAVES, MANIFEST, SIGNATURE, PROFILE)
 _DIGEST = "[0-9a-f]{64}"
 _KNOWN = re.compile(
-    rf"(certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.note|keys/(agent|collector)-{_DIGEST}\.pub"
+    rf"(certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.(note|tsr)|keys/(agent|collector)-{_DIGEST}\.pub"
     rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|sent/{_DIGEST}/{_DIGEST}\.cose|{'|'.join(map(re.escape, _NEEDED))}"
 )
 
 
 def verify_bundle(
-    file: BinaryIO, trusted: Collection[str], earlier: Checkpoint | None = None, log_keys: Collection[NoteKey] = ()
-) -> Report:
+    file: BinaryIO, trusted: Collection[str], earlier: Checkpoint | None = None, log_keys: Collection[NoteKey] = (),
+    tsa_roots: Sequence[x509.Certificate] = (),
+) -> Report:  # fmt: skip
     """Take a bundle apart.
 
     Parameters
@@ -59,8 +62,10 @@ def verify_bundle(
         A checkpoint the verifier holds from before: the log must begin with it.
     log_keys : collection of NoteKey
         Keys of logs that the verifier holds from elsewhere.
+    tsa_roots : sequence of Certificate
+        Roots of authorities whose time stamps the verifier believes.
     """
-    report = Report(frozenset(trusted), earlier=earlier, log_keys=frozenset(log_keys))
+    report = Report(frozenset(trusted), earlier=earlier, log_keys=frozenset(log_keys), tsa_roots=tuple(tsa_roots))
     try:
         _take_apart(file, report)
     except EnoughError:

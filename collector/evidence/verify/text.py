@@ -35,6 +35,9 @@ def as_text(report: Report, bundle: str) -> Iterator[str]:
         held = "held / 已持有" if report.holds_log_key(one) else "NOT held / 未持有"
         yield f"  checkpoint of {one.size} leaves, root {one.root}"
         yield f"    signed by log {printable(one.key)}: {held}"
+        if one.stamped_ms is not None:
+            checked = "by a root you hold / 由所持根证书" if one.stamp_checked else "NOT checked (--tsa-root) / 未核对"
+            yield f"    time stamp {utc(one.stamped_ms)}: {checked}"
     if report.verdict is Verdict.UNANCHORED:
         yield "  Compare each fingerprint with one you got from elsewhere, then pass it with --trust FINGERPRINT."
     for said in shown(report):

@@ -23,7 +23,7 @@ from collector.store.schema.log import frontier, leaves
 from collector.store.schema.plans import plans, pushes
 from collector.store.schema.tallies import tallies
 from collector.store.schema.tokens import tokens
-from collector.store.schema.transparency import checkpoints, origins, tree_nodes
+from collector.store.schema.transparency import checkpoints, origins, timestamps, tree_nodes
 from collector.store.schema.windows import slots, windows
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "streams",
     "tallies",
     "tellings",
+    "timestamps",
     "tokens",
     "tombstones",
     "tree_nodes",

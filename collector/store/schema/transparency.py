@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from collector.store.schema.base import Serial, metadata
 
@@ -27,6 +27,13 @@ checkpoints = Table(
     Column("why", String(16), nullable=False),  # grown, seal, origin, bundle
     UniqueConstraint("origin", "size", name="checkpoints_place"),
     sqlite_autoincrement=True,
+)  # fmt: skip
+
+timestamps = Table(  # what an authority answered to a checkpoint's signed note (RFC 3161), as it came
+    "timestamps", metadata,
+    Column("checkpoint", BigInteger, ForeignKey("checkpoints.id"), primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
 )  # fmt: skip
 
 tree_nodes = Table(  # roots of complete subtrees of 256, 65,536, ... leaves

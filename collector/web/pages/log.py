@@ -18,6 +18,7 @@ from collector.store.checkpoints import Stored, all_origins, checkpoint_at, list
 from collector.store.leaves import LoggedLeaf, find_leaf, newest_leaves, read_leaf
 from collector.store.log import read_frontier
 from collector.store.schema import items
+from collector.store.timestamps import timestamps_of
 from collector.store.tree import inclusion
 from collector.store.witnessing import Witness, witnesses
 from collector.web.frame import Entry, Frame
@@ -48,8 +49,10 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             found_ = list_checkpoints(connection, SHOWN + 1, before)
             held = witnesses(connection, view_agents(connection), _note_in)
             leaves = newest_leaves(connection, LEAVES)
+            stamps = timestamps_of(connection, [one.id for one in found_])
         return view.render(
             "log.html", tree=tree, origins=origins, checkpoints=found_[:SHOWN], witnesses=held, leaves=leaves,
+            stamps=stamps,
             older=view.address(before=str(found_[SHOWN - 1].id)) if len(found_) > SHOWN else None,
             newest=view.address(before=None) if before is not None else None, held=lambda one: _holding(one, held),
         )  # fmt: skip

@@ -8,7 +8,9 @@ In the order in which evidence becomes a status:
 - ``effects`` compiles events; ``status`` tells one instrument over all time, ``many`` all of them at one instant;
 - ``reach_back``, ``late``, ``substitution``: what a late or failed test means for the time before it;
 - ``schemes``: tests, intervals and limits as dated data; ``dcc``: certificates as XML;
-- ``uncertainty``, ``charts``, ``interval_review``: what to think of a reading, of a drift, of an interval;
+- ``shares``: the mass on each status; ``provision``: required instruments and their rates after GB 17167;
+- ``correction``, ``relative_accuracy``, ``uncertainty``, ``charts``, ``interval_review``: what to think of a
+  reading, a drift, an interval;
 - ``certificates`` and ``standing``: the records a collector keeps today, and the three states of its hour rows.
 
 Everything is pure and bitemporal: an event has the time it happened and the tree size from which it is known. A

@@ -370,7 +370,7 @@ def test_a_failure_never_makes_an_instant_better(subject: Instrument, events: li
         assert STATES.index(worse.at(t_ms).state) >= STATES.index(before.at(t_ms).state)
 
 
-@given(st.lists(st.tuples(SUBJECTS, REQUIREMENTS, histories()), max_size=6), KNOWN_AT, SPANS)
+@given(st.lists(st.tuples(SUBJECTS, REQUIREMENTS, histories()), max_size=3), KNOWN_AT, SPANS)
 def test_many_instruments_at_once_are_as_one_by_one(
     subjects: list[tuple[Instrument, Requirement, list[Known]]], size: int | None, span: tuple[int, int]
 ) -> None:

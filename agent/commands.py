@@ -27,6 +27,7 @@ from agent.console import CONFIG, AsJson, ConfigPath, say, shown_utc, told
 from agent.endpoint import TlsBus
 from agent.enroll_command import enroll
 from agent.health import read_status
+from agent.identity import load_identity
 from agent.init_command import init
 from agent.lock import is_held
 from agent.log import start_logging
@@ -34,6 +35,7 @@ from agent.log_command import show_log
 from agent.outbox import OutboxError
 from agent.replace_command import replace_agent
 from agent.replay_command import replay_tape
+from agent.rotate_command import rotate_key
 from agent.service import OUTBOX, serve
 from agent.site import Site, load_site
 from protocols.errors import EmitraceError
@@ -50,6 +52,7 @@ app = typer.Typer(
 app.add_typer(map_commands.app, name="map")
 app.command()(init)
 app.command()(enroll)
+app.command(name="rotate-key")(rotate_key)
 app.command(name="replace-agent")(replace_agent)
 app.command(name="log")(show_log)
 for _name, _command in {**bus_commands.COMMANDS, **site_commands.COMMANDS, **field_commands.COMMANDS}.items():
@@ -72,7 +75,7 @@ def check_config(config: ConfigPath = CONFIG) -> None:
     """Check agent.toml, the plan, its register maps, the key, password and TLS files; touch nothing else."""
     with told():
         loaded = load_config(config)
-        site, key, broker = _checked(loaded)
+        site, _, broker = _checked(loaded)
         reading = site.reading
         where = f"pushed by the collector, before {loaded.plan}" if site.pushed else loaded.plan
         say(f"plan        {where} version {reading.bound.plan.version}")
@@ -84,7 +87,7 @@ def check_config(config: ConfigPath = CONFIG) -> None:
             say(f"map         {model}: {parse_map(text, model).status}")
         tls = "TLS" if broker.tls_ca is not None else "no TLS"
         say(f"broker      {broker.host}:{broker.port} as {broker.username or 'nobody'}, {tls}")
-        say(f"agent       {fingerprint(public_bytes(key))}")
+        say(f"agent       {load_identity(loaded.key_file).agent_id}")
         say(f"collector   {loaded.settings.collector.fingerprint}")
         say(f"state       {loaded.state_dir}")
         for problem in overloads(reading.requests, reading.bound):
@@ -96,9 +99,13 @@ def key(config: ConfigPath = CONFIG) -> None:
     """Make the agent's key if there is none; print its public part and fingerprint."""
     with told():
         path = load_config(config).key_file
-        public = public_bytes(load_key(path) if path.exists() else make_key(path))
-        say(f"public key  {public.hex()}")
-        say(f"fingerprint {fingerprint(public)}")
+        if not path.exists():
+            make_key(path)
+        own = load_identity(path)
+        say(f"public key  {own.public.hex()}")
+        say(f"fingerprint {fingerprint(own.public)}")
+        if own.former:
+            say(f"agent       {own.agent_id}, by its first key; {len(own.former)} signed before this one")
 
 
 @app.command()

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.config import Config, Settings
+from agent.identity import former_file, read_former
 from agent.lock import is_held
 from agent.log import keep_secret
 from protocols.enrolment import (
@@ -67,6 +68,9 @@ def identity(config: Config) -> Identity:
     """The key and the password, made now where they are missing."""
     path = config.key_file
     key = load_key(path) if path.exists() else make_key(path)
+    if read_former(path):
+        hint = "it is enrolled already; to begin as another agent: emitrace-agent enroll --new-key"
+        raise EnrolmentError("agent", "has changed its key since it was enrolled", hint)
     place = config.file.parent / PASSWORD
     if not place.exists():
         write_whole(place, f"{secrets.token_urlsafe(32)}\n", PRIVATE)
@@ -85,7 +89,7 @@ def put_aside(config: Config) -> list[Path]:
     if is_held(config.state_dir):
         raise EnrolmentError(str(config.state_dir), "is in use", "stop the agent first: systemctl stop emitrace-agent")
     old = fingerprint(public_bytes(load_key(config.key_file)))[:12] if config.key_file.exists() else "old"
-    paths = (config.key_file, config.file.parent / PASSWORD, config.state_dir)
+    paths = (config.key_file, former_file(config.key_file), config.file.parent / PASSWORD, config.state_dir)
     return [path.rename(path.with_name(f"{path.name}.of-{old}")) for path in paths if path.exists()]
 
 

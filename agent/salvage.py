@@ -16,8 +16,7 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from agent.identity import Identity
 from agent.log import line
 from agent.old_streams import Salvaged
 from agent.outbox import Outbox, standing_of
@@ -27,10 +26,9 @@ from agent.spans import SealedItem, Tail
 from agent.startup import Head, finish_last_run
 from agent.writer import Writer
 from protocols.errors import EmitraceError
-from protocols.wire.codec import item_digest, read_item
+from protocols.wire.codec import item_digest
 from protocols.wire.errors import WireError
 from protocols.wire.items import kind_of
-from protocols.wire.keys import public_bytes
 
 CHUNK = 10
 """Items taken over in one transaction, so that the journal never waits long."""
@@ -49,10 +47,10 @@ async def pending(writer: Writer) -> list[Path]:
 
 
 async def save_end(
-    writer: Writer, damaged: Path, key: Ed25519PrivateKey, software: str, known: Head | None
+    writer: Writer, damaged: Path, own: Identity, software: str, known: Head | None
 ) -> Head | None:
     """Seal what a damaged file's journal holds as the end of its stream; the last head known of that stream."""
-    found = await asyncio.to_thread(_last_head, damaged, public_bytes(key))
+    found = await asyncio.to_thread(_last_head, damaged, own)
     if found is not None and (
         known is None or found.stream_id != known.stream_id or found.sequence > known.sequence
     ):
@@ -65,7 +63,7 @@ async def save_end(
         if standing is None or not _is_end(known, standing.tail):
             aside = _aside(entries, "the state of its stream was lost")
         else:
-            after = await finish_last_run(end, key, software) or standing
+            after = await finish_last_run(end, own.key, software) or standing
             made = [await end.call(end.outbox.item, one) for one in await end.call(end.outbox.stored, 0, 2**62, 10**6)]
             items = [Salvaged(after.tail.stream_id, item) for item in made if item is not None]
             aside = await end.call(end.outbox.set_aside)
@@ -81,9 +79,9 @@ async def save_end(
     return known
 
 
-async def save_items(writer: Writer, damaged: Path, public: bytes) -> None:
+async def save_items(writer: Writer, damaged: Path, own: Identity) -> None:
     """Take over the waiting items of a damaged file, a few at a time; they leave with the backlog."""
-    with closing(_Source(damaged, public)) as source:
+    with closing(_Source(damaged, own)) as source:
         saved = 0
         while chunk := await asyncio.to_thread(source.take, CHUNK):
             saved += await writer.call(writer.outbox.old_streams.keep, chunk)
@@ -94,10 +92,10 @@ async def save_items(writer: Writer, damaged: Path, public: bytes) -> None:
 class _Source:
     """Items of a damaged file, as far as they can be read and carry the agent's own signature."""
 
-    def __init__(self, damaged: Path, public: bytes) -> None:
+    def __init__(self, damaged: Path, own: Identity) -> None:
         self._connection = _open(damaged)
         self._rows = _rows(self._connection, "items", ("sequence", "data", "from_ms", "to_ms", "acked_ms"))
-        self._public = public
+        self._own = own
         self.unsound = 0
 
     def take(self, most: int) -> list[Salvaged]:
@@ -106,7 +104,7 @@ class _Source:
         for _, data, from_ms, to_ms, acked_ms in self._rows:
             if acked_ms is None:
                 try:
-                    taken.append(_salvaged(data, from_ms, to_ms, self._public))
+                    taken.append(_salvaged(data, from_ms, to_ms, self._own))
                 except _UNSOUND:
                     self.unsound += 1
             if len(taken) == most:
@@ -118,18 +116,18 @@ class _Source:
         self._connection.close()
 
 
-def _salvaged(data: bytes, from_ms: int, to_ms: int, public: bytes) -> Salvaged:
-    item = read_item(data, public)
+def _salvaged(data: bytes, from_ms: int, to_ms: int, own: Identity) -> Salvaged:
+    item = own.read(data)
     sealed = SealedItem(item.sequence, kind_of(item), data, item_digest(data), int(from_ms), int(to_ms))
     return Salvaged(item.stream_id, sealed)
 
 
-def _last_head(damaged: Path, public: bytes) -> Head | None:
+def _last_head(damaged: Path, own: Identity) -> Head | None:
     """The newest item that can be read."""
     with closing(_open(damaged)) as connection, suppress(sqlite3.DatabaseError):
         for (data,) in connection.execute("select data from items order by sequence desc"):
             with suppress(*_UNSOUND):
-                last = _salvaged(data, 0, 0, public)
+                last = _salvaged(data, 0, 0, own)
                 return Head(last.stream_id, last.item.sequence, last.item.digest)
     return None
 

@@ -10,8 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from logging import getLogger
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from agent.broker import Broker, broker_of
 from agent.buses import Buses, opened
 from agent.clock import Machine, UtcLine, choose_clock
@@ -24,6 +22,7 @@ from agent.findings import NOTHING, Findings
 from agent.following import Following
 from agent.health import Health, read_status
 from agent.holes import Holes
+from agent.identity import Identity, load_identity
 from agent.lock import hold_lock
 from agent.log import line
 from agent.notify import READY, STOPPING, give_signs_of_life, tell_manager
@@ -32,6 +31,7 @@ from agent.outflow import Outflow
 from agent.parts import Sealer
 from agent.pipeline import DISK_RETRY_S, SETTLE_SPARE_S, Pipeline
 from agent.results import Result
+from agent.rotation import settle_key
 from agent.salvage import pending, save_end, save_items
 from agent.site import Site, load_site
 from agent.spans import SealedItem, next_edge
@@ -44,7 +44,7 @@ from agent.watched import Polling, Watched
 from agent.witness import Witness
 from agent.writer import Writer
 from protocols.records import Clock, ClockState, Event, EventKind
-from protocols.wire.keys import fingerprint, load_key, public_bytes
+from protocols.wire.keys import load_key
 
 OUTBOX = "outbox.sqlite"
 COLLECTOR_KEY = "collector.pub"
@@ -69,15 +69,17 @@ def software() -> str:
 async def serve(config: Config, machine: Machine, stop: asyncio.Event) -> None:
     """Run the agent until ``stop``; configuration errors are raised before anything is touched."""
     site = load_site(config)
-    key = load_key(config.key_file)
+    load_key(config.key_file)
     broker = broker_of(config)
     config.state_dir.mkdir(parents=True, exist_ok=True)
     with hold_lock(config.state_dir):
         before = read_status(config.state_dir)
         writer = await Writer.open(config.state_dir / OUTBOX, machine.read().utc_ms, config.bounds)
         try:
+            await writer.call(settle_key, config, writer.outbox)
+            identity = load_identity(config.key_file)
             stands = await writer.call(writer.outbox.standing)
-            service = _Service(config, site, NOTHING if stands is None else stands.findings, key, writer, machine)
+            service = _Service(config, site, NOTHING if stands is None else stands.findings, identity, writer, machine)
             await service.save_ends(known_head(before))
             async with open_counter(config.state_dir, service.desk), service.uplink(broker):
                 await service.run(stop)
@@ -100,16 +102,17 @@ class _Service:
     """One process's run: what its parts share."""
 
     def __init__(
-        self, config: Config, site: Site, findings: Findings, key: Ed25519PrivateKey, writer: Writer, machine: Machine
+        self, config: Config, site: Site, findings: Findings, identity: Identity, writer: Writer, machine: Machine
     ) -> None:
         self._config = config
         self._following = Following(config, site, findings, self._refuse_plan)
-        self._key = key
+        self._identity = identity
+        self._key = identity.key
         self._writer = writer
         self._machine = machine
         self._lost: Head | None = None
         self._damaged: list[Path] = []
-        self._agent_id = fingerprint(public_bytes(key))
+        self._agent_id = identity.agent_id
         bound = site.reading.bound
         health = Health(self._agent_id, software(), plan=bound.digest.hex(), plan_version=bound.plan.version)
         self._vitals = Vitals(config, writer, machine, health)
@@ -136,7 +139,7 @@ class _Service:
         for file in await pending(self._writer):
             head = known if fresh else None
             try:
-                head = await save_end(self._writer, file, self._key, software(), head)
+                head = await save_end(self._writer, file, self._identity, software(), head)
                 self._damaged.append(file)
             except sqlite3.Error as error:
                 _log.error(line("journal-not-salvaged", file=file.name, error=error, hint=NEXT_START))
@@ -154,7 +157,7 @@ class _Service:
     async def _save_items(self) -> None:
         for file in self._damaged:
             try:
-                await save_items(self._writer, file, public_bytes(self._key))
+                await save_items(self._writer, file, self._identity)
             except (sqlite3.Error, OSError) as error:
                 _log.error(line("items-not-salvaged", file=file.name, error=error, hint=NEXT_START))
             if self._vitals.uplink is not None:

@@ -19,6 +19,7 @@ from protocols.wire import cbor, limits
 from protocols.wire.codec import item_digest, read_item, seal_item
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import kind_of
+from protocols.wire.key_changes import make_key_change
 from protocols.wire.keys import public_bytes
 from protocols.wire.state import read_state, state_map
 
@@ -71,6 +72,13 @@ def seal_plan(
     item = PlanItem(tail.stream_id, tail.sequence, tail.previous, document)
     sealed = _seal(item, tail.span_end_ms, tail.span_end_ms, key)
     return sealed, replace(_follow(tail, sealed), plan=plan, fold=state)
+
+
+def seal_key_change(tail: Tail, new: Ed25519PrivateKey, key: Ed25519PrivateKey) -> tuple[SealedItem, Tail]:
+    """The stream says, signed by the key so far, that a new one signs from the next item on."""
+    change = make_key_change(tail.stream_id, tail.sequence, tail.previous, new)
+    sealed = _seal(change, tail.span_end_ms, tail.span_end_ms, key)
+    return sealed, _follow(tail, sealed)
 
 
 def seal_tombstone(

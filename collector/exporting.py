@@ -42,7 +42,7 @@ from collector.store.inventories import all_versions, compose_inventory
 from collector.store.log import tree_size
 from collector.store.plans import PlanBook, sources_known
 from collector.store.refresh import refresh_hours
-from collector.store.schema import items, plans
+from collector.store.schema import agent_keys, items, plans
 from collector.store.series import read_extent
 from collector.store.stretches import Stretch, item_bytes, places, stretches
 from collector.store.timestamps import newest_stamped, stamped_from, timestamps_of
@@ -173,12 +173,14 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
     found = {agent.agent_id: stretches(connection, agent.agent_id, *period) for agent in agents}
     sent = [row for row in _plans_sent(connection) if scope.has_agent(row[0])]
     here = {agent_id for agent_id, own in found.items() if own} | {agent for agent, _, _, _ in sent}
+    changes = [row for row in _key_changes(connection) if row[0] in here]
     signed = _checkpoints(connection, inventory)
     stamps = timestamps_of(connection, [one.id for one in signed])
-    log = _log(connection, wanted, found, (leaf for _, _, _, leaf in sent), [one.head.size for one in signed])
+    shown = [*(leaf for _, _, _, leaf in sent), *(leaf for _, _, leaf in changes)]
+    log = _log(connection, wanted, found, shown, [one.head.size for one in signed])
     return BundleContents(
         *period, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
-        agents=[agent.public_key for agent in agents if agent.agent_id in here],
+        agents=[key for agent in agents if agent.agent_id in here for key in agent.ring.keys],
         certificates=[encode_certificate(stored.certificate) for stored in all_certificates(connection)],
         days=_days(connection, found), leaves=log,
         plans=[(agent, document) for agent, document, _, _ in sent],
@@ -190,6 +192,7 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
         ),
         checkpoints=[(one.head.size, one.note) for one in signed],
         stamps=[(one.head.size, stamps[one.id].reply) for one in signed if one.id in stamps],
+        changes=[(agent, data) for agent, data, _ in changes],
     )  # fmt: skip
 
 
@@ -198,6 +201,12 @@ def _plans_sent(connection: Connection) -> list[tuple[str, bytes, bytes, int]]:
     query = select(plans.c.agent_id, plans.c.document, items.c.bytes, items.c.leaf)
     rows = connection.execute(query.join(items, items.c.id == plans.c.item).order_by(plans.c.item)).all()
     return [(row.agent_id, row.document, row.bytes, row.leaf) for row in rows]
+
+
+def _key_changes(connection: Connection) -> list[tuple[str, bytes, int]]:
+    """(agent, signed item, its leaf) of every key that an agent took on."""
+    query = select(items.c.agent_id, items.c.bytes, items.c.leaf).join(agent_keys, agent_keys.c.leaf == items.c.leaf)
+    return [(row.agent_id, row.bytes, row.leaf) for row in connection.execute(query.order_by(items.c.leaf))]
 
 
 def _inventory(connection: Connection, books: Books, wanted: Wanted, gwp_set: str) -> Inventory:

@@ -22,7 +22,6 @@ from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, FoldState
 from protocols.windows.continuity import discontinuity, implausible, invented, leap
 from protocols.windows.recompute import recompute
-from protocols.wire.codec import read_item
 
 GROUP = 50
 HOURS_EVERY_S = 2.0
@@ -78,7 +77,7 @@ class Recomputer:
         agent = find_agent(connection, row.agent_id)
         if agent is None:
             raise ValueError(f"agent {row.agent_id[:12]} is not registered any more")
-        batch = read_item(row.bytes, agent.public_key)
+        batch = agent.read(row.bytes)
         if not isinstance(batch, Batch):
             raise TypeError(f"item {row.sequence} is not a batch")
         plan = self.books.plans.of(connection, row.agent_id, batch.plan)

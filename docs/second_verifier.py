@@ -13,7 +13,8 @@ format (docs/verifier.md, protocols/wire/schema.cddl, collector/evidence/bundle.
     3. that every item (a batch, a plan, a tombstone) bears its agent's signature and stands in that log, before the
        leaf that revokes the agent where there is one;
     4. that each stream is a chain without gap over the period, and that nothing was cut off or left out;
-    5. that every plan and certificate is the one its name says, and in the log.
+    5. that an agent's keys followed one another as its own items say, and none signed out of its place;
+    6. that every plan and certificate is the one its name says, and in the log.
 
 It does NOT decode readings or compute emissions: that the figures follow from the register words is what
 `emitrace-verify` re-performs. Exit codes are the same: 0 consistent with the fingerprints given, 1 contradicts,
@@ -38,7 +39,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MOST_BYTES = 8 * 2**20  # of one message, and of the map inside it
 MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
-ITEM_TYPES = {f"application/vnd.emitrace.{kind}+cbor;v=1": kind for kind in ("batch", "plan", "tombstone")}
+ITEM_TYPES = {f"application/vnd.emitrace.{kind}+cbor;v=1": kind for kind in ("batch", "plan", "tombstone", "key-change")}
 EMPTY_ROOT = hashlib.sha256().digest()
 
 
@@ -143,10 +144,68 @@ def read_item(data, public):
         raise Refused("a payload that is cut, too large, or followed by something")
     fields = decode(inside)
     head = {1: int, 2: bytes, 3: int, 4: bytes}  # version, stream id, sequence, digest of the item before
-    rest = {"batch": {5: bytes, 6: int, 7: int}, "plan": {5: bytes}, "tombstone": {5: int, 6: int, 7: bytes}}[kind]
+    rest = {
+        "batch": {5: bytes, 6: int, 7: int}, "plan": {5: bytes}, "tombstone": {5: int, 6: int, 7: bytes},
+        "key-change": {5: bytes, 6: bytes},
+    }[kind]  # fmt: skip
     if not isinstance(fields, dict) or any(type(fields.get(key)) is not kind_ for key, kind_ in (head | rest).items()):
         raise Refused(f"a {kind} without its fields")
     return kind, fields
+
+
+# --- An agent's keys -------------------------------------------------------------------------------------------------
+# An agent is named for ever by its first key. An item of its stream, signed by the key it has, takes on another, which
+# proves by a signature of its own that it is held. From the next item of that stream on the new key signs. In other
+# streams of the agent an old key counts only where the item was logged before the change was.
+
+
+def signer(data):
+    """Fingerprint of the key that an envelope says signed it; open_signed is what believes it."""
+    try:
+        return decode(decode(data[1:])[0])[4]
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise Refused("no signed message") from error
+
+
+def read_ring(agent, first, changes, log, find):
+    """[(key, stream, sequence, position)] of an agent's keys, oldest first: what took it on, None for the first."""
+    ring, left = [(first, None, None, None)], dict(changes)
+    while left:
+        newest = ring[-1][0]
+        name = next((name for name, data in left.items() if signer(data) == sha256(newest)), None)
+        if name is None:
+            break
+        data = left.pop(name)
+        kind, fields = read_item(data, newest)
+        if kind != "key-change" or name != f"changes/{agent}/{sha256(fields[5]).hex()}.cose":
+            raise Refused(f"{name}: is not the key change its name says")
+        place = cbor2.dumps(["emitrace key change", fields[2], fields[3], fields[4], fields[5]], canonical=True)
+        try:
+            Ed25519PublicKey.from_public_bytes(fields[5]).verify(fields[6], place)
+        except (InvalidSignature, ValueError) as error:
+            raise Refused(f"{name}: the new key did not sign it") from error
+        position = log.position("item", f"{agent}/{fields[2].hex()}/{fields[3]}", sha256(data))
+        if position is None or any(sha256(fields[5]) == sha256(key) for key, *_ in ring):
+            raise Refused(f"{name}: is not in the log, or takes on a key the agent had")
+        if fault := key_fault(ring, sha256(newest), fields[2], fields[3], position):
+            raise Refused(f"{name}: {fault}")
+        ring.append((fields[5], fields[2], fields[3], position))
+    for name in left:
+        find(f"{name}: no key of the agent signed it")
+    return ring
+
+
+def key_fault(ring, kid, stream, sequence, position):
+    """Why a key of the ring may not have signed the item at that place of stream and log; empty where it may."""
+    at = [sha256(key) for key, *_ in ring].index(kid)
+    if any(place[1] == stream and sequence <= place[2] for place in ring[1 : at + 1]):
+        return "signed by a key that its stream takes on later"
+    if at + 1 == len(ring):
+        return ""
+    _, replaced_in, replaced_at, logged = ring[at + 1]
+    if (sequence <= replaced_at) if replaced_in == stream else (position is not None and position < logged):
+        return ""
+    return "signed by a key that was replaced before"
 
 
 # --- The log: a Merkle tree (RFC 6962, section 2.1) ------------------------------------------------------------------
@@ -400,6 +459,16 @@ def _verify(archive, find, signers, told):
     if (log.tree.size, log.tree.root) != (manifest["size"], manifest["root"]):
         find(f"leaves.cborseq: {log.tree.size} leaves with root {log.tree.root.hex()}, the manifest says otherwise")
 
+    # 5. The keys of each agent, which the items need.
+    rings = {}
+    for role, agent in keys:
+        if role == "agent":
+            own = {name: archive.read(name) for name in names if name.startswith(f"changes/{agent}/")}
+            rings[agent] = read_ring(agent, keys[role, agent], own, log, find)
+    for name in names:
+        if name.startswith("changes/") and name.split("/")[1] not in rings:
+            find(f"{name}: its agent's first key is not in the bundle")
+
     # 3. and 4. Items and streams, agent by agent; members are agent and UTC day, in order.
     sent = set()  # (agent, plan) that an agent signed
     days = defaultdict(list)
@@ -407,14 +476,16 @@ def _verify(archive, find, signers, told):
         days[name.split("/")[1]].append(name)
     seen = set()
     for agent, members in days.items():
-        public = keys.get(("agent", agent))
-        if public is None or (manifest["agents"] is not None and agent not in manifest["agents"]):
+        ring = rings.get(agent)
+        if ring is None or (manifest["agents"] is not None and agent not in manifest["agents"]):
             find(f"items/{agent}: its key is not in the bundle, or the manifest leaves this agent out")
             continue
         streams, stones = defaultdict(list), defaultdict(list)
         for name in members:
             for offset, element in split(archive.read(name)):
                 try:
+                    kid = signer(element)
+                    public = next((key for key, *_ in ring if sha256(key) == kid), ring[0][0])
                     kind, fields = read_item(element, public)
                 except Refused as error:
                     find(f"{name} at byte {offset}: {error}")
@@ -426,13 +497,17 @@ def _verify(archive, find, signers, told):
                     find(f"{name} at byte {offset}: is not in the log")
                 elif position > log.revoked.get(agent, position):
                     find(f"{name} at byte {offset}: was logged after its agent was revoked")
+                if fault := key_fault(ring, kid, stream, sequence, position):
+                    find(f"{name} at byte {offset}: {fault}")
+                if kind == "key-change" and not any(fields[5] == key for key, *_ in ring):
+                    find(f"{name} at byte {offset}: takes on a key, and changes/ does not hold it")
                 if kind == "batch":
                     sent.add((agent, fields[5]))
                 elif kind == "plan":
                     sent.add((agent, sha256(fields[5])))
-                else:
+                elif kind == "tombstone":
                     stones[stream].append((fields[5], fields[6], fields[7]))
-                keep = {key: fields[key] for key in (5, 6, 7) if kind != "plan"}
+                keep = {key: fields[key] for key in (5, 6, 7) if kind in ("batch", "tombstone")}
                 item = Item(kind, sequence, fields[4], digest, keep, f"{name} at byte {offset}")
                 streams[stream].append(item)
         for stream, items in streams.items():
@@ -444,7 +519,7 @@ def _verify(archive, find, signers, told):
         if name not in seen and named and not log.hidden and 0 in sequences:
             find(f"{name}: {len(sequences)} items are in the log, none is in the bundle")
 
-    # 5. Plans and certificates: named by their digest, in the log, and none of the log left out.
+    # 6. Plans and certificates: named by their digest, in the log, and none of the log left out.
     for name in names:
         folder, _, rest = name.partition("/")
         if folder in ("plans", "certificates"):
@@ -454,7 +529,8 @@ def _verify(archive, find, signers, told):
         elif folder == "sent":  # the item by which an agent sent a plan, where its stream's items are not all here
             agent = rest.partition("/")[0]
             element = archive.read(name)
-            kind, fields = read_item(element, keys.get(("agent", agent), b""))
+            ring, kid = rings.get(agent, [(b"", None, None, None)]), signer(element)
+            kind, fields = read_item(element, next((key for key, *_ in ring if sha256(key) == kid), ring[0][0]))
             where = f"{agent}/{fields[2].hex()}/{fields[3]}"
             if kind != "plan" or rest != f"{agent}/{sha256(fields[5]).hex()}.cose":
                 find(f"{name}: is not the plan item its name says")

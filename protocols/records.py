@@ -16,6 +16,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.key_change import KeyChange
+
 Int64: TypeAlias = NDArray[np.int64]
 UInt64: TypeAlias = NDArray[np.uint64]
 UInt16: TypeAlias = NDArray[np.uint16]
@@ -377,7 +379,7 @@ class Tombstone:
     reason: str
 
 
-StreamItem: TypeAlias = Batch | PlanItem | Tombstone
+StreamItem: TypeAlias = Batch | PlanItem | Tombstone | KeyChange
 
 
 class ItemKind(Enum):
@@ -386,3 +388,4 @@ class ItemKind(Enum):
     BATCH = "batch"
     PLAN = "plan"
     TOMBSTONE = "tombstone"
+    KEY_CHANGE = "key-change"

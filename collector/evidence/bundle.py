@@ -25,6 +25,7 @@ from collector.evidence.layout import (
     Leaf,
     Listed,
     Manifest,
+    change_name,
     checkpoint_name,
     encode_gwp,
     encode_hour,
@@ -40,6 +41,7 @@ from collector.inventory.document import encode_inventory
 from collector.inventory.model import Inventory
 from collector.inventory.scope import WHOLE, Scope
 from protocols.ghg.gwp import gwp_set
+from protocols.key_change import KeyChange
 from protocols.records import ItemKind, PlanItem
 from protocols.transparency.tree import Frontier
 from protocols.wire.codec import decode_item, decompress
@@ -75,7 +77,7 @@ class BundleContents:
     software : str
         Name and version of the program.
     agents : sequence of bytes
-        Raw public keys of the agents whose items are here.
+        Raw public keys of the agents whose items are here, all of each.
     certificates : iterable of bytes
         Canonical bytes of every certificate known.
     days : iterable of ItemDay
@@ -107,6 +109,8 @@ class BundleContents:
         bundle no subtree of leaves left out reaches across these sizes.
     stamps : sequence of (int, bytes)
         Time stamps of some of these checkpoints, as an authority answered (RFC 3161, DER).
+    changes : sequence of (str, bytes)
+        Agent id and signed item, verbatim, of every key change of the agents; ``agents`` holds their new keys as well.
     """
 
     from_ms: int
@@ -126,6 +130,7 @@ class BundleContents:
     log: tuple[LogName, ...] = ()
     checkpoints: Sequence[tuple[int, bytes]] = ()
     stamps: Sequence[tuple[int, bytes]] = ()
+    changes: Sequence[tuple[str, bytes]] = ()
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
@@ -137,6 +142,8 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
     writer = ContainerWriter(file)
     for digest, data in sorted(_named(contents.certificates).items()):
         writer.add(f"{CERTIFICATES}{digest.hex()}.cbor", (data,))
+    for name, item in sorted((change_name(agent, _new_key(item)), item) for agent, item in contents.changes):
+        writer.add(name, (item,))
     notes = [(checkpoint_name(size), note) for size, note in contents.checkpoints]
     for name, data in sorted([*notes, *((stamp_name(size), reply) for size, reply in contents.stamps)]):
         writer.add(name, (data,))
@@ -184,6 +191,13 @@ class _Growing:
             data = encode_element(element)
             self.tree = grow_by(self.tree, element, data)
             yield data
+
+
+def _new_key(item: bytes) -> bytes:
+    change = decode_item(decompress(open_sealed(item).payload), ItemKind.KEY_CHANGE)
+    if not isinstance(change, KeyChange):
+        raise TypeError(f"a {type(change).__name__} is no key change")
+    return change.public_key
 
 
 def _sent_digest(item: bytes) -> bytes:

@@ -3,6 +3,7 @@
 ::
 
     certificates/<digest>.cbor        a certificate's canonical bytes
+    changes/<agent>/<fingerprint>.cose  the signed item by which an agent took on the key with that fingerprint
     checkpoints/<size>.note           a checkpoint of the evidence log, a signed note (C2SP)
     checkpoints/<size>.tsr            an authority's time stamp of that note (RFC 3161), where there is one
     gwp.json                          the set of global warming potentials used
@@ -37,6 +38,7 @@ from protocols.ghg.gwp import GwpSet
 from protocols.wire import cbor
 from protocols.wire.errors import WireError
 from protocols.wire.fields import array, blob, record, refuse, text, uint
+from protocols.wire.keys import fingerprint
 
 VERSION = 3
 WHOLE_BEFORE, PARTIAL_BEFORE = 1, 2
@@ -45,7 +47,7 @@ WHOLE_BEFORE, PARTIAL_BEFORE = 1, 2
 MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
 INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
 ITEMS, PLANS, CERTIFICATES, KEYS, SENT = "items/", "plans/", "certificates/", "keys/", "sent/"
-CHECKPOINTS = "checkpoints/"
+CHECKPOINTS, CHANGES = "checkpoints/", "changes/"
 MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
 _TIME = 2**48
 _MEMBERS = 2**20
@@ -131,6 +133,11 @@ def checkpoint_name(size: int) -> str:
 def stamp_name(size: int) -> str:
     """Member of the time stamp of that checkpoint."""
     return f"{CHECKPOINTS}{size}.tsr"
+
+
+def change_name(agent: str, public_key: bytes) -> str:
+    """Member of the item by which an agent took on a key."""
+    return f"{CHANGES}{agent}/{fingerprint(public_key)}.cose"
 
 
 def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:

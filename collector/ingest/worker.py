@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLA
 
 from collector.books import Books
 from collector.clock import now_ms
-from collector.ingest.believe import Refused, believe
+from collector.ingest.believe import Refused, believe_all
 from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper
 from collector.ingest.pushing import PushKeeper
@@ -32,7 +32,7 @@ from collector.store.schema import agents, streams
 from protocols.messages import Ack, Resend
 from protocols.records import StreamItem
 from protocols.wire import topics
-from protocols.wire.codec import read_item, seal_ack, seal_push, seal_resend
+from protocols.wire.codec import seal_ack, seal_push, seal_resend
 from protocols.wire.errors import Reason
 
 GROUP = 200
@@ -189,8 +189,8 @@ def take_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) 
     """
     with books.database.reading() as connection:
         known = {agent.agent_id: agent for agent in all_agents(connection)}
-    believed = [believe(*message, at_ms, known) for message in messages if not message[0].endswith("/status")]
     statuses = newest_statuses(messages, known)
+    believed = believe_all((one for one in messages if not one[0].endswith("/status")), at_ms, known)
     counts = dict.fromkeys(Outcome, 0)
     with books.database.writing() as connection:
         placer = Placer(connection, books.plans, stored_reader(known))
@@ -227,6 +227,6 @@ def stored_reader(known: dict[str, Agent]) -> ReadStored:
     """Reads stored bytes by the key of the agent that signed them."""
 
     def read(agent_id: str, data: bytes) -> StreamItem:
-        return read_item(data, known[agent_id].public_key)
+        return known[agent_id].read(data)
 
     return read

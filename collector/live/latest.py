@@ -12,11 +12,11 @@ import numpy as np
 from sqlalchemy import Connection, Row, select
 
 from collector.live.point import AgentNow, Shown, Slot, slot_of
+from collector.store.agents import find_agent
 from collector.store.plans import PlanBook, site_of
 from collector.store.schema import agents, items, plans
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, Fate, Samples
-from protocols.wire.codec import read_item
 
 BATCHES_BACK = 4
 """Batches looked through for a point that has no slot in the newest: one that a stop has cut short has few."""
@@ -67,7 +67,7 @@ class Latest:
             kept = self._kept.get(agent.agent_id)
         if kept is None or kept.item != newest.id:
             same_plan = [row.id for row in rows if row.plan == newest.plan]
-            kept = _Kept(newest.id, _read(connection, agent.public_key, plan, same_plan))
+            kept = _Kept(newest.id, _read(connection, agent.agent_id, plan, same_plan))
             with self._lock:
                 self._kept[agent.agent_id] = kept
         return AgentNow(
@@ -96,12 +96,15 @@ def phase_of(status: str | None) -> str:
     return phase[:32] if isinstance(phase, str) else ""
 
 
-def _read(connection: Connection, public_key: bytes, plan: BoundPlan, newest_first: list[int]) -> dict[int, Shown]:
+def _read(connection: Connection, agent_id: str, plan: BoundPlan, newest_first: list[int]) -> dict[int, Shown]:
     """The last slot of every point and the last that has a value, from as few batches as that takes."""
     newest: dict[int, Slot] = {}
     last: dict[int, Slot] = {}
+    agent = find_agent(connection, agent_id)
+    if agent is None:
+        return {}
     for item in newest_first:
-        batch = read_item(connection.execute(select(items.c.bytes).where(items.c.id == item)).scalar_one(), public_key)
+        batch = agent.read(connection.execute(select(items.c.bytes).where(items.c.id == item)).scalar_one())
         if isinstance(batch, Batch):
             for samples in batch.samples:
                 for point, slot, valued in _last_slots(plan, samples):

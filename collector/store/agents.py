@@ -8,10 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from collector.store.audit import record
+from collector.store.audit import SERVICE, record
 from collector.store.log import append_leaf
-from collector.store.schema import agents, items, streams, tombstones
+from collector.store.schema import agent_keys, agents, items, streams, tombstones
 from protocols.errors import EmitraceError
+from protocols.key_change import KeyChange
+from protocols.keyring import Keyring, Replacement
+from protocols.records import StreamItem
+from protocols.wire.keys import fingerprint
 
 LEAST_PREFIX = 8
 """Digits of an agent's id that may stand for it."""
@@ -19,15 +23,24 @@ LEAST_PREFIX = 8
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A registered agent; ``agent_id`` is the SHA-256 of its raw Ed25519 public key, hex.
+    """A registered agent; ``agent_id`` is the SHA-256 of its first raw Ed25519 public key, hex.
 
     ``replaces`` is the agent whose meters it took over, where there is one.
     """
 
     agent_id: str
-    public_key: bytes
+    ring: Keyring
     name: str
     replaces: str | None = None
+
+    @property
+    def public_key(self) -> bytes:
+        """Its first key."""
+        return self.ring.first
+
+    def read(self, data: bytes) -> StreamItem:
+        """The item that one of its keys signed as these bytes; WireError with its reason otherwise."""
+        return self.ring.read(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +102,13 @@ def add_agent(
             raise EmitraceError("--replaces", f"agent {replaces.name} itself", "Name the agent that it replaces.")
         connection.execute(update(agents).where(own).values(replaces=replaces.agent_id))
         record(connection, "agent-replaces", agent_id, at_ms, detail=replaces.agent_id)
-    return _agent(connection.execute(select(agents).where(own)).one())
+    return _agent(connection.execute(select(agents).where(own)).one(), _replacements(connection, agent_id))
 
 
 def find_agent(connection: Connection, agent_id: str) -> Agent | None:
     """The agent of that id, or None."""
     row = connection.execute(select(agents).where(agents.c.agent_id == agent_id)).first()
-    return None if row is None else _agent(row)
+    return None if row is None else _agent(row, _replacements(connection, agent_id))
 
 
 def named_agent(connection: Connection, word: str) -> Agent:
@@ -113,8 +126,9 @@ def named_agent(connection: Connection, word: str) -> Agent:
 
 def all_agents(connection: Connection) -> tuple[Agent, ...]:
     """Every registered agent, by name."""
-    rows = connection.execute(select(agents).order_by(agents.c.name, agents.c.agent_id))
-    return tuple(_agent(row) for row in rows)
+    rows = connection.execute(select(agents).order_by(agents.c.name, agents.c.agent_id)).all()
+    found = _replacements(connection)
+    return tuple(_agent(row, found) for row in rows)
 
 
 def view_agents(connection: Connection) -> tuple[AgentView, ...]:
@@ -142,5 +156,28 @@ def view_agents(connection: Connection) -> tuple[AgentView, ...]:
     )  # fmt: skip
 
 
-def _agent(row: Row[Any]) -> Agent:
-    return Agent(row.agent_id, row.public_key, row.name, row.replaces)
+def keep_key(connection: Connection, agent_id: str, change: KeyChange, leaf: int, at_ms: int) -> None:
+    """Note that an agent has taken on another key, by an item of its stream that the key before signed."""
+    connection.execute(
+        insert(agent_keys).values(
+            leaf=leaf, agent_id=agent_id, public_key=change.public_key, stream_id=change.stream_id,
+            sequence=change.sequence, known_ms=at_ms,
+        )
+    )
+    detail = f"{fingerprint(change.public_key)}, item {change.sequence} of stream {change.stream_id.hex()}"
+    record(connection, "agent-key-changed", agent_id, at_ms, detail=detail, by=SERVICE)
+
+
+def _replacements(connection: Connection, agent_id: str | None = None) -> dict[str, list[Replacement]]:
+    query = select(agent_keys).order_by(agent_keys.c.leaf)
+    if agent_id is not None:
+        query = query.where(agent_keys.c.agent_id == agent_id)
+    found: dict[str, list[Replacement]] = {}
+    for row in connection.execute(query):
+        one = Replacement(row.stream_id, row.sequence, row.public_key, row.leaf)
+        found.setdefault(row.agent_id, []).append(one)
+    return found
+
+
+def _agent(row: Row[Any], found: dict[str, list[Replacement]]) -> Agent:
+    return Agent(row.agent_id, Keyring(row.public_key, tuple(found.get(row.agent_id, ()))), row.name, row.replaces)

@@ -22,19 +22,32 @@ from collector.hours.cells import cell_of
 from collector.store import quarantine
 from collector.store.acks import ack_of
 from collector.store.admission import check_batch
+from collector.store.agents import keep_key
 from collector.store.endings import revoked_agents
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.losses import lost_until
 from collector.store.plans import PlanBook, site_of
 from collector.store.pushes import settle_by_events, settle_by_plan
-from collector.store.schema import dirty_hours, items, plans, slots, streams, tombstones, uncompared, windows
+from collector.store.schema import (
+    agent_keys,
+    dirty_hours,
+    items,
+    plans,
+    slots,
+    streams,
+    tombstones,
+    uncompared,
+    windows,
+)
 from collector.store.upsert import upsert
+from protocols.key_change import KeyChange
 from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
 from protocols.records import Batch, PlanItem, StreamItem, Tombstone, Window
 from protocols.wire.codec import item_digest
 from protocols.wire.errors import Reason, WireError
+from protocols.wire.items import kind_of
 
 NO_HEAD = bytes(32)
 """What item 0 of a stream names as its previous."""
@@ -162,6 +175,8 @@ class Placer:
                 received_ms=arrival.at_ms, leaf=leaf, bytes=arrival.data,
             )
         )  # fmt: skip
+        if isinstance(item, KeyChange):
+            keep_key(self.connection, arrival.agent_id, item, leaf, arrival.at_ms)
         if isinstance(item, Tombstone):
             self.connection.execute(
                 insert(tombstones).values(
@@ -220,6 +235,8 @@ class Placer:
     def _give_back(self, key: int) -> None:
         """Free the place of an item that waited ahead and does not follow; its bytes are in the quarantine."""
         self.connection.execute(delete(tombstones).where(tombstones.c.item == key))
+        leaf = select(items.c.leaf).where(items.c.id == key).scalar_subquery()
+        self.connection.execute(delete(agent_keys).where(agent_keys.c.leaf == leaf))
         self.connection.execute(delete(items).where(items.c.id == key))
 
     def _tombstone_over(self, stream: tuple[str, bytes], sequence: int) -> tuple[int, bytes] | None:
@@ -328,7 +345,7 @@ def _at(agent_id: str, stream_id: bytes, sequence: int) -> tuple[ColumnElement[b
 
 
 def _kind(item: StreamItem) -> str:
-    return {Batch: "batch", PlanItem: "plan", Tombstone: "tombstone"}[type(item)]
+    return kind_of(item).value
 
 
 def _follows(item: StreamItem, head: bytes) -> bool:

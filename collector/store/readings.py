@@ -18,7 +18,6 @@ from protocols.plan.bound import BoundPlan
 from protocols.quantities import Kind
 from protocols.records import Batch, Fate, Int64, Samples, UInt64
 from protocols.windows.instants import judge
-from protocols.wire.codec import read_item
 from protocols.wire.cose import Sealed, open_sealed
 
 REACH = 16
@@ -114,7 +113,7 @@ def open_batch(connection: Connection, book: PlanBook, item: int) -> OpenedBatch
     agent = None if row is None else find_agent(connection, row.agent_id)
     if row is None or agent is None:
         raise EmitraceError(f"item {item}", "no batch of a registered agent is kept under this number")
-    batch = read_item(row.bytes, agent.public_key)
+    batch = agent.read(row.bytes)
     plan = book.of(connection, row.agent_id, row.plan)
     if not isinstance(batch, Batch) or plan is None:
         raise EmitraceError(f"item {item}", "is no batch under a plan that is known")

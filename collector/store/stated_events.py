@@ -7,7 +7,6 @@ from sqlalchemy import Connection, select
 from collector.store.agents import find_agent
 from collector.store.schema import items
 from protocols.records import Batch, Event
-from protocols.wire.codec import read_item
 
 
 def events_page(
@@ -26,7 +25,7 @@ def events_page(
     ).all()
     found: list[tuple[int, Event]] = []
     for row in rows[:batches]:
-        batch = read_item(row.bytes, agent.public_key)
+        batch = agent.read(row.bytes)
         if isinstance(batch, Batch):
             found.extend((int(row.id), event) for event in batch.events)
     return found, int(rows[batches].from_ms) if len(rows) > batches else None

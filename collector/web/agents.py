@@ -18,6 +18,7 @@ from collector.store.plans import newest_plan, sites_known
 from collector.store.schema import slots
 from collector.web.shown import instant
 from protocols.records import fate_of
+from protocols.wire.keys import fingerprint
 
 ACTIVE = "active"
 SHOWN = 200
@@ -64,10 +65,10 @@ class Agents:
 
 @dataclass(frozen=True, slots=True)
 class AgentPage:
-    """One agent with its history: how it was enrolled, whom it replaced, who replaced it."""
+    """One agent with its history: its keys' fingerprints, how it was enrolled, whom it replaced, who replaced it."""
 
     row: AgentRow
-    public_key: str
+    keys: tuple[str, ...]
     enrolments: tuple[Enrolment, ...]
     replaced: AgentView | None
     successor: AgentView | None
@@ -94,8 +95,9 @@ def gather_agent(books: Books, agent_id: str, now_ms: int) -> AgentPage | None:
             return None
         row = _row(connection, books, found, endings(connection).get(agent_id), now_ms)
         agent = find_agent(connection, agent_id)
+        keys = () if agent is None else tuple(fingerprint(key) for key in agent.ring.keys)
         return AgentPage(
-            row, "" if agent is None else agent.public_key.hex(), tuple(enrolments_of(connection, agent_id)),
+            row, keys, tuple(enrolments_of(connection, agent_id)),
             next((view for view in views if view.agent_id == found.replaces), None),
             next((view for view in views if view.replaces == agent_id), None),
         )  # fmt: skip

@@ -29,6 +29,7 @@ class Reason(Enum):
     OVERLAP = "overlap"
     STREAM_UNKNOWN = "stream-unknown"
     REVOKED = "revoked"
+    REPLACED_KEY = "replaced-key"
 
 
 class WireError(EmitraceError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from protocols.key_change import KeyChange
 from protocols.records import (
     Batch,
     Clock,
@@ -19,6 +20,7 @@ from protocols.wire import limits
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.events import event_row, read_events
 from protocols.wire.fields import array, blob, record, refuse, sint, text, uint
+from protocols.wire.key_changes import PROOF_BYTES, check_proof
 from protocols.wire.samples import read_samples, samples_map
 from protocols.wire.state import last_words, read_state, state_map
 from protocols.wire.windows import read_slots, read_windows, slot_columns, window_groups
@@ -33,6 +35,7 @@ VERSION, STREAM, SEQUENCE, PREVIOUS = range(1, 5)
 PLAN, FROM, TO, CLOCK, SOFTWARE, OPENING, SAMPLES, EVENTS, WINDOWS, SLOTS = range(5, 15)
 DOCUMENT = 5
 FIRST, LAST, LAST_DIGEST, T_FROM, T_TO, T_REASON = range(5, 11)
+NEW_KEY, PROOF = range(5, 7)
 
 STREAM_BYTES = 16
 BOOT_BYTES = 16
@@ -43,6 +46,8 @@ def kind_of(item: StreamItem) -> ItemKind:
     """The kind of an item."""
     if isinstance(item, Batch):
         return ItemKind.BATCH
+    if isinstance(item, KeyChange):
+        return ItemKind.KEY_CHANGE
     return ItemKind.PLAN if isinstance(item, PlanItem) else ItemKind.TOMBSTONE
 
 
@@ -53,6 +58,8 @@ def item_map(item: StreamItem) -> dict[int, Any]:
         return head | _batch_fields(item)
     if isinstance(item, PlanItem):
         return head | {DOCUMENT: item.document}
+    if isinstance(item, KeyChange):
+        return head | {NEW_KEY: item.public_key, PROOF: item.proof}
     return head | {
         FIRST: item.first,
         LAST: item.last,
@@ -71,6 +78,8 @@ def read_item_map(value: object, kind: ItemKind) -> StreamItem:
     if kind is ItemKind.PLAN:
         fields = record(value, "plan", range(VERSION, DOCUMENT + 1))
         return PlanItem(*_read_head(fields, "plan"), blob(fields[DOCUMENT], "plan.document", limits.DOCUMENT_BYTES))
+    if kind is ItemKind.KEY_CHANGE:
+        return _read_key_change(record(value, "key-change", range(VERSION, PROOF + 1)))
     return _read_tombstone(record(value, "tombstone", range(VERSION, T_REASON + 1)))
 
 
@@ -161,6 +170,16 @@ def _read_all_samples(value: object, words: UInt64) -> tuple[Samples, ...]:
         words_left -= samples.words.size
         result.append(samples)
     return tuple(result)
+
+
+def _read_key_change(fields: dict[int, Any]) -> KeyChange:
+    change = KeyChange(
+        *_read_head(fields, "key-change"),
+        blob(fields[NEW_KEY], "key-change.key", DIGEST_BYTES, DIGEST_BYTES),
+        blob(fields[PROOF], "key-change.proof", PROOF_BYTES, PROOF_BYTES),
+    )
+    check_proof(change)
+    return change
 
 
 def _read_tombstone(fields: dict[int, Any]) -> Tombstone:

@@ -22,6 +22,7 @@ from agent.config import Config
 from agent.findings import NOTHING, read_findings
 from agent.health import read_status
 from agent.holes import NO_SUCH_ADDRESS, Holes
+from agent.identity import Identity
 from agent.outbox import Outbox
 from agent.results import Result, encode_entry
 from agent.salvage import save_end
@@ -169,7 +170,7 @@ async def test_a_journal_is_read_as_it_was_written_from_a_damaged_outbox(config:
     key = load_key(config.key_file)
     writer = await Writer.open(path, 1)
     try:
-        await save_end(writer, damaged, key, "agent", None)
+        await save_end(writer, damaged, Identity(key), "agent", None)
         keys, _ = await writer.call(writer.outbox.waiting, 100, 0)
         end = [await writer.call(writer.outbox.item, one) for one in keys]
     finally:

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.config import Config
+from agent.identity import Identity
 from agent.outbox import Outbox
 from agent.results import decode_entry
 from agent.salvage import pending, save_end, save_items
@@ -88,8 +89,8 @@ async def rescue(path: Path, key: Ed25519PrivateKey, known: Head | None = None) 
     writer = await Writer.open(path, 1)
     try:
         (file,) = await pending(writer)
-        head = await save_end(writer, file, key, "agent", known)
-        await save_items(writer, file, public_bytes(key))
+        head = await save_end(writer, file, Identity(key), "agent", known)
+        await save_items(writer, file, Identity(key))
         again = await writer.call(writer.outbox.waiting, 10_000, 8)
         assert [] == await pending(writer)
         found = [await writer.call(writer.outbox.item, one) for one in again[0]]

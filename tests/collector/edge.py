@@ -24,6 +24,7 @@ from protocols.windows.fold import fold
 from protocols.windows.opening import initial_state
 from protocols.wire import topics
 from protocols.wire.codec import item_digest, seal_item
+from protocols.wire.key_changes import make_key_change
 from protocols.wire.keys import fingerprint, public_bytes
 from tests.plans import PLAN, float_words, sample, small_document, small_plan
 
@@ -102,6 +103,13 @@ class Edge:
             self.batches[0].from_ms, self.at_ms, "disk full",
         )  # fmt: skip
         return self.add(stone, ItemKind.TOMBSTONE)
+
+    def change_key(self, seed: bytes) -> bytes:
+        """The agent takes on another key; what follows is signed by it."""
+        new = Ed25519PrivateKey.from_private_bytes(seed)
+        made = self.add(make_key_change(self.stream_id, len(self.items), self.head, new), ItemKind.KEY_CHANGE)
+        self.key = new
+        return made
 
     def message(self, sequence: int) -> tuple[str, bytes]:
         """(topic, payload) of an item."""

@@ -28,8 +28,10 @@ from agent.service import serve
 from collector import enrolling
 from collector.books import Books, open_books
 from collector.config import load_config as load_collector
+from collector.store.agents import find_agent
 from collector.store.endings import Ending
 from collector.store.enrolments import waiting_enrolments
+from collector.store.quarantine import count_by_reason
 from collector.store.schema import streams
 from protocols.enrolment import State, read_invitation
 from protocols.wire.keys import fingerprint, load_key, public_bytes
@@ -192,7 +194,7 @@ async def until_seen(process: asyncio.subprocess.Process, word: str) -> str:
 
 
 async def test_from_invitation_to_revocation(centre: Centre, site: Config) -> None:
-    """Asked, compared, confirmed: the first batch is accepted. Revoked: nothing more of it gets to the broker."""
+    """Asked, compared, confirmed: batches are accepted, under a new key too; revoked, it gets no further."""
     file = site.file.with_name("invitation")
     file.write_text(centre.invitation())
     secret = read_invitation(file.read_text()).secret
@@ -219,7 +221,20 @@ async def test_from_invitation_to_revocation(centre: Centre, site: Config) -> No
     task = asyncio.create_task(serve(config, KernelClock(), stop))
 
     await until(lambda: centre.placed() >= 2)
+    stop.set()
+    await task
+    code, said = await run([sys.executable, "-m", "agent", "rotate-key", "--config", str(config.file)])
+    assert (code, agent_id in said) == (0, True), said
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(config, KernelClock(), stop))
+    rotated = centre.placed()
+    await until(lambda: centre.placed() >= rotated + 2)
     with centre.books() as books:
+        with books.database.reading() as connection:
+            assert {} == count_by_reason(connection)
+            agent = find_agent(connection, agent_id)
+        assert agent is not None
+        assert public_bytes(load_key(config.key_file)) == agent.ring.newest != agent.public_key
         enrolling.end_agent(books, "boiler house", Ending.REVOKED, "cabinet broken open", "test")
     stop.set()
     await task

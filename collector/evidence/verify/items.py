@@ -12,13 +12,16 @@ from collector.evidence.verify.documents import REFUSALS, Documents
 from collector.evidence.verify.ledger import Ledger
 from collector.evidence.verify.log import Log
 from collector.evidence.verify.report import ENOUGH, Extent, Report, Step
+from collector.evidence.verify.rings import Rings
 from collector.evidence.verify.sent import Sent
 from collector.evidence.verify.streams import Closed, Stream
 from protocols.errors import EmitraceError
+from protocols.key_change import KeyChange
+from protocols.keyring import Keyring
 from protocols.plan.document import document_digest
 from protocols.records import Batch, FoldState, ItemKind, PlanItem, StreamItem, Tombstone
 from protocols.windows.recompute import recompute
-from protocols.wire.codec import item_digest, item_kind, read_item
+from protocols.wire.codec import item_digest, item_kind
 from protocols.wire.cose import open_sealed
 from protocols.wire.limits import MESSAGE_BYTES
 
@@ -28,10 +31,10 @@ _SHOWN = 5
 
 @dataclass(slots=True)
 class ItemCheck:
-    """Checks agent by agent; ``keys`` are those of the bundle by role and fingerprint."""
+    """Checks agent by agent; ``rings`` are their keys."""
 
     container: Container
-    keys: dict[str, bytes]
+    rings: Rings
     log: Log
     documents: Documents
     ledger: Ledger
@@ -46,22 +49,22 @@ class ItemCheck:
         for agent, members in groupby(names, key=lambda name: name.removeprefix(ITEMS).partition("/")[0]):
             if not self.report.scope.has_agent(agent):
                 self.report.find(Step.MANIFEST, f"{ITEMS}{agent}", "the bundle says that this agent is left out")
-            public = self.keys.get(f"agent-{agent}")
-            if public is None:
+            ring = self.rings.get(agent)
+            if ring is None:
                 self.report.find(Step.SIGNATURE, f"{ITEMS}{agent}", "the agent's key is not in the bundle")
                 continue
-            self._check_agent(agent, public, tuple(members))
+            self._check_agent(agent, ring, tuple(members))
         self._check_absent()
 
-    def _check_agent(self, agent: str, public: bytes, members: tuple[str, ...]) -> None:
+    def _check_agent(self, agent: str, ring: Keyring, members: tuple[str, ...]) -> None:
         self._streams = {}
         for name in members:
-            self._gather_tombstones(name, public)
+            self._gather_tombstones(name, ring)
         for name in members:
             for offset, data in self._split(name):
                 where = f"{name} at byte {offset}"
                 try:
-                    item = read_item(data, public)
+                    item = ring.read(data)
                 except EmitraceError as error:
                     self.report.find(Step.ITEM, where, error)
                     continue
@@ -72,7 +75,7 @@ class ItemCheck:
         for stream_id, stream in sorted(self._streams.items()):
             self._check_ends(agent, stream_id, stream)
 
-    def _gather_tombstones(self, name: str, public: bytes) -> None:
+    def _gather_tombstones(self, name: str, ring: Keyring) -> None:
         """First pass: only what stands for dropped items, which stands later than they would."""
         broken = 0
         for _, data in self._split(name, quiet=True):
@@ -81,7 +84,7 @@ class ItemCheck:
             try:
                 if item_kind(open_sealed(data)) is not ItemKind.TOMBSTONE:
                     continue
-                stone = read_item(data, public)
+                stone = ring.read(data)
             except EmitraceError:
                 broken += 1  # the second pass reports it
                 continue
@@ -99,6 +102,7 @@ class ItemCheck:
         elif position > self.log.revoked.get(agent, position):
             seen = f"is leaf {position} of the log, which revoked the agent at leaf {self.log.revoked[agent]}"
             self.report.find(Step.LOG, place, seen)
+        self._check_key(agent, item, data, position, place)
         if not stream.place(item, digest, place, self.report):
             return
         stream.known_at = max(stream.known_at, -1 if position is None else position + 1)
@@ -108,6 +112,16 @@ class ItemCheck:
         elif isinstance(item, PlanItem):
             self.sent.add((agent, document_digest(item.document)))
             self.report.count("plan items")
+
+    def _check_key(self, agent: str, item: StreamItem, data: bytes, position: int | None, where: str) -> None:
+        """The key that signed was the agent's at this place; a change of it is one of those in the bundle."""
+        ring = self.rings[agent]
+        if ring.replacements and (fault := ring.fault(open_sealed(data).kid, item.stream_id, item.sequence, position)):
+            self.report.find(Step.SIGNATURE, where, fault)
+        if isinstance(item, KeyChange):
+            self.report.count("key changes")
+            if item.public_key not in ring.keys:
+                self.report.find(Step.SIGNATURE, where, "takes on a key, and changes/ does not hold it")
 
     def _check_batch(self, agent: str, batch: Batch, stream: Stream, where: str) -> None:
         self.report.count("batches")

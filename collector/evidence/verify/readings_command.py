@@ -19,8 +19,10 @@ from collector.evidence.verify.report import EnoughError, Report, Step
 from collector.evidence.verify.steps import Established, establish
 from collector.evidence.verify.text import printable
 from protocols.errors import EmitraceError
+from protocols.keyring import Keyring
 from protocols.records import Batch
-from protocols.wire.codec import item_digest, read_item
+from protocols.wire.codec import item_digest
+from protocols.wire.cose import open_sealed
 from protocols.wire.limits import MESSAGE_BYTES
 
 CONTRADICTS, USAGE, ENVIRONMENT = 1, 2, 3
@@ -85,6 +87,10 @@ def main(arguments: Sequence[str]) -> int:
     return CONTRADICTS if report.contradictions else 0
 
 
+NOBODY = Keyring(b"")
+"""The ring of an agent whose keys are not in the bundle: it reads nothing."""
+
+
 class MissingError(EmitraceError):
     """Something that would have to be installed is not."""
 
@@ -107,13 +113,16 @@ def rows(file: BinaryIO, wanted: Wanted, report: Report) -> Iterator[Row]:
 def _rows(
     agent: str, data: bytes, found: Established, wanted: Wanted, begun: set[tuple[str, bytes]]
 ) -> Iterator[Row]:
-    batch = read_item(data, found.keys.get(f"agent-{agent}", b""))
+    ring = found.rings.get(agent, NOBODY)
+    batch = ring.read(data)
     if not isinstance(batch, Batch) or batch.to_ms <= wanted.from_ms or batch.from_ms >= wanted.to_ms:
         return
     digest = item_digest(data)
     leaf = found.log.position(Leaf("item", item_leaf_id(agent, batch.stream_id, batch.sequence), digest))
     if leaf is None:
         raise ValueError(f"item {batch.sequence} is not in the evidence log")
+    if fault := ring.fault(open_sealed(data).kid, batch.stream_id, batch.sequence, leaf):
+        raise ValueError(fault)
     plan = found.documents.plans.get(batch.plan)
     if plan is None:
         raise ValueError(f"names plan {batch.plan.hex()}, which is not in the bundle")

@@ -10,27 +10,29 @@ from collector.evidence.layout import SENT, Leaf, Manifest, item_leaf_id, sent_n
 from collector.evidence.verify.documents import REFUSALS
 from collector.evidence.verify.log import Log
 from collector.evidence.verify.report import Report, Step
+from protocols.keyring import Keyring
 from protocols.plan.document import document_digest
 from protocols.records import PlanItem
-from protocols.wire.codec import item_digest, read_item
+from protocols.wire.codec import item_digest
+from protocols.wire.cose import open_sealed
 from protocols.wire.limits import MESSAGE_BYTES
 
 Sent = set[tuple[str, bytes]]
 """(agent, plan digest) that an item of the agent names under its signature."""
 
 
-def read_sent(container: Container, keys: Mapping[str, bytes], log: Log, report: Report) -> Sent:
+def read_sent(container: Container, rings: Mapping[str, Keyring], log: Log, report: Report) -> Sent:
     """The plan items that stand outside the streams' members, each signed by its agent and logged."""
     sent: Sent = set()
     for name in (name for name in container.members if name.startswith(SENT)):
         agent = name.removeprefix(SENT).partition("/")[0]
-        public = keys.get(f"agent-{agent}")
-        if public is None:
+        ring = rings.get(agent)
+        if ring is None:
             report.find(Step.SIGNATURE, name, "the agent's key is not in the bundle")
             continue
         try:
             data = container.content(name, MESSAGE_BYTES)
-            item = read_item(data, public)
+            item = ring.read(data)
         except REFUSALS as error:
             report.find(Step.ITEM, name, error)
             continue
@@ -38,8 +40,11 @@ def read_sent(container: Container, keys: Mapping[str, bytes], log: Log, report:
         if not isinstance(item, PlanItem) or name != sent_name(agent, document_digest(item.document)):
             report.find(Step.ITEM, name, "is not the plan item its name says")
             continue
-        if log.position(Leaf("item", item_leaf_id(agent, item.stream_id, item.sequence), item_digest(data))) is None:
+        position = log.position(Leaf("item", item_leaf_id(agent, item.stream_id, item.sequence), item_digest(data)))
+        if position is None:
             report.find(Step.LOG, name, "is not in the evidence log")
+        elif fault := ring.fault(open_sealed(data).kid, item.stream_id, item.sequence, position):
+            report.find(Step.SIGNATURE, name, fault)
         sent.add((agent, document_digest(item.document)))
     return sent
 

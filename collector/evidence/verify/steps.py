@@ -31,6 +31,7 @@ from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
 from collector.evidence.verify.log import Log, read_log
 from collector.evidence.verify.report import EnoughError, Report, Stated, Step
+from collector.evidence.verify.rings import Rings, read_rings
 from collector.evidence.verify.sent import check_plans, read_sent
 from protocols.errors import EmitraceError
 from protocols.transparency.checkpoint import Checkpoint
@@ -41,8 +42,10 @@ from protocols.wire.limits import MESSAGE_BYTES
 _NEEDED = (GWP, HOURS, INVENTORY, LEAVES, MANIFEST, SIGNATURE, PROFILE)
 _DIGEST = "[0-9a-f]{64}"
 _KNOWN = re.compile(
-    rf"(certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.(note|tsr)|keys/(agent|collector)-{_DIGEST}\.pub"
-    rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|sent/{_DIGEST}/{_DIGEST}\.cose|{'|'.join(map(re.escape, _NEEDED))}"
+    rf"(certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.(note|tsr)"
+    rf"|keys/(agent|collector)-{_DIGEST}\.pub"
+    rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|(changes|sent)/{_DIGEST}/{_DIGEST}\.cose"
+    rf"|{'|'.join(map(re.escape, _NEEDED))}"
 )
 
 
@@ -81,6 +84,7 @@ class Established:
     manifest: Manifest
     keys: dict[str, bytes]
     log: Log
+    rings: Rings
     documents: Documents
 
 
@@ -122,7 +126,8 @@ def establish(file: BinaryIO, report: Report) -> Established | None:
         if earlier is not None:
             check_earlier(earlier, log, manifest, report)
         check_log_keys(manifest, report)
-    return Established(container, manifest, keys, log, read_documents(container, manifest, log, report))
+    rings = read_rings(container, keys, log, report)
+    return Established(container, manifest, keys, log, rings, read_documents(container, manifest, log, report))
 
 
 def _take_apart(file: BinaryIO, report: Report) -> None:
@@ -134,8 +139,8 @@ def _take_apart(file: BinaryIO, report: Report) -> None:
     )  # fmt: skip
     ledger = Ledger(documents, manifest, report)
     report.period = (manifest.from_ms, manifest.to_ms)
-    sent = read_sent(container, keys, log, report)
-    ItemCheck(container, keys, log, documents, ledger, sent, report).run()
+    sent = read_sent(container, found.rings, log, report)
+    ItemCheck(container, found.rings, log, documents, ledger, sent, report).run()
     check_plans(manifest, log, sent, report)
     compare_hours(container, ledger.rows, report)
     compare_inventory(documents, manifest, ledger, keys, report)

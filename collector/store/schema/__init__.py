@@ -14,7 +14,7 @@ from collector.store.schema.base import about, metadata
 from collector.store.schema.certificates import certificates
 from collector.store.schema.decisions import quarantine_decisions
 from collector.store.schema.engagements import answers, engagements, findings
-from collector.store.schema.enrolment import agent_endings, enrolment_tokens, enrolments
+from collector.store.schema.enrolment import agent_endings, agent_keys, enrolment_tokens, enrolments
 from collector.store.schema.healing import healing_reports, healings, losses, signed_heads
 from collector.store.schema.hours import days, dirty_hours, hours, months, plan_hours
 from collector.store.schema.inventories import inventories, inventory_rows
@@ -29,6 +29,7 @@ from collector.store.schema.windows import slots, windows
 __all__ = [
     "about",
     "agent_endings",
+    "agent_keys",
     "agents",
     "alerts",
     "answers",

@@ -47,3 +47,14 @@ agent_endings = Table(
     Column("document", LargeBinary, nullable=False),  # all of the above but the position; its SHA-256 is in the log
     Index("agent_endings_agent", "agent_id"),
 )  # fmt: skip
+
+agent_keys = Table(  # what replaced an agent's first key, one after the other
+    "agent_keys", metadata,
+    Column("leaf", BigInteger, primary_key=True, autoincrement=False),  # of the item that says so
+    Column("agent_id", String(64), ForeignKey("agents.agent_id"), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("stream_id", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("known_ms", BigInteger, nullable=False),
+    Index("agent_keys_agent", "agent_id"),
+)  # fmt: skip

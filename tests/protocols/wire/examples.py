@@ -33,6 +33,7 @@ from protocols.records import (
 )
 from protocols.transparency.checkpoint import Checkpoint
 from protocols.transparency.succession import Predecessor, Succession, encode_succession
+from protocols.wire.key_changes import make_key_change
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -40,6 +41,8 @@ OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 STREAM = bytes(range(16))
 BEGIN = 1_790_000_000_000
 PLAN = PlanItem(STREAM, 0, bytes(32), b"a plan document")
+NEW_KEY = Ed25519PrivateKey.from_private_bytes(b"n" * 32)
+KEY_CHANGE = make_key_change(STREAM, 9, b"p" * 32, NEW_KEY)
 TOMBSTONE = Tombstone(STREAM, 9, b"p" * 32, 3, 5, b"l" * 32, BEGIN, BEGIN + 60_000, "disk full")
 ACK = Ack(STREAM, 41, ((43, 43), (50, 60)))
 SUCCESSION = Succession("emitrace/b", (Predecessor(Checkpoint("emitrace/a", 20, b"\x07" * 32), 15),))
@@ -214,5 +217,7 @@ def _tombstones(draw: st.DrawFn) -> Tombstone:
 
 
 items: st.SearchStrategy[StreamItem] = st.one_of(
-    batches(), st.builds(PlanItem, _stream, _u63, _digest, st.binary(max_size=99)), _tombstones()
-)
+    batches(), st.builds(PlanItem, _stream, _u63, _digest, st.binary(max_size=99)), _tombstones(),
+    st.builds(lambda stream, sequence, previous: make_key_change(stream, sequence, previous, NEW_KEY),
+              _stream, _u63, _digest),
+)  # fmt: skip

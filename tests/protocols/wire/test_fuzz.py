@@ -36,13 +36,27 @@ from protocols.wire.errors import WireError
 from protocols.wire.items import item_map
 from protocols.wire.live import live_map, watch_map
 from protocols.wire.topics import parse_live, parse_up
-from tests.protocols.wire.examples import ACK, KEY, LIVE, PLAN, PUBLIC, PUSH, RENAMED, RESEND, TOMBSTONE, WATCH, minute
+from tests.protocols.wire.examples import (
+    ACK,
+    KEY,
+    KEY_CHANGE,
+    LIVE,
+    PLAN,
+    PUBLIC,
+    PUSH,
+    RENAMED,
+    RESEND,
+    TOMBSTONE,
+    WATCH,
+    minute,
+)
 from tests.protocols.wire.worst import STATUS
 
 READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]] = {
     "batch": (CONTENT_TYPES[ItemKind.BATCH], read_item, item_map(minute(times=3))),
     "plan": (CONTENT_TYPES[ItemKind.PLAN], read_item, item_map(PLAN)),
     "tombstone": (CONTENT_TYPES[ItemKind.TOMBSTONE], read_item, item_map(TOMBSTONE)),
+    "key-change": (CONTENT_TYPES[ItemKind.KEY_CHANGE], read_item, item_map(KEY_CHANGE)),
     "ack": (ACK_TYPE, read_ack, ack_map(ACK)),
     "ack-origin": (ACK_TYPE, read_ack, ack_map(RENAMED)),
     "push": (PUSH_TYPE, read_push, push_map(PUSH)),

@@ -23,7 +23,7 @@ from collector.web.assets import Assets
 from collector.web.language import LANGUAGES, Words
 from collector.web.period import Period, around
 from collector.web.preferences import CLOCK, PREFERENCES, THEME, language_of, with_query
-from collector.web.shown import formula, grouped, instant, mass_unit, percent
+from collector.web.shown import formula, formula_text, grouped, instant, mass_unit, percent
 from collector.web.table_html import lines_html
 
 YEAR_S = 365 * 86_400
@@ -86,7 +86,8 @@ class Frame:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._templates.globals.update(
-            percent=percent, unit_of=mass_unit, gas=formula, count=grouped, asset=self.assets.url,
+            percent=percent, unit_of=mass_unit, gas=formula, gas_text=formula_text, count=grouped,
+            asset=self.assets.url,
             lines_html=lines_html, Permission=Permission,
         )
 

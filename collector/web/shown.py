@@ -76,6 +76,11 @@ def formula(name: str) -> Markup:
     return Markup("<span>{}</span>").format(Markup("").join(signs))
 
 
+def formula_text(name: str) -> str:
+    """The same where no markup can stand: CO2 becomes CO\u2082."""
+    return "".join(chr(0x2080 + int(sign)) if sign.isdigit() else sign for sign in name)
+
+
 def grouped(number: int) -> str:
     """An integer with its digits in groups of three."""
     return f"{number:,}".replace(",", "\u202f")

@@ -36,8 +36,8 @@ from collector.web.pages import (
 
 ENTRIES = (
     engagement.ENTRY, overview.ENTRY, live.ENTRY, emissions.ENTRY, findings.ENTRY, inventory.ENTRY,
-    completeness.ENTRY, quarantine.ENTRY, log.ENTRY, audit.ENTRY,
-    alerts.ENTRY, accounts.ENTRY, tokens.ENTRY,
+    completeness.ENTRY, quarantine.ENTRY, log.ENTRY, audit.ENTRY, engagements.ENTRY,
+    alerts.ENTRY, agents.ENTRY, accounts.ENTRY, tokens.ENTRY,
 )  # fmt: skip
 """The navigation, in its order; a verifier has another than the central team."""
 

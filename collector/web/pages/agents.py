@@ -16,10 +16,11 @@ from collector.books import Books
 from collector.clock import now_ms
 from collector.store.enrolments import LONGEST_MINUTES, LONGEST_NAME, withdraw_token
 from collector.web.agents import gather_agents
-from collector.web.frame import Frame, View
+from collector.web.frame import Entry, Frame, View
 from protocols.enrolment import State
 from protocols.errors import EmitraceError
 
+ENTRY = Entry("agents", "/agents", section="operation")
 TERMS = (15, 60, 24 * 60, LONGEST_MINUTES)
 DONE = frozenset({"confirmed", "refused", "withdrawn"})
 MOST = 2**62

@@ -28,7 +28,7 @@ MOST_DAYS = 100
 """More days than this are no picture; a longer period is asked for by parts."""
 
 
-LABEL = 9
+LABEL = 8
 """Characters that fit beside the chart."""
 
 
@@ -113,8 +113,8 @@ def _chart(found: Sequence[PointDay], days: Sequence[str], view: View) -> Chart 
 
 
 def _short(point: str) -> str:
-    """What of a point's name fits beside the chart; its cells say the whole."""
-    return point if len(point) <= LABEL else f"…{point[1 - LABEL:]}"
+    """What of a point's name fits beside the chart: its instrument and its end; its cells say the whole."""
+    return point if len(point) <= LABEL else f"{point[: LABEL - 4]}…{point[-3:]}"
 
 
 def _table(found: Sequence[PointDay], view: View) -> Table:

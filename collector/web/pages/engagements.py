@@ -25,9 +25,10 @@ from collector.store.engagements import (
     revisions_of,
 )
 from collector.store.findings import all_findings
-from collector.web.frame import Frame, View
+from collector.web.frame import Entry, Frame, View
 from collector.web.shown import instant
 
+ENTRY = Entry("engagements", "/engagements", Permission.ENGAGEMENTS, section="evidence")
 DAY = "%Y-%m-%d"
 FIRST, LAST = date(1971, 1, 1), date(9990, 1, 1)
 MOST_NUMBER = 2**62

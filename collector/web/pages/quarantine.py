@@ -119,5 +119,5 @@ def _header(data: bytes) -> Header:
 
 
 def _dump(data: bytes) -> str:
-    """The first bytes, hex, sixteen in a line."""
-    return "\n".join(data[at : at + 16].hex(" ") for at in range(0, min(len(data), SHOWN_BYTES), 16))
+    """The first bytes, hex, eight in a line: so many fit on a phone."""
+    return "\n".join(data[at : at + 8].hex(" ") for at in range(0, min(len(data), SHOWN_BYTES), 8))

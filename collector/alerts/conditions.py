@@ -12,7 +12,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from collector.alerts.model import Condition, Kind
 from collector.config import AlertsTable
-from collector.store.endings import endings
+from collector.store.endings import Ending, endings
 from collector.store.schema import (
     agents,
     comparisons,
@@ -39,7 +39,8 @@ def conditions(connection: Connection, rules: AlertsTable, now_ms: int) -> Itera
         if row.agent_id not in ended:
             yield from _silent(row, rules, now_ms)
         yield from _log_alarm(row)
-    yield from _gaps(connection, names, rules, now_ms)
+    revoked = {agent for agent, one in ended.items() if one.ending is Ending.REVOKED}  # its gaps are never filled
+    yield from (one for one in _gaps(connection, names, rules, now_ms) if one.subject not in revoked)
     yield from _lost(connection, names, now_ms)
     yield from _refused(connection, names, now_ms)
     different = select(comparisons.c.agent_id, func.count()).where(comparisons.c.equal.is_(False))

@@ -18,6 +18,7 @@ from collector.doctor.results import Result
 from collector.lock import is_held
 from collector.log import clean
 from collector.store.comparisons import verdicts
+from collector.store.endings import endings
 from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
 from collector.store.refresh import broken_cells
@@ -117,7 +118,9 @@ def _contents(connection: Connection, where: str, now_ms: int) -> Iterator[Resul
     yield _clock(newest, now_ms)
     if oldest is not None and newest is not None:
         yield _growth(where, read_sizes(connection).database, newest.received_ms - oldest.received_ms)
-    yield from _agents(read_agents(connection, PlanBook()), now_ms)
+    ended = endings(connection)
+    vitals = read_agents(connection, PlanBook())
+    yield from _agents(tuple(one for one in vitals if one.agent_id not in ended), now_ms)
 
 
 def _stamps(connection: Connection, where: str, url: str, now_ms: int) -> Iterator[Result]:

@@ -32,7 +32,7 @@ from tests.collector.edge import START_MS, Edge, stream
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack | None]
-pytestmark = pytest.mark.backends
+backends = pytest.mark.backends
 
 
 def end(books: Books, ending: Ending = Ending.REVOKED, reason: str = "stolen from its cabinet") -> int:
@@ -47,6 +47,7 @@ def reasons(books: Books) -> dict[str, int]:
         return quarantine.count_by_reason(connection)
 
 
+@backends
 def test_what_was_not_in_the_log_by_then_is_quarantined(books: Books, register: Register, ingest: Ingest) -> None:
     """The next batch, one with a clock set back to before all others in a new stream, and one that waited elsewhere."""
     edge = stream(3)
@@ -68,6 +69,7 @@ def test_what_was_not_in_the_log_by_then_is_quarantined(books: Books, register: 
         assert "agent-revoked" in connection.scalars(select(audit.c.action)).all()
 
 
+@backends
 def test_what_was_in_the_log_stays_and_is_acknowledged_again(books: Books, register: Register, ingest: Ingest) -> None:
     """A duplicate of a logged batch is no news: it is acknowledged, not quarantined."""
     edge = stream(1)
@@ -81,6 +83,7 @@ def test_what_was_in_the_log_stays_and_is_acknowledged_again(books: Books, regis
     assert {} == reasons(books)
 
 
+@backends
 def test_a_retired_agents_last_items_are_taken_and_nobody_waits_for_it(
     books: Books, register: Register, ingest: Ingest
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_retired_agents_last_items_are_taken_and_nobody_waits_for_it(
         assert Ending.REVOKED is endings(connection)[edge.agent_id].ending
 
 
+@backends
 def test_it_needs_a_reason_and_is_never_taken_back(books: Books, register: Register) -> None:
     """Not by the program, and not by the database."""
     register(stream(0))
@@ -117,6 +121,7 @@ def test_it_needs_a_reason_and_is_never_taken_back(books: Books, register: Regis
             connection.execute(change)
 
 
+@backends
 def test_the_verifier_holds_the_collector_to_it(
     books: Books, register: Register, ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,8 +156,6 @@ def test_by_command(books: Books, register: Register) -> None:
         result = run.invoke(app, ["agents", *arguments, *config])
         return result.exit_code, result.output
 
-    if books.database.file is None:
-        pytest.skip("a command finds its books by its configuration, here in a file")
     assert 2 == said("revoke", "boiler house")[0]
     code, output = said("revoke", "boiler house", "--reason", "cabinet broken open")
     assert (0, True) == (code, f"agent {edge.agent_id} is revoked" in output)

@@ -48,6 +48,10 @@ async def only_unit_1(endpoint: Endpoint, asked: Asked, writer: asyncio.StreamWr
         await behave_well(endpoint, asked, writer)
 
 
+async def unplugged(_: Endpoint, asked: Asked, writer: asyncio.StreamWriter) -> None:
+    """No answer at all."""
+
+
 @pytest.fixture
 async def meter() -> AsyncIterator[Endpoint]:
     """Unit 1 alone answers; it shows 360 kW and an index of 100 kWh."""
@@ -174,8 +178,10 @@ async def test_what_is_not_known_is_refused(config: Config, line: bytes, said: s
 async def test_a_swap_stands_in_the_signed_stream(config: Config, meter: Endpoint) -> None:
     """Stated while the agent runs and, for another, while it does not: both are sealed, and no leap is counted."""
     async with polling(config):
+        usual, meter.behave = meter.behave, unplugged  # as on site: no meter answers what the one before was asked
         first, _ = await asyncio.to_thread(invoke, *SWAP, "--config", config.file)
         meter.put_float(ENERGY, 5_000.0)
+        meter.behave = usual
         await asyncio.sleep(0.5)
     second, said = await asyncio.to_thread(
         invoke, "stop-reason", "grid", "--reason", "检修", "--by", "Li Wei", "--config", config.file

@@ -166,7 +166,7 @@ async def test_from_the_bus_to_a_sealed_stream(config: Config) -> None:
     assert [EventKind.AGENT_START, EventKind.AGENT_STOP] == [event.kind for event in events(read)]
     assert_every_slot_counted(read)
     assert fates(read)[Fate.GOOD] >= 2 * 14
-    assert {Fate.GOOD, Fate.AGENT_DOWN} >= set(fates(read))
+    assert {Fate.GOOD, Fate.BUS_BUSY, Fate.AGENT_DOWN} >= set(fates(read))  # a busy machine may miss a moment
     windows = [window for batch in read for window in batch.windows]
     seconds = sum(window.to_ms - window.from_ms for window in windows) / 1000
     assert sum(window.activity for window in windows) == pytest.approx(100_000 * seconds, rel=0.15)  # mWh

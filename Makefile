@@ -12,6 +12,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
+unexport PYTHONDONTWRITEBYTECODE  # compiled modules are kept: the many programs of a test run start in half the time
 .PHONY: help demo test soak bench wheelhouse lint clean
 
 VENV := .venv
@@ -38,10 +39,12 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-dev
 	@rm -f .coverage
-ifeq ($(strip $(ARGS)),)  # what keeps time alone, then what waits for the agent's clock, then what works
-	$(VENV)/bin/python -m pytest -m "clock and not soak" $(COVER)
+ifeq ($(strip $(ARGS)),)  # what keeps time alone, what waits for the agent's clock, whole programs, then what works in process
+	$(VENV)/bin/python -m pytest -m "clock and not soak" $(COVER) tests/agent
 	$(VENV)/bin/python -m pytest -m "not clock and not soak" -n $(WAITERS) $(SPREAD) $(COVER) --cov-append tests/agent
-	$(VENV)/bin/python -m pytest -m "not clock and not soak" -n $(WORKERS) $(SPREAD) $(COVER) --cov-append --ignore=tests/agent
+	$(VENV)/bin/python -m pytest -m "not soak and (e2e or chromium)" -n $(WORKERS) $(SPREAD) --ignore=tests/agent
+	$(VENV)/bin/python -m pytest -m "not soak and not e2e and not chromium" -n $(WORKERS) $(SPREAD) $(COVER) --cov-append \
+	  --ignore=tests/agent
 else
 	$(VENV)/bin/python -m pytest $(COVER) $(ARGS)
 endif

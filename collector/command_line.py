@@ -13,9 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.lock import LockedError
+from collector.lock import LockedError, PortError
 from collector.log import clean
-from collector.service import PortError
 from collector.store.audit import Actor, Who, acting
 from protocols.errors import EmitraceError
 

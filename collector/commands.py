@@ -28,14 +28,12 @@ from collector.config import Config, load_config
 from collector.exporting import Wanted, scope_of, whole_period
 from collector.exporting import export as export_wanted
 from collector.hours.cells import cell_of
-from collector.ingest.command import take_folder
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
 from collector.log import clean
 from collector.operating_commands import backup, doctor, migrate, restore
 from collector.plan_commands import plan_app
-from collector.service import serve
 from collector.store import quarantine as refused
 from collector.store.agents import named_agent
 from collector.store.certificates import add_certificate, all_certificates
@@ -74,6 +72,8 @@ Gwp = Annotated[str, typer.Option("--gwp", help="GWP set: AR6, AR5, AR4 or SAR."
 @app.command(name="serve")
 def serve_command(config: ConfigPath = CONFIG) -> None:
     """Run ingest, recomputation, API and pages until SIGTERM or SIGINT."""
+    from collector.service import serve
+
     with told():
         serve(load_config(config))
 
@@ -219,6 +219,8 @@ def ingest(
     config: ConfigPath = CONFIG,
 ) -> None:
     """Take item files into the books as if they had come from the broker; exit 1 where one is refused."""
+    from collector.ingest.command import take_folder
+
     with told(), _books(config) as books:
         refused = take_folder(books, folder)
     if refused:

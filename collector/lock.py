@@ -1,4 +1,4 @@
-"""One service per state folder: a lock the kernel takes back when its holder dies."""
+"""What only one service at a time may have: its state folder, by a lock the kernel takes back when its holder dies."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ FILE = "serve.lock"
 
 class LockedError(EmitraceError):
     """Another service works on this state folder."""
+
+
+class PortError(EmitraceError):
+    """The address of the pages cannot be had."""
 
 
 @contextmanager

@@ -21,23 +21,18 @@ from collector.ingest.broker import Broker
 from collector.ingest.worker import IngestWorker
 from collector.leader import Leader
 from collector.live.hub import Hub
-from collector.lock import LockedError, hold_lock
+from collector.lock import LockedError, PortError, hold_lock
 from collector.log import keep_secret, line, start_logging
 from collector.metrics import Metrics
 from collector.notify import ALIVE, READY, STOPPING, notify, watchdog_s
 from collector.recompute import LedgerWorker
 from collector.stamping import Stamper, StampWorker
-from protocols.errors import EmitraceError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_S = 15.0
 DRAIN_S = 5
 
 log = logging.getLogger(__name__)
-
-
-class PortError(EmitraceError):
-    """The address of the pages cannot be had."""
 
 
 def serve(config: Config) -> None:

@@ -83,6 +83,14 @@ def test_the_edge_and_the_verifier_load_no_web_stack(module: str) -> None:
     assert loaded == ""
 
 
+def test_the_collectors_commands_load_no_web_stack() -> None:
+    """A command that serves no page answers without waiting for what serves pages."""
+    web = ("fastapi", "starlette", "uvicorn", "jinja2")
+    loaded = run_python(f"import sys, collector.commands; print(*sorted(n for n in {web!r} if n in sys.modules))")
+
+    assert loaded == ""
+
+
 def test_every_package_tells_its_story() -> None:
     """Each package's `__init__.py` opens with a docstring."""
     silent = [

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.forked import Forked, can_fork
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -59,10 +61,14 @@ class Process:
     command: Sequence[str]
     output: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    popen: subprocess.Popen[bytes] | None = None
+    forks: bool = False
+    popen: subprocess.Popen[bytes] | Forked | None = None
 
     def start(self) -> Process:
         """Start it; what it prints is appended to ``output``."""
+        if self.forks and can_fork(self.command):
+            self.popen = Forked(self.command, self.output, self.environment)
+            return self
         with self.output.open("ab") as sink:
             self.popen = subprocess.Popen(
                 list(self.command),
@@ -115,7 +121,7 @@ def spawning(folder: Path) -> Iterator[Spawn]:
     started: list[Process] = []
 
     def start(name: str, command: Sequence[str]) -> Process:
-        process = Process(name, command, folder / f"{name}.log").start()
+        process = Process(name, command, folder / f"{name}.log", forks=True).start()
         started.append(process)
         return process
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import random
 import signal
@@ -26,10 +25,8 @@ from agent.log import start_logging
 from agent.service import serve
 from protocols.wire import topics
 from tests.agent.rig import ENERGY, Asked, Endpoint
+from tests.forked import PROGRAMS
 from tests.services import LOOPBACK, Mosquitto
-
-_PROGRAMS = multiprocessing.get_context("forkserver")
-_PROGRAMS.set_forkserver_preload(["tests.e2e.chaos"])
 
 
 def live(config_file: Path, log: Path) -> None:
@@ -59,7 +56,7 @@ class Life:
     def begin(self) -> None:
         """Start it where it does not run."""
         if self.process is None or not self.process.is_alive():
-            self.process = _PROGRAMS.Process(target=live, args=(self.config_file, self.log), daemon=True)
+            self.process = PROGRAMS.Process(target=live, args=(self.config_file, self.log), daemon=True)
             self.process.start()
 
     def kill(self) -> None:

@@ -131,7 +131,7 @@ class Finding:
 
 def counts(event: Event, instrument: Instrument, requirement: Requirement) -> bool:
     """Whether an event for this instrument may count for this requirement."""
-    return not any(True for _ in _blocking(event, instrument, requirement))
+    return next(_blocking(event, instrument, requirement), None) is None
 
 
 def examine(event: Event, instrument: Instrument, requirement: Requirement) -> tuple[Finding, ...]:

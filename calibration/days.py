@@ -44,6 +44,7 @@ def midnight(day: date, zone: ZoneInfo) -> int:
     return (local - _EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=2**16)
 def midnight_after(day: date, zone: ZoneInfo) -> int:
     """End of a day in the zone: the last day counts to 24:00. [UTC ms]"""
     return midnight(day + timedelta(days=1), zone)

@@ -11,6 +11,7 @@ In the order in which evidence becomes a status:
 - ``shares``: the mass on each status; ``provision``: required instruments and their rates after GB 17167;
 - ``correction``, ``relative_accuracy``, ``uncertainty``, ``charts``, ``interval_review``: what to think of a
   reading, a drift, an interval;
+- ``encoding``: canonical bytes of events, instruments and chains for the evidence log;
 - ``certificates`` and ``standing``: the records a collector keeps today, and the three states of its hour rows.
 
 Everything is pure and bitemporal: an event has the time it happened and the tree size from which it is known. A

@@ -93,6 +93,19 @@ class Point:
     limit: Decimal | None = None
 
     def __post_init__(self) -> None:
+        stated = (self.nominal, self.reference, self.indication, self.error, self.uncertainty, self.k, self.limit)
+        if not all(figure is None or figure.is_finite() for figure in stated):
+            raise CalibrationError(
+                f"test point {self.nominal}", "a figure that is no number", "leave out what is not known"
+            )
+        if (self.uncertainty or 0) < 0 or (self.limit or 0) < 0 or (self.k is not None and self.k <= 0):
+            raise CalibrationError(
+                f"test point {self.nominal}", "a negative U or limit, or k not above 0", "correct it"
+            )
+        if self.unit not in ("", "%", "1"):
+            raise CalibrationError(
+                f"test point {self.nominal}", f"unit {self.unit!r} of an error", 'one of "", "%", "1"'
+            )
         if self.error is None and (self.reference is None or self.indication is None):
             raise CalibrationError(
                 f"test point {self.nominal}", "neither an error nor reference and indication", "give what was found"
@@ -144,7 +157,7 @@ class Point:
     @property
     def _size_of_unit(self) -> Decimal:
         """What one unit of the stated error is in the instrument's unit, at this point."""
-        return {"": Decimal(1), "1": abs(self._at), "%": abs(self._at) / _HUNDRED}.get(self.unit, Decimal(1))
+        return {"": Decimal(1), "1": abs(self._at), "%": abs(self._at) / _HUNDRED}[self.unit]
 
 
 def worst_ratio(points: Iterable[Point], mpe: Mpe, *, in_service: bool = False) -> Decimal | None:

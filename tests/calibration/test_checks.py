@@ -128,6 +128,8 @@ def test_every_finding_speaks_both_languages() -> None:
     assert all(meaning.zh and meaning.en for meaning in MEANING.values())
     assert "出厂编号与器具不符（B-2 / A-1）" == finding.say("zh-CN")
     assert "it is for another serial number (B-2 / A-1)" == finding.say("en")
+    assert "没有证明文件" == examine(calibrated(document=None), USED, YEARLY)[0].say("zh-CN")
+    assert finding.blocks
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,19 @@ def test_a_certificate_record_becomes_the_event_it_is_about() -> None:
     )  # fmt: skip
     assert D("0.1") == (event.uncertainty.expanded if event.uncertainty else None)
     assert What.VERIFICATION is from_certificate(failure("f", "2024-01-01")).what
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"error": D("NaN")},
+        {"error": D(1), "limit": D("Infinity")},
+        {"error": D(1), "k": D(0)},
+        {"error": D(1), "uncertainty": D(-1)},
+        {"error": D(1), "unit": "bar"},
+    ],
+)
+def test_figures_that_are_no_numbers_are_refused(fields: dict[str, object]) -> None:
+    """Not a number, infinite, k of zero, a negative U, an error in a foreign unit."""
+    with pytest.raises(CalibrationError):
+        Point(D(1), **fields)  # type: ignore[arg-type]

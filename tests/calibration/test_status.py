@@ -172,6 +172,15 @@ def test_an_exemption_excuses_what_was_never_tested_but_no_failure() -> None:
     assert State.FAILED is life(exempt, failed("f", "2024-02-01")).at(at("2024-06-01")).state
 
 
+def test_an_exemption_may_be_for_one_requirement_only() -> None:
+    """Exempt from the yearly test, not from another one."""
+    exempt = granted("e", "2024-01-01", "2024-12-31", What.EXEMPTION, requirements=frozenset({"yearly"}))
+    other = Requirement("other", interval=Interval(months=12))
+
+    assert State.EXEMPT is life(exempt).at(at("2024-06-01")).state
+    assert UNKNOWN is life(exempt, requirement=other).at(at("2024-06-01")).state
+
+
 def test_a_postponement_is_justified_overdue_while_it_holds() -> None:
     """Not before the end of the interval, and not after its own."""
     found = life(happened("v", "2023-01-01"), granted("p", "2023-11-01", "2024-03-31", What.EXTENSION))

@@ -125,6 +125,11 @@ def log_looks(status: dict[str, Any], now_ms: int) -> Iterator[Look]:
             "if it was online since, ask the central team why no newer checkpoint follows",
         )
         yield Look("log", not old, seen, ask if old else None)
+        lost = status.get("log_unproven")
+        if type(lost) is int and lost:
+            zh = f"采集中心恢复备份后改用新的日志名称；此前核对过的 {lost} 条已无法证明，见 emitrace-agent log"
+            en = f"restored under a new origin; {lost} leaves checked before cannot be proven: see emitrace-agent log"
+            yield Look("log", True, Said(zh, en))
 
 
 def _agent(status: dict[str, Any], *, running: bool) -> Look:

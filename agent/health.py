@@ -22,7 +22,7 @@ class Health:
     ``dead`` are the units taken for dead, by ``bus/unit``, and since when [UTC ms];
     every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
     ``log_checkpoint`` is the newest one of the collector's evidence log that was checked, signed note and all, and
-    ``log_alarm`` the last thing that spoke against it;
+    ``log_alarm`` the last thing that spoke against it; ``log_unproven`` leaves were lost when it took a new origin;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
     ``outbox_bytes`` are its files on the disk, of at most ``outbox_max_bytes``; ``oldest_waiting_ms`` is the begin of
     the oldest span without an acknowledgement, ``full_in_s`` the time until waiting batches would have to go if nobody
@@ -53,6 +53,8 @@ class Health:
     set_aside: int = 0
     log_checkpoint: str = ""
     log_checked_ms: int = 0
+    log_successions: int = 0
+    log_unproven: int = 0
     log_alarms: int = 0
     log_alarm: str = ""
     watched_until_ms: int = 0

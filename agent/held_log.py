@@ -43,8 +43,22 @@ class Alarm:
     proof: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The log went on under a new origin: what was held, the first checkpoint then, and the record that proves it.
+
+    ``unproven`` of the leaves held are admitted to be lost.
+    """
+
+    at_ms: int
+    unproven: int
+    held: bytes
+    seen: bytes
+    record: bytes
+
+
 class HeldLog:
-    """The two tables of it; calls belong to the outbox's thread."""
+    """The three tables of it; calls belong to the outbox's thread."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -59,6 +73,20 @@ class HeldLog:
         row = {"id": 1, "key": held.key, "note": held.note, "checked_ms": held.checked_ms}
         with self._db.atomic():
             self._db.table("held_checkpoint").insert(row, pk="id", replace=True)
+
+    def go_on(self, held: Held, change: Renamed) -> None:
+        """Hold the first checkpoint under a new origin from now on, and keep what it went on from."""
+        with self._db.atomic():
+            self.keep(held)
+            self._db.table("log_successions").insert(
+                {"at_ms": change.at_ms, "unproven": change.unproven, "held": change.held, "seen": change.seen,
+                 "record": change.record}
+            )  # fmt: skip
+
+    def changes(self) -> list[Renamed]:
+        """Every change of origin, oldest first."""
+        query = "select at_ms, unproven, held, seen, record from log_successions order by id"
+        return [Renamed(*row) for row in self._db.execute(query).fetchall()]
 
     def raise_alarm(self, alarm: Alarm) -> bool:
         """Keep what was seen; False where it is known or there are too many."""

@@ -32,6 +32,10 @@ SCHEMA = (
         id integer primary key, at_ms integer not null, reason text not null, held blob not null, seen blob not null,
         key blob not null, proof blob not null
     ) strict""",
+    """create table if not exists log_successions (
+        id integer primary key, at_ms integer not null, unproven integer not null, held blob not null,
+        seen blob not null, record blob not null
+    ) strict""",
     """create table if not exists state (
         id integer primary key check (id = 1), stream_id blob not null, sequence integer not null,
         previous blob not null, span_end_ms integer not null, plan blob not null, fold blob not null,

@@ -3,6 +3,9 @@
 The log's key is pinned at first use: it comes in an acknowledgement that the collector signed, whose fingerprint is
 in agent.toml. From then on another key, another origin, a smaller log or one that does not begin with what is held
 is an alarm. An alarm changes nothing in the agent's duty; the checkpoint held stays, beside what came instead.
+
+A collector that was restored goes on under a new origin. It is taken only with the proof that its log names what is
+held here, or a longer log, as the last it had signed; what is held and what came are kept as both sides of that, too.
 """
 
 from __future__ import annotations
@@ -12,13 +15,14 @@ from dataclasses import dataclass
 from logging import getLogger
 from typing import Any
 
-from agent.held_log import Alarm, Held
+from agent.held_log import Alarm, Held, Renamed
 from agent.log import line
 from agent.writer import Writer
 from protocols.messages import Ack
-from protocols.transparency.checkpoint import open_checkpoint
+from protocols.transparency.checkpoint import Checkpoint, open_checkpoint
 from protocols.transparency.note import NoteError
 from protocols.transparency.proofs import is_consistent
+from protocols.transparency.succession import decode_succession, is_included
 
 _log = getLogger(__name__)
 _HINT = "keep this agent's outbox, and tell somebody outside the central team: see 'emitrace-agent log'"
@@ -26,10 +30,15 @@ _HINT = "keep this agent's outbox, and tell somebody outside the central team: s
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a checkpoint is beside the one held: nothing new, newer and consistent, or a reason for alarm."""
+    """What a checkpoint is beside the one held: nothing new, newer and consistent, or a reason for alarm.
+
+    ``renamed``: it is the first under a new origin. ``unproven`` leaves of those held before are admitted to be lost.
+    """
 
     newer: bool = False
     alarm: str = ""
+    renamed: bool = False
+    unproven: int = 0
 
 
 def judge(held: Held | None, ack: Ack) -> Judged:
@@ -48,7 +57,7 @@ def judge(held: Held | None, ack: Ack) -> Judged:
         return Judged(newer=True)
     before = held.head
     if seen.origin != before.origin:
-        return Judged(alarm=f"another log, {seen.origin}")
+        return Judged() if ack.base != before.size else _judge_origin(before, seen, ack)
     if ack.base != before.size or seen == before:
         return Judged()
     if seen.size < before.size:
@@ -56,6 +65,24 @@ def judge(held: Held | None, ack: Ack) -> Judged:
     if not is_consistent(before.size, before.root, seen.size, seen.root, ack.consistency):
         return Judged(alarm=f"rewritten: what has {seen.size} leaves now does not begin with what was held")
     return Judged(newer=True)
+
+
+def _judge_origin(before: Checkpoint, seen: Checkpoint, ack: Ack) -> Judged:
+    """Whether a log under another origin is the one held, which admits what it lost."""
+    proof = ack.origin
+    if proof is None or not is_included(proof.record, proof.position, proof.path, seen):
+        return Judged(alarm=f"another log, {seen.origin}")
+    named = decode_succession(proof.record).before(before.origin)
+    if named is None:
+        return Judged(alarm=f"another log, {seen.origin}, that does not name {before.origin}")
+    last = named.head
+    if before.size > last.size or (before.size == last.size and before != last):
+        return Judged(alarm=f"a new origin that admits {last.size} leaves of {before.origin}, not what was held")
+    if before.size <= named.kept and not is_consistent(
+        before.size, before.root, seen.size, seen.root, ack.consistency
+    ):
+        return Judged(alarm=f"rewritten: {seen.origin} does not begin with what was held")
+    return Judged(newer=True, renamed=True, unproven=before.size - min(before.size, named.kept))
 
 
 class Witness:
@@ -90,6 +117,14 @@ class Witness:
                 return
             size = 0 if held is None else held.head.size
             _log.error(line("log-alarm", reason=judged.alarm, held_size=size, hint=_HINT))
+        elif judged.renamed and held is not None and ack.origin is not None:
+            newer = Held(ack.log_key, ack.checkpoint, self._now_ms())
+            change = Renamed(newer.checked_ms, judged.unproven, held.note, newer.note, ack.origin.record)
+            await self._writer.call(book.go_on, newer, change)
+            _log.warning(
+                line("log-renamed", origin=newer.head.origin, before=held.head.origin, held_size=held.head.size,
+                     unproven=judged.unproven, hint=_HINT)
+            )  # fmt: skip
         elif judged.newer:
             newer = Held(ack.log_key, ack.checkpoint, self._now_ms())
             await self._writer.call(book.keep, newer)
@@ -104,9 +139,12 @@ class Witness:
         """What is held and how many alarms there were, for the status."""
         book = self._writer.outbox.held_log
         held, alarms = await self._writer.call(book.held), await self._writer.call(book.alarms)
+        changes = await self._writer.call(book.changes)
         return {
             "log_checkpoint": "" if held is None else held.note.decode(),
             "log_checked_ms": 0 if held is None else held.checked_ms,
+            "log_successions": len(changes),
+            "log_unproven": sum(one.unproven for one in changes),
             "log_alarms": len(alarms),
             "log_alarm": alarms[-1].reason if alarms else "",
         }

@@ -26,6 +26,7 @@ from collector.api.transparency import log_router
 from collector.books import Books
 from collector.live.hub import Hub
 from collector.metrics import Metrics
+from collector.store.healings import HealingError
 from collector.web.frame import Frame
 from collector.web.pages import ENTRIES, page_router
 from protocols.errors import EmitraceError
@@ -83,6 +84,12 @@ def _add_errors(app: FastAPI, frame: Frame) -> None:
             return problem(403, f"{error.subject}: {error.seen}", error.hint)
         return frame.refuse(request, 403, "outside")
 
+    def healing(request: Request, error: Any) -> Response:
+        if is_program(request):
+            return problem(409, f"{error.subject}: {error.seen}", error.hint)
+        view = frame.open(request)
+        return view.error(409, view.words("healing.refused"))
+
     def invalid(request: Request, error: Any) -> Response:
         found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
         return answer(request, 422, "; ".join(found), "See /api/v1/openapi.json for what is expected.")
@@ -98,6 +105,7 @@ def _add_errors(app: FastAPI, frame: Frame) -> None:
 
     app.add_exception_handler(OutsideError, outside)
     app.add_exception_handler(EmitraceError, refused)
+    app.add_exception_handler(HealingError, healing)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, failed)

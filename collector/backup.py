@@ -20,6 +20,7 @@ from sqlalchemy import Connection, func, inspect, select
 
 from collector.books import Books
 from collector.config import LOG_KEY
+from collector.disk import sync_folder
 from collector.evidence.container import CHUNK, ContainerWriter, open_container
 from collector.log import clean
 from collector.store.checkpoints import all_origins
@@ -241,12 +242,3 @@ def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
-
-
-def sync_folder(path: Path) -> None:
-    """Make names given in a folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

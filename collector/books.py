@@ -10,11 +10,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import URL, insert, select
 
+from collector.anchor import Anchor
 from collector.clock import now_ms
 from collector.config import Config
 from collector.hours.assemble import HourRule
 from collector.inventory.profile import load_profile
 from collector.log import keep_secret
+from collector.noticing import notice
 from collector.store.checkpoints import all_origins, check_key, ensure_origin
 from collector.store.database import Database, parse_url
 from collector.store.migrations import check_version, stated_version
@@ -33,6 +35,7 @@ class Books:
     log_key: Ed25519PrivateKey
     database: Database
     plans: PlanBook
+    anchor: Anchor
 
     @property
     def public_key(self) -> bytes:
@@ -52,7 +55,10 @@ class Books:
 
 @contextmanager
 def open_books(config: Config) -> Iterator[Books]:
-    """Open keys and database, making them where they are missing; older tables are refused."""
+    """Open keys and database, making them where they are missing; older tables are refused.
+
+    Books that went back behind what was signed are noticed here, whatever opens them.
+    """
     key = own_key(config)
     database = Database(books_url(config))
     try:
@@ -64,7 +70,9 @@ def open_books(config: Config) -> Iterator[Books]:
         else:
             with database.writing() as connection:
                 ensure_origin(connection, log_key, now_ms())
-        yield Books(config, key, log_key, database, PlanBook())
+        anchor = Anchor(config.state_dir)
+        notice(database, anchor, public_bytes(log_key))
+        yield Books(config, key, log_key, database, PlanBook(), anchor)
     finally:
         database.close()
 

@@ -27,6 +27,7 @@ from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
 from collector.config import Config, load_config
 from collector.exporting import Wanted, scope_of, whole_period
 from collector.exporting import export as export_wanted
+from collector.healing_commands import healing_app
 from collector.hours.cells import cell_of
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
@@ -34,11 +35,13 @@ from collector.inventory.profile import load_profile
 from collector.log import clean
 from collector.operating_commands import backup, doctor, migrate, restore
 from collector.plan_commands import plan_app
+from collector.sealing import seal as seal_version
+from collector.service import serve
 from collector.store import quarantine as refused
 from collector.store.agents import named_agent
 from collector.store.certificates import add_certificate, all_certificates
 from collector.store.hours import read_hours
-from collector.store.inventories import StoredInventory, build_inventory, read_inventory, seal_inventory
+from collector.store.inventories import StoredInventory, build_inventory, read_inventory
 from collector.store.plans import instruments_known, site_zone
 from collector.store.refresh import refresh_hours
 from collector.web.period import FIRST_MS, LAST_MS, read_instant
@@ -57,6 +60,7 @@ inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
 for _group, _name in (
     (agents_app, "agents"), (user_app, "user"), (token_app, "token"), (certificates_app, "certificates"),
     (inventory_app, "inventory"), (plan_app, "plan"), (alerts_app, "alerts"),
+    (healing_app, "healing"),
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 
@@ -185,8 +189,7 @@ def inventory_build(
         period = _period(books, from_, to, whole=True)
         stored = build_inventory(books.database, books.plans, *period, gwp, now_ms(), profile)
         if seal:
-            with books.database.writing() as connection:
-                stored = seal_inventory(connection, books.log_key, stored.version, now_ms())
+            stored = seal_version(books, stored.version, now_ms())
         _print_inventory(books, stored, as_json=as_json)
 
 
@@ -195,8 +198,8 @@ def inventory_seal(
     version: Annotated[int, typer.Argument(help="The version to seal.")], config: ConfigPath = CONFIG
 ) -> None:
     """Seal a version for ever; the database then refuses every change."""
-    with told(), _books(config) as books, books.database.writing() as connection:
-        stored = seal_inventory(connection, books.log_key, version, now_ms())
+    with told(), _books(config) as books:
+        stored = seal_version(books, version, now_ms())
         typer.echo(f"version {version} is sealed, digest {stored.digest.hex()}, leaf {stored.leaf}")
 
 

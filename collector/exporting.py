@@ -37,6 +37,7 @@ from collector.store.checkpoints import (
     make_checkpoint,
     newest_checkpoint,
 )
+from collector.store.healings import refuse_while_healing
 from collector.store.hours import read_hours
 from collector.store.inventories import all_versions, compose_inventory
 from collector.store.log import tree_size
@@ -107,9 +108,11 @@ def note_export(books: Books, wanted: Wanted, way: str) -> None:
     scope, at_ms = wanted.scope, now_ms()
     narrowed = " ".join(sorted((*scope.agents, *scope.sources, *scope.gases)))
     with books.database.writing() as connection:
+        refuse_while_healing(connection, "bundle")
         detail = f"{wanted.from_ms} {wanted.to_ms} {narrowed}".rstrip()
         record(connection, "bundle-exported", way, at_ms, detail=detail)
-        make_checkpoint(connection, books.log_key, at_ms, BUNDLE)
+        signed = make_checkpoint(connection, books.log_key, at_ms, BUNDLE)
+    books.anchor.hold(signed)
 
 
 def write_wanted(books: Books, wanted: Wanted, file: BinaryIO) -> tuple[int, int]:
@@ -119,6 +122,7 @@ def write_wanted(books: Books, wanted: Wanted, file: BinaryIO) -> tuple[int, int
         raise EmitraceError("bundle", f"period {wanted.from_ms} to {wanted.to_ms} is empty", "Give a later end.")
     refresh_hours(books.database, books.plans, books.hour_rule)
     with books.database.reading() as connection:
+        refuse_while_healing(connection, "bundle")
         scope = resolved(connection, books.plans, wanted.scope)
         contents = _contents(connection, books, replace(wanted, from_ms=start, to_ms=end, scope=scope))
         write_bundle(file, contents, books.key)

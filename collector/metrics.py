@@ -22,6 +22,7 @@ from collector.api.shapes import fate_name
 from collector.books import Books
 from collector.live.hub import Hub
 from collector.store.comparisons import verdicts
+from collector.store.healings import current_healing
 from collector.store.migrations import NEWEST
 from collector.store.tallies import read_tallies
 from collector.store.vitals import AgentVitals, read_agents, read_sizes
@@ -121,6 +122,7 @@ class _OfBooks(Collector):
             stands = verdicts(connection)
             sizes = read_sizes(connection)
             vitals = read_agents(connection, self._books.plans)
+            healing = current_healing(connection)
 
         def by(name: str) -> dict[str, int]:
             return {label: count for (of, label), count in tallies.items() if of == name}
@@ -132,6 +134,7 @@ class _OfBooks(Collector):
         yield _labelled("batches", "Batches by what recomputing them gave.", "verdict", batches)
         yield _labelled("quarantined", "Objects in the quarantine.", "reason", by("quarantine"))
         yield _gauge("dirty_cells", "Hours about to be made anew.", sizes.dirty_cells)
+        yield _gauge("healing", "1 while the books are behind what was signed.", float(healing is not None))
         yield _gauge("log_leaves", "Size of the evidence log.", sizes.leaves)
         yield _gauge("database_bytes", "Size of the books.", sizes.database)
         if (file := self._books.database.file) is not None:

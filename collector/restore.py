@@ -7,8 +7,11 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from collector.backup import BOOKS, CONFIG, KEY, BackupError, Manifest, check_books, read_manifest, sync_folder
+from collector.anchor import FILE as ANCHOR
+from collector.anchor import RESTORED
+from collector.backup import BOOKS, CONFIG, KEY, BackupError, Manifest, check_books, read_manifest
 from collector.config import LOG_KEY
+from collector.disk import sync_folder
 from collector.evidence.container import open_container
 from collector.lock import FILE as LOCK
 from collector.lock import hold_lock
@@ -24,7 +27,8 @@ PASSED_OVER = {LOCK, WORK, "lost+found"}
 def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
     """Put an archive's books (and key, where it holds one) into a state folder.
 
-    The folder must be empty, but for the keys the archive's books belong to. Every session of that time has ended.
+    The folder must be empty, but for the keys the archive's books belong to and the newest signed checkpoint, which
+    says what was signed since. Every session of that time has ended, and the books are healed when they are opened.
 
     Returns
     -------
@@ -50,6 +54,7 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
             if (work / KEY).exists():
                 _check_key(work / KEY, manifest)
                 has_key = True
+            (state_dir / RESTORED).touch(mode=0o600)  # the books learn of it when they are opened, and are healed
             for name in (KEY, LOG_KEY, CONFIG, BOOKS):  # the books last: a folder without them is not a restored one
                 if (work / name).exists():
                     (work / name).replace(state_dir / (CONFIG_RESTORED if name == CONFIG else name))
@@ -62,7 +67,7 @@ def restore_backup(archive: Path, state_dir: Path) -> tuple[Manifest, bool]:
 def _check_empty(state_dir: Path, manifest: Manifest) -> bool:
     """Whether the right key is there already; BackupError where anything else is."""
     held = {path.name for path in state_dir.iterdir()} - PASSED_OVER
-    if KEY in held and held <= {KEY, LOG_KEY}:
+    if KEY in held and held <= {KEY, LOG_KEY, ANCHOR}:
         _check_key(state_dir / KEY, manifest)
         return True
     if held:

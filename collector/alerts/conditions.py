@@ -13,6 +13,7 @@ from sqlalchemy import Connection, exists, func, select
 from collector.alerts.model import Condition, Kind
 from collector.config import AlertsTable
 from collector.store.endings import Ending, endings
+from collector.store.healings import current_healing
 from collector.store.schema import (
     agents,
     comparisons,
@@ -41,6 +42,9 @@ def conditions(connection: Connection, rules: AlertsTable, now_ms: int) -> Itera
         yield from _log_alarm(row)
     revoked = {agent for agent, one in ended.items() if one.ending is Ending.REVOKED}  # its gaps are never filled
     yield from (one for one in _gaps(connection, names, rules, now_ms) if one.subject not in revoked)
+    healing = current_healing(connection)
+    if healing is not None:
+        yield Condition(Kind.HEALING, "", {"cause": healing.cause, "since_ms": healing.opened_ms})
     yield from _lost(connection, names, now_ms)
     yield from _refused(connection, names, now_ms)
     different = select(comparisons.c.agent_id, func.count()).where(comparisons.c.equal.is_(False))

@@ -24,13 +24,15 @@ class Kind(StrEnum):
     """Hours that cannot be made."""
     LOG = "log"
     """The evidence log is not what was seen of it before."""
+    HEALING = "healing"
+    """The books are behind what was signed or acknowledged."""
     BROKER = "broker"
     """The collector is cut off from its broker."""
     DISK = "disk"
     """The books will not fit much longer."""
 
 
-URGENT = frozenset({Kind.LOG, Kind.DISK})
+URGENT = frozenset({Kind.LOG, Kind.HEALING, Kind.DISK})
 """Told in quiet hours too."""
 
 

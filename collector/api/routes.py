@@ -20,12 +20,13 @@ from collector.clock import now_ms
 from collector.hours.cells import days_of
 from collector.inventory.crosscheck import discrepancies
 from collector.inventory.document import plain
+from collector.sealing import seal as seal_version
 from collector.store import quarantine
 from collector.store.agents import view_agents
 from collector.store.certificates import all_certificates
 from collector.store.comparisons import differing, verdicts
 from collector.store.hours import read_hours, windows_page
-from collector.store.inventories import all_versions, build_inventory, read_inventory, seal_inventory
+from collector.store.inventories import all_versions, build_inventory, read_inventory
 from collector.store.plans import agent_zone, instruments_known, sources_known
 from collector.store.refresh import broken_cells, dirty_cells
 from collector.store.schema import items, slots
@@ -281,8 +282,7 @@ def _add_inventories(router: APIRouter, books: Books) -> None:
     @needs(Permission.SEAL)
     def seal(version: Number) -> dict[str, Any]:
         """Seal a version for ever: its digest goes into the evidence log, and the database refuses changes."""
-        with books.database.writing() as connection:
-            return shapes.inventory(seal_inventory(connection, books.log_key, version, now_ms()))
+        return shapes.inventory(seal_version(books, version, now_ms()))
 
 
 def check_order(from_ms: int, to_ms: int) -> None:

@@ -22,6 +22,7 @@ from collector.store.checkpoints import (
     list_checkpoints,
     newest_checkpoint,
 )
+from collector.store.healings import current_healing
 from collector.store.leaves import LoggedLeaf, find_leaf, read_leaf
 from collector.store.log import read_frontier
 from collector.store.timestamps import timestamps_of
@@ -42,15 +43,19 @@ def log_router(books: Books) -> APIRouter:
         """The evidence log: its origin and the key that signs it, size, root and newest checkpoint."""
         with books.database.reading() as connection:
             tree, origins = read_frontier(connection), all_origins(connection)
-            newest = newest_checkpoint(connection)
+            newest, healing = newest_checkpoint(connection), current_healing(connection)
         return {
             "origin": origins[-1].name, "key": origins[-1].key.encoded(), "collector": books.collector_id,
             "tree_size": tree.size, "root": tree.root.hex(),
             "checkpoint": None if newest is None else checkpoint(newest),
             "origins": [
-                {"origin": one.name, "key": one.key.encoded(), "made_ms": one.made_ms, "position": one.position}
+                {
+                    "origin": one.name, "key": one.key.encoded(), "made_ms": one.made_ms, "position": one.position,
+                    "record": None if one.record is None else one.record.hex(),
+                }
                 for one in origins
             ],
+            "healing": None if healing is None else {"opened_ms": healing.opened_ms, "cause": healing.cause},
         }  # fmt: skip
 
     _add_checkpoints(router, books)

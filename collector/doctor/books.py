@@ -19,6 +19,7 @@ from collector.lock import is_held
 from collector.log import clean
 from collector.store.comparisons import verdicts
 from collector.store.endings import endings
+from collector.store.healings import current_healing
 from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
 from collector.store.refresh import broken_cells
@@ -94,6 +95,12 @@ def _soundness(connection: Connection, where: str, *, deep: bool) -> Iterator[Re
 
 
 def _contents(connection: Connection, where: str, now_ms: int) -> Iterator[Result]:
+    healing = current_healing(connection)
+    since = "" if healing is None else datetime.fromtimestamp(healing.opened_ms / 1000, UTC).isoformat("T", "seconds")
+    yield Result(
+        "healing", where, "not behind anything signed" if healing is None else f"{healing.cause}, since {since}",
+        "" if healing is None else "emitrace-collector healing show says what is missing: nothing is signed meanwhile.",
+    )  # fmt: skip
     tallies = read_tallies(connection)
     stands = verdicts(connection)
     yield Result(

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.books import Books
 from collector.log import line
 from collector.store.checkpoints import GROWN, Stored, make_checkpoint, newest_checkpoint
+from collector.store.healings import current_healing
 from collector.store.log import tree_size
 
 LOOK_S = 5.0
@@ -36,13 +37,18 @@ class LogSigner:
         self._looked_s = now_s
         try:
             self.newest = self._signed(1000 * every_s)
+            self._books.anchor.hold(self.newest)
         except SQLAlchemyError as error:
             log.error(line("books-away", error=error))
+        except OSError as error:  # no acknowledgement carries it meanwhile
+            log.error(line("checkpoint-not-kept", path=self._books.anchor.path, error=error))
 
     def _signed(self, every_ms: int) -> Stored | None:
         books, at_ms = self._books, self._now_ms()
         with books.database.reading() as connection:
             newest, size = newest_checkpoint(connection), tree_size(connection)
+            if current_healing(connection) is not None:
+                return newest
         if size == (0 if newest is None else newest.head.size):
             return newest
         if newest is not None and 0 <= at_ms - newest.at_ms < every_ms:

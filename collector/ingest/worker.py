@@ -17,6 +17,7 @@ from collector.clock import now_ms
 from collector.ingest.believe import Refused, believe_all
 from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import MOST_RANGES, GapKeeper
+from collector.ingest.healing import HealingKeeper
 from collector.ingest.pushing import PushKeeper
 from collector.ingest.signing import LogSigner
 from collector.ingest.statuses import Status, newest_statuses
@@ -63,7 +64,8 @@ class IngestWorker(threading.Thread):
         self._gaps = GapKeeper(time.monotonic)
         self._pushes = PushKeeper(time.monotonic)
         self._signer = LogSigner(books, time.monotonic, now_ms)
-        self._witnesses = Witnesses(books)
+        self._witnesses = Witnesses(books, now_ms)
+        self._healing = HealingKeeper(books, time.monotonic, now_ms)
         self._heads: dict[str, tuple[bytes, int]] = {}  # agent -> stream, last sequence it says was acknowledged
         self.committed = threading.Event()
 
@@ -81,6 +83,7 @@ class IngestWorker(threading.Thread):
                 return
             self._ask_for_missing()
             self._push_plans()
+            self._healing.look()
             self._signer.look()
 
     def _next_group(self) -> list[Message]:
@@ -142,6 +145,7 @@ class IngestWorker(threading.Thread):
         """
         for agent_id, status in statuses.items():
             self._witnesses.note(agent_id, status)
+        self._healing.note(statuses)
         stated = {agent_id: status.acknowledged for agent_id, status in statuses.items()}
         with self._books.database.reading() as connection:
             for agent_id, head in stated.items():

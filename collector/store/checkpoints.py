@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, insert, select
 
+from collector.store.healings import refuse_while_healing
 from collector.store.log import read_frontier
 from collector.store.schema import checkpoints, origins
 from collector.store.tree import keep_nodes
@@ -85,7 +86,11 @@ def all_origins(connection: Connection) -> list[Origin]:
 
 
 def make_checkpoint(connection: Connection, key: Ed25519PrivateKey, at_ms: int, why: str) -> Stored:
-    """Sign the log as it stands; where it was signed at this size already, that checkpoint."""
+    """Sign the log as it stands; where it was signed at this size already, that checkpoint.
+
+    HealingError where these books are behind what was signed before: it would contradict that.
+    """
+    refuse_while_healing(connection, "checkpoint")
     origin, tree = current_origin(connection), read_frontier(connection)
     newest = newest_checkpoint(connection)
     if newest is not None and (newest.head.origin, newest.head.size) == (origin.name, tree.size):

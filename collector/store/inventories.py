@@ -18,6 +18,7 @@ from collector.store.audit import record
 from collector.store.certificates import certificate_digests
 from collector.store.checkpoints import SEAL, make_checkpoint
 from collector.store.database import Database
+from collector.store.healings import refuse_while_healing
 from collector.store.hours import read_hours
 from collector.store.knowledge import known_now
 from collector.store.log import append_leaf
@@ -96,6 +97,7 @@ def _keep(connection: Connection, inventory: Inventory, at_ms: int) -> int:
 
 def seal_inventory(connection: Connection, log_key: Ed25519PrivateKey, version: int, at_ms: int) -> StoredInventory:
     """Seal a version: its digest becomes a leaf of the evidence log, which is signed, and nothing may change it."""
+    refuse_while_healing(connection, f"seal of inventory version {version}")
     stored = read_inventory(connection, version)
     if stored.sealed_ms is not None:
         raise EmitraceError(f"inventory version {version}", "is already sealed", "Build a new version instead.")

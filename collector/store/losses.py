@@ -63,3 +63,19 @@ def lost_until(connection: Connection, stream: tuple[str, bytes], contiguous: in
         .limit(1)
     ).first()
     return None if behind is None or behind.sequence > reach + 1 else (behind.sequence - 1, behind.previous)
+
+
+def without_lost(
+    connection: Connection, agent_id: str, stream_id: bytes, ranges: Iterable[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """These ranges of a stream, less what was accepted as lost."""
+    left = list(ranges)
+    lost = connection.execute(
+        select(losses.c.first, losses.c.last).where(losses.c.agent_id == agent_id, losses.c.stream_id == stream_id)
+    ).all() if left else ()  # fmt: skip
+    for low, high in lost:
+        left = [
+            part for first, last in left for part in ((first, min(last, low - 1)), (max(first, high + 1), last))
+            if part[0] <= part[1]
+        ]  # fmt: skip
+    return tuple(left)

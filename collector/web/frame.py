@@ -18,6 +18,7 @@ from collector.api.gate import reach_of
 from collector.books import Books
 from collector.clock import now_ms
 from collector.hours.calendar import By
+from collector.store.healings import Healing, current_healing
 from collector.store.plans import Site, sites_known
 from collector.web.assets import Assets
 from collector.web.language import LANGUAGES, Words
@@ -95,10 +96,11 @@ class Frame:
         """The page that a request asks for, before it has any content."""
         with self.books.database.reading() as connection:
             sites = sites_known(connection, self.books.plans)
+            healing = current_healing(connection)
         reach = reach_of(request)
         if reach.is_limited:
             sites = tuple(replace(one, agents=one.agents & reach.agents) for one in sites if reach.has_site(one.id))
-        return View(self, request, sites)
+        return View(self, request, sites, healing)
 
     def refuse(self, request: Request, status: int, why: str) -> HTMLResponse:
         """What the gate says to people."""
@@ -126,11 +128,13 @@ class View:
         Who is signed in.
     reach : Reach
         The part of the books they may see.
+    healing : Healing or None
+        Where the books are behind what was signed; every page says so.
     now_ms : int
         When the page was asked for. [UTC ms]
     """
 
-    def __init__(self, frame: Frame, request: Request, sites: tuple[Site, ...]) -> None:
+    def __init__(self, frame: Frame, request: Request, sites: tuple[Site, ...], healing: Healing | None) -> None:
         query, cookies = request.query_params, request.cookies
         self.frame = frame
         self.request = request
@@ -146,6 +150,7 @@ class View:
             self.site = sites[0]  # all of them together is for whom sees everything
         self.site_zone = (self.site or sites[0]).zone if sites else ZoneInfo("UTC")
         self.zone = ZoneInfo("UTC") if self.clock == "utc" else self.site_zone
+        self.healing = healing
         self.session: Session | None = getattr(request.state, "session", None)
 
     @property

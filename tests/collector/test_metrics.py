@@ -31,7 +31,7 @@ from tests.services import Mosquitto, Spawn, wait_until
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "central-team.md"
 P = "emitrace_collector_"
-SMALL = {"agents", "tallies", "dirty_hours", "uncompared", "streams", "sqlite_master"}
+SMALL = {"agents", "tallies", "dirty_hours", "uncompared", "streams", "healings", "sqlite_master"}
 """Tables that may be read whole: they do not grow with what is stored."""
 FEW = "comparisons_different"
 """The index of the batches that differ, and of no others."""

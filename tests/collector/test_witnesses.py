@@ -48,7 +48,7 @@ def test_each_agent_gets_the_proof_from_where_it_stands(
     signed(books, 2)
     ingest(edge, 3, 4, 5)
     last = signed(books, 3)
-    witnesses, plain = Witnesses(books), Ack(edge.stream_id, 5)
+    witnesses, plain = Witnesses(books, lambda: START_MS), Ack(edge.stream_id, 5)
     assert plain == witnesses.dress(edge.agent_id, plain)
     witnesses.note(edge.agent_id, read(b'{"phase": "running"}'))
     assert plain == witnesses.dress(edge.agent_id, plain)
@@ -75,7 +75,7 @@ def test_books_that_went_back_are_noticed(
     with books.database.reading() as connection:
         head = Checkpoint(now.decode().split("\n")[0], 99, root_at(connection, 1))
     later = sign_checkpoint(head, books.log_key)
-    witnesses = Witnesses(books)
+    witnesses = Witnesses(books, lambda: START_MS)
     witnesses.note(edge.agent_id, status(later))
     witnesses.note(edge.agent_id, status(later))
     told = witnesses.dress(edge.agent_id, Ack(bytes(16), 1))
@@ -91,7 +91,7 @@ def test_books_that_went_back_are_noticed(
 )  # fmt: skip
 def test_a_status_that_says_nonsense_is_passed_over(books: Books, told: bytes) -> None:
     """Neither an error nor a witness."""
-    witnesses = Witnesses(books)
+    witnesses = Witnesses(books, lambda: START_MS)
     found = read_status(told)
     if found is not None:
         witnesses.note("a", found)
@@ -104,7 +104,7 @@ def test_a_checkpoint_signed_by_somebody_else_is_passed_over(
 ) -> None:
     """Nobody without the log's key can make these books look as if they had gone back."""
     foreign = make_key(tmp_path_factory.mktemp("foreign") / "log.key")
-    witnesses = Witnesses(books)
+    witnesses = Witnesses(books, lambda: START_MS)
     witnesses.note("a", status(sign_checkpoint(Checkpoint("emitrace/x", START_MS, bytes(32)), foreign)))
 
     assert not [record for record in caplog.records if record.getMessage().startswith("log-alarm")]

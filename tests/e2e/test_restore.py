@@ -1,6 +1,6 @@
 """The collector's disk is lost and a backup put back: a real agent gives again what the collector had acknowledged.
 
-And it says so: an agent that holds a later checkpoint of the log notices that the books went back.
+Nothing is signed until that is whole; then the log goes on under a new origin, which the agent takes with its proof.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.mosquitto]
 def test_a_real_agent_heals_a_restored_collector(tmp_path: Path) -> None:
     """Backed up and restored under live ingest: every item the agent sealed is there once, and recomputes equal.
 
-    The agent has checked a later checkpoint meanwhile: it and the collector say that the log went back.
+    The agent has checked a later checkpoint meanwhile: both sides notice, and it takes the new origin that admits it.
     """
     program = find_program("mosquitto")
     assert program is not None, "mosquitto is not installed (apt-get install mosquitto); CI leaves nothing out"
@@ -47,18 +47,26 @@ def test_a_real_agent_heals_a_restored_collector(tmp_path: Path) -> None:
         assert rig.committed() < lost
         rig.start("collector")
         wait_until(lambda: rig.committed() > lost, 90, f"item {lost + 1} at the collector", every_s=0.2)
-        wait_until(lambda: log_of(rig)["alarms"], 60, "the agent's alarm", every_s=0.5)
+        wait_until(lambda: log_of(rig)["successions"], 60, "the agent to take the new origin", every_s=0.5)
         rig.finish()
         told = log_of(rig)
+        bundle = tmp_path / "after.bundle"
+        ask("emitrace-collector", "export", "--out", bundle, "--config", config)
+        ask("emitrace-verify", bundle, "--trust", rig.agent.fingerprint, "--trust", rig.collector.fingerprint)
         sealed = [item["sequence"] for item in rig.outbox()]
         wait_until(lambda: not rig.books(WAITING), 60, "the recomputation", every_s=0.2)
 
         assert saved < size
-        assert told["held"]["note"].split("\n")[0] == told["alarms"][0]["seen"].split("\n")[0]
-        assert told["alarms"][0]["reason"].startswith(("shrunken", "rewritten"))
-        assert told["alarms"][0]["held"] == told["held"]["note"]
-        assert "log-alarm" in rig.processes["agent"].text()
-        assert "log-alarm" in rig.processes["collector"].text()
+        (change,) = told["successions"]
+        origins = [row[0] for row in rig.books("select origin from origins order by number")]
+        assert [origins[0], origins[1]] == [change[side].split("\n")[0] for side in ("held", "seen")]
+        assert [] == told["alarms"]
+        assert origins[1] == told["held"]["note"].split("\n")[0]
+        assert change["unproven"] > 0
+        assert "log-renamed" in rig.processes["agent"].text()
+        assert "healing-began" in rig.processes["collector"].text()
+        assert "healing-ended" in rig.processes["collector"].text()
+        assert [("restored",)] == rig.books("select cause from healings where ended_ms is not null")
         assert sealed == [row[0] for row in rig.books("select sequence from items order by sequence")]
         assert [("placed",)] == rig.books("select distinct state from items")
         assert [] == rig.books("select reason from quarantine")

@@ -13,7 +13,9 @@ from collector.api.gate import needs
 from collector.api.within import need_within
 from collector.books import Books
 from collector.clock import now_ms
-from collector.store.inventories import read_inventory, seal_inventory
+from collector.sealing import seal as seal_version
+from collector.store.healings import HealingError
+from collector.store.inventories import read_inventory
 from collector.store.knowledge import KnownAt
 from collector.store.pinned import read_basis
 from collector.store.tree import root_at
@@ -80,8 +82,9 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         if checked != "yes":
             return page_of(view, version, view.words("seal.unchecked"), sealing=True)
         try:
-            with books.database.writing() as connection:
-                seal_inventory(connection, books.log_key, version, now_ms())
+            seal_version(books, version, now_ms())
+        except HealingError:
+            raise
         except EmitraceError:
             return page_of(view, version, view.words("seal.again", version=version))
         return RedirectResponse(f"/inventory/{version}?done=sealed", status_code=303)

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import sys
 import zipfile
 import zlib
@@ -273,6 +274,8 @@ class Log:
     logged: dict = field(default_factory=lambda: defaultdict(list))  # kind -> [(position, digest)]
     sequences: dict = field(default_factory=lambda: defaultdict(set))  # "agent/stream" -> sequences
     revoked: dict = field(default_factory=dict)  # agent -> position from which on nothing of it is believed
+    lost: dict = field(default_factory=lambda: defaultdict(list))  # "agent/stream" -> ranges that nobody holds
+    false_losses: list = field(default_factory=list)  # positions of leaves that say so of what the log has
 
     def position(self, kind, name, digest):
         return self.leaves.get(sha256(b"\x00" + cbor2.dumps([kind, name, digest], canonical=True)))
@@ -308,13 +311,19 @@ def read_log(data, partial, sizes=()):
                 log.sequences[stream].add(int(sequence))
         elif kind == "agent-revoked":
             log.revoked.setdefault(name, log.tree.size - 1)
+        elif kind == "lost" and (match := re.fullmatch(r"(\w{64}/\w{32})/(\d{1,18})-(\d{1,18})", name)):
+            stream, first, last = match[1], int(match[2]), int(match[3])
+            log.lost[stream].append((first, last))
+            if any(first <= sequence <= last for sequence in log.sequences[stream]):
+                log.false_losses.append(log.tree.size - 1)
     log.roots[log.tree.size] = log.tree.root
     return log
 
 
 # --- A stream: every item names the digest of the one before ---------------------------------------------------------
 # Sequences count from 0 without gap. Under a full disk an agent may drop whole items; a signed tombstone later in the
-# stream stands for items first..last, and names the digest of the last one, where the chain goes on.
+# stream stands for items first..last, and names the digest of the last one, where the chain goes on. A collector that
+# lost items which no agent holds any more says so in a leaf; there the chain goes on from the item behind them.
 
 
 @dataclass
@@ -333,13 +342,27 @@ def check_stream(name, items, stones, manifest, log, find):
         good = [stone for stone in stones if stone[0] <= sequence <= stone[1] < before]
         return max(good, key=lambda stone: stone[1], default=None)
 
+    def lost_until(sequence, before):
+        """The last lost item in a row from one on, below another."""
+        known = log.sequences[name]
+        reach = sequence - 1
+        for first, last in sorted(log.lost[name]):
+            if first <= reach + 1 <= last:
+                end = min(last, before - 1)
+                reach = min((one for one in known if reach < one <= end), default=end + 1) - 1
+        return reach if reach >= sequence else None
+
     following = head = begins = None
     reached, from_start = 0, False
     for item in items:
         if following is None:  # the first one here: the stream's own first, or a later one
             gone = 0
-            while stone := over(gone, item.sequence):
-                gone = stone[1] + 1
+            while gone < item.sequence:
+                stone = over(gone, item.sequence)
+                reach = stone[1] if stone else lost_until(gone, item.sequence)
+                if reach is None:
+                    break
+                gone = reach + 1
             from_start = gone == item.sequence
             if item.sequence > 0:
                 head = item.previous
@@ -349,8 +372,13 @@ def check_stream(name, items, stones, manifest, log, find):
                 if not any(first <= item.sequence <= last for first, last, _ in stones):
                     find(f"{item.where}: item {item.sequence} again, {following} was expected")
                 continue
-            while following < item.sequence and (stone := over(following, item.sequence)):
-                following, head = stone[1] + 1, stone[2]
+            while following < item.sequence:
+                if stone := over(following, item.sequence):
+                    following, head = stone[1] + 1, stone[2]
+                elif (reach := lost_until(following, item.sequence)) is not None:
+                    following, head = reach + 1, item.previous
+                else:
+                    break
             behind = item.kind == "tombstone" and item.fields[6] < following < item.sequence
             if behind:
                 continue  # it stands after the period, and is here for the items it stands for
@@ -451,6 +479,8 @@ def _verify(archive, find, signers, told):
                 find(f"{name}: is of {size} leaves")
             notes[size] = (name, root)
     log = read_log(archive.read("leaves.cborseq"), manifest["agents"] is not None, set(notes))
+    for position in log.false_losses:
+        find(f"leaf {position}: says that items are lost which stand in the log before it")
     for size, (name, root) in notes.items():
         if log.roots.get(size) != root:
             find(f"{name}: the log's first {size} leaves have another root, or are left out across that size")

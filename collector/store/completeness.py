@@ -7,7 +7,7 @@ slots count for the day of its start; where a facility's midnight is no full hou
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from collector.hours.calendar import By, Span, buckets
 from collector.hours.cells import HOUR_MS, local_time
 from collector.store.acks import ack_of, missing_ranges
+from collector.store.losses import LostSpan, lost_spans
 from collector.store.plans import PlanBook, Site
 from collector.store.readings import batches_around
 from collector.store.schema import agents, items, plan_hours, plans, slots, streams, tombstones
@@ -27,7 +28,10 @@ MOST_GAPS = 64
 
 @dataclass(frozen=True, slots=True)
 class PointDay:
-    """A point on a day: ``fates`` are (code, slots) of what came; what of ``expected`` never came is ``silent``."""
+    """A point on a day: ``fates`` are (code, slots) of what came; what of ``expected`` never came is ``silent``.
+
+    ``lost`` of them came once, and the collector has lost them.
+    """
 
     agent: str
     point: str
@@ -35,6 +39,7 @@ class PointDay:
     span: Span
     expected: int
     fates: tuple[tuple[int, int], ...]
+    lost: int = 0
 
     @property
     def accounted(self) -> int:
@@ -48,8 +53,8 @@ class PointDay:
 
     @property
     def silent(self) -> int:
-        """Slots that were due and of which nothing has come."""
-        return max(self.expected - self.accounted, 0)
+        """Slots that were due and of which nothing has come, for no reason that is known."""
+        return max(self.expected - self.accounted - self.lost, 0)
 
     @property
     def excess(self) -> int:
@@ -94,6 +99,7 @@ class Gaps:
     holes: tuple[Hole, ...]
     dropped: tuple[Dropped, ...]
     asked: tuple[Asked, ...]
+    lost: tuple[LostSpan, ...] = ()
 
 
 def read_completeness(
@@ -104,11 +110,16 @@ def read_completeness(
     names = {local_time(span[0], site.zone).date().isoformat(): span for span in days}
     found: list[PointDay] = []
     for agent in sorted(site.agents):
-        due = _due(connection, book, site, agent, days, now_ms)
+        reigns = tuple(_reigns(connection, book, agent, now_ms))
+        due = _due(reigns, names)
+        spans = [(one.from_ms, one.to_ms) for one in lost_spans(connection, [agent], from_ms, to_ms)]
+        lost = _due(reigns, names, spans) if spans else {}
         counted = _counted(connection, agent, tuple(names))
         for point, day in sorted(due.keys() | counted.keys()):
             fates = tuple(sorted(counted.get((point, day), {}).items()))
-            found.append(PointDay(agent, point, day, names[day], due.get((point, day), 0), fates))
+            expected = due.get((point, day), 0)
+            gone = min(lost.get((point, day), 0), max(expected - sum(count for _, count in fates), 0))
+            found.append(PointDay(agent, point, day, names[day], expected, fates, gone))
     return found
 
 
@@ -128,6 +139,7 @@ def read_gaps(connection: Connection, site: Site, span: Span, now_ms: int) -> Ga
             )
         ),
         tuple(_asked(connection, site.agents)),
+        tuple(lost_spans(connection, sorted(site.agents), from_ms, to_ms)[:MOST_GAPS]),
     )
 
 
@@ -145,18 +157,29 @@ def _counted(connection: Connection, agent: str, days: Sequence[str]) -> dict[tu
 
 
 def _due(
-    connection: Connection, book: PlanBook, site: Site, agent: str, days: Sequence[Span], now_ms: int
+    reigns: Iterable[tuple[BoundPlan, int, int]], days: Mapping[str, Span], within: Sequence[Span] | None = None
 ) -> dict[tuple[str, str], int]:
-    """Slots due per point and day, by the plans as they followed each other."""
+    """Slots due per point and day, by the plans as they followed each other; only those within some times."""
     due: dict[tuple[str, str], int] = defaultdict(int)
-    for plan, start_ms, end_ms in _reigns(connection, book, agent, now_ms):
-        for span in days:
-            low, high = max(span[0], start_ms), min(span[1], end_ms)
-            if low < high:
-                day = local_time(span[0], site.zone).date().isoformat()
-                for point in plan.points:
-                    due[point.id, day] += -(-high // point.interval_ms) - -(-low // point.interval_ms)
+    for plan, start_ms, end_ms in reigns:
+        for day, span in days.items():
+            for part in (span,) if within is None else _joined(within):
+                low, high = max(span[0], start_ms, part[0]), min(span[1], end_ms, part[1])
+                if low < high:
+                    for point in plan.points:
+                        due[point.id, day] += -(-high // point.interval_ms) - -(-low // point.interval_ms)
     return due
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """The same times, none twice."""
+    joined: list[Span] = []
+    for low, high in sorted(spans):
+        if joined and low <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+        else:
+            joined.append((low, high))
+    return joined
 
 
 def _reigns(

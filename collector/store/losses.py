@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
@@ -63,6 +64,33 @@ def lost_until(connection: Connection, stream: tuple[str, bytes], contiguous: in
         .limit(1)
     ).first()
     return None if behind is None or behind.sequence > reach + 1 else (behind.sequence - 1, behind.previous)
+
+
+@dataclass(frozen=True, slots=True)
+class LostSpan:
+    """Of which time nothing is here because it was lost: from the batch before to the one behind. [UTC ms]"""
+
+    loss: Loss
+    from_ms: int
+    to_ms: int
+
+
+def lost_spans(connection: Connection, agents: Iterable[str], from_ms: int, to_ms: int) -> list[LostSpan]:
+    """Times of [from, to) that these agents' losses stand for; a loss at an end of a stream has none."""
+    found = []
+    for loss in read_losses(connection, agents):
+        batches = (
+            items.c.agent_id == loss.agent_id, items.c.stream_id == loss.stream_id, items.c.kind == "batch",
+            items.c.state == "placed",
+        )  # fmt: skip
+        place = items.c.sequence
+        before = connection.scalar(
+            select(items.c.to_ms).where(*batches, place < loss.first).order_by(place.desc()).limit(1)
+        )
+        behind = connection.scalar(select(items.c.from_ms).where(*batches, place > loss.last).order_by(place).limit(1))
+        if before is not None and behind is not None and before < behind and before < to_ms and behind > from_ms:
+            found.append(LostSpan(loss, before, behind))
+    return found
 
 
 def without_lost(

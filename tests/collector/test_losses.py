@@ -9,12 +9,14 @@ import pytest
 from collector.books import Books
 from collector.ingest.worker import stored_reader
 from collector.store.agents import all_agents
+from collector.store.completeness import read_completeness, read_gaps
 from collector.store.leaves import find_leaf
 from collector.store.losses import keep_loss, read_losses
 from collector.store.placing import Placer
+from collector.store.plans import sites_known
 from protocols.messages import Ack
 from protocols.transparency.loss import Loss
-from tests.collector.edge import START_MS, Edge, stream
+from tests.collector.edge import SPAN_MS, START_MS, Edge, stream
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack | None]
@@ -78,3 +80,25 @@ def test_what_is_not_accepted_as_lost_is_waited_for(books: Books, register: Regi
     ingest(edge, 0, 1, 5)
 
     assert Ack(edge.stream_id, 1, ((5, 5),)) == lose(books, edge, 2, 3)
+
+
+def test_slots_of_lost_items_are_missing_for_that_reason(books: Books, register: Register, ingest: Ingest) -> None:
+    """Due, of no fate that came, and lost by the collector: the account adds up, also over ranges side by side."""
+    edge = stream(6)
+    register(edge)
+    ingest(edge, 0, 1, 5, 6)
+    lose(books, edge, 2, 3)
+    lose(books, edge, 4, 4)
+    end_ms = START_MS + 6 * SPAN_MS
+    with books.database.reading() as connection:
+        (site,) = sites_known(connection, books.plans)
+        found = read_completeness(connection, books.plans, site, START_MS, end_ms, end_ms)
+        gaps = read_gaps(connection, site, found[0].span, end_ms)
+
+    assert found
+    for one in found:
+        interval = next(point.interval_ms for point in edge.plan.points if point.id == one.point)
+        assert (6 * SPAN_MS // interval, 3 * SPAN_MS // interval) == (one.expected, one.lost)
+        assert (0, 0) == (one.silent, one.excess)
+    assert [(2, 3), (4, 4)] == [(one.loss.first, one.loss.last) for one in gaps.lost]
+    assert {(START_MS + SPAN_MS, START_MS + 4 * SPAN_MS)} == {(one.from_ms, one.to_ms) for one in gaps.lost}

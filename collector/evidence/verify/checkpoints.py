@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from collector.evidence.container import Container
-from collector.evidence.layout import CHECKPOINTS, Manifest, checkpoint_name, stamp_name
+from collector.evidence.layout import CHECKPOINTS, Leaf, Manifest, checkpoint_name, stamp_name
 from collector.evidence.stamps import MOST_BYTES, NEEDED, check_stamp, is_available, read_stamp
 from collector.evidence.verify.log import Log
 from collector.evidence.verify.report import Report, Signed, Step
 from protocols.errors import EmitraceError
 from protocols.transparency.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from protocols.transparency.note import NOTE_BYTES, NoteKey
+from protocols.transparency.succession import KIND as ORIGIN
+from protocols.transparency.succession import decode_succession
+from protocols.wire.errors import WireError
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def check_earlier(earlier: Checkpoint, log: Log, manifest: Manifest, report: Rep
     if manifest.log and earlier.origin not in {one.name for one in manifest.log}:
         seen = f"is of log {earlier.origin}, the bundle's is {manifest.origin}: another log, or one made anew"
         report.find(Step.LOG, where, seen)
+    elif _is_admitted(earlier, manifest, report, where):
+        return
     elif earlier.size > log.tree.size:
         seen = f"{log.tree.size} leaves here: the log went back, or the bundle is older than your checkpoint"
         report.find(Step.LOG, where, seen)
@@ -102,6 +108,50 @@ def check_earlier(earlier: Checkpoint, log: Log, manifest: Manifest, report: Rep
         report.find(Step.LOG, where, f"rewritten: {seen}")
     else:
         report.note(f"{where} of {earlier.origin}: the log begins with exactly what you hold")
+
+
+def _is_admitted(earlier: Checkpoint, manifest: Manifest, report: Report, where: str) -> bool:
+    """Whether the log took a new origin since, and admits that it does not begin with this checkpoint any more."""
+    if not manifest.log or earlier.origin == manifest.origin or manifest.log[-1].record is None:
+        return False
+    try:
+        before = decode_succession(manifest.log[-1].record).before(earlier.origin)
+    except WireError:
+        return False  # found where the records are looked at
+    if before is None or earlier.size <= before.kept:
+        return False
+    if earlier.size > before.head.size or (earlier.size == before.head.size and earlier != before.head):
+        seen = f"log {manifest.origin} admits {before.head.size} leaves of it only"
+        report.find(Step.LOG, where, f"{seen}: it went back behind what you hold, and does not say so")
+    else:
+        report.note(
+            f"{where} of {earlier.origin}: the collector was restored since; {earlier.size - before.kept} of these"
+            f" leaves are lost, and nobody can say what became of them. Log {manifest.origin} admits this"
+        )
+    return True
+
+
+def check_origins(manifest: Manifest, log: Log, report: Report) -> None:
+    """Demand that each later name of the log stands in it, with a record of what it went on from."""
+    for one in manifest.log[1:]:
+        where = f"log {one.name}"
+        if one.record is None:
+            continue
+        try:
+            stated = decode_succession(one.record)
+        except WireError as error:
+            report.find(Step.LOG, where, error)
+            continue
+        leaf = Leaf(ORIGIN, one.name, hashlib.sha256(one.record).digest())
+        if stated.origin != one.name or log.position(leaf) != one.position:
+            report.find(Step.LOG, where, f"its record is not leaf {one.position} of the log")
+            continue
+        for before in stated.predecessors:
+            lost = before.head.size - before.kept
+            report.note(
+                f"{where}: the collector was restored and goes on from {before.head.origin}, of which {lost} of"
+                f" {before.head.size} signed leaves are lost"
+            )
 
 
 def check_log_keys(manifest: Manifest, report: Report) -> None:

@@ -59,7 +59,7 @@ class ItemCheck:
     def _check_agent(self, agent: str, ring: Keyring, members: tuple[str, ...]) -> None:
         self._streams = {}
         for name in members:
-            self._gather_tombstones(name, ring)
+            self._gather_tombstones(agent, name, ring)
         for name in members:
             for offset, data in self._split(name):
                 where = f"{name} at byte {offset}"
@@ -75,7 +75,7 @@ class ItemCheck:
         for stream_id, stream in sorted(self._streams.items()):
             self._check_ends(agent, stream_id, stream)
 
-    def _gather_tombstones(self, name: str, ring: Keyring) -> None:
+    def _gather_tombstones(self, agent: str, name: str, ring: Keyring) -> None:
         """First pass: only what stands for dropped items, which stands later than they would."""
         broken = 0
         for _, data in self._split(name, quiet=True):
@@ -89,11 +89,11 @@ class ItemCheck:
                 broken += 1  # the second pass reports it
                 continue
             if isinstance(stone, Tombstone):
-                self._stream(stone.stream_id).tombstones.append(stone)
+                self._stream(agent, stone.stream_id).tombstones.append(stone)
 
     def _check_item(self, agent: str, item: StreamItem, data: bytes, where: str) -> None:
         digest = item_digest(data)
-        stream = self._stream(item.stream_id)
+        stream = self._stream(agent, item.stream_id)
         place = f"{where}, stream {stream.name} item {item.sequence}"
         self.report.count("items")
         position = self.log.position(Leaf("item", item_leaf_id(agent, item.stream_id, item.sequence), digest))
@@ -211,8 +211,16 @@ class ItemCheck:
             if not quiet:
                 self.report.find(Step.ITEM, name, f"is no sequence of items: {error}")
 
-    def _stream(self, stream_id: bytes) -> Stream:
-        return self._streams.setdefault(stream_id, Stream(stream_id.hex()))
+    def _stream(self, agent: str, stream_id: bytes) -> Stream:
+        if stream_id not in self._streams:
+            name = f"{agent}/{stream_id.hex()}"
+            lost = sorted(
+                (low, high, leaf)
+                for first, last, leaf in self.log.lost.get(name, ())
+                for low, high in self.log.sequences.without(name, first, last)
+            )
+            self._streams[stream_id] = Stream(stream_id.hex(), lost=lost)
+        return self._streams[stream_id]
 
     def _reached(self, agent: str) -> int:
         """Before this instant no further window of a stream that goes on can begin. [UTC ms]"""

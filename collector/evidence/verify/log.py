@@ -11,6 +11,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from collector.evidence.pruned import decode_hidden, grow, is_hidden
 from collector.evidence.verify.report import Report, Step
 from protocols.errors import EmitraceError
 from protocols.records import UInt64
+from protocols.transparency.loss import KIND as LOST
+from protocols.transparency.loss import range_of
 from protocols.transparency.tree import Frontier, leaf_hash
 from protocols.wire.errors import WireError
 
@@ -87,6 +90,18 @@ class Sequences:
         self._sorted = {name: np.unique(np.frombuffer(noted, np.uint64)) for name, noted in self._noted.items()}
         self._noted.clear()
 
+    def noted_within(self, stream: str, first: int, last: int) -> bool:
+        """Whether an item of a range was noted so far; before ``settle``."""
+        return any(first <= one <= last for one in self._noted.get(stream, ()))
+
+    def without(self, stream: str, first: int, last: int) -> list[tuple[int, int]]:
+        """What is left of a range without the items that the log shows."""
+        known = self._sorted.get(stream)
+        known = np.zeros(0, np.uint64) if known is None else known
+        inside = known[np.searchsorted(known, np.uint64(first)) : np.searchsorted(known, np.uint64(last), "right")]
+        edges = [first - 1, *map(int, inside), last + 1]
+        return [(low + 1, high - 1) for low, high in pairwise(edges) if low + 1 < high]
+
     def names(self) -> list[str]:
         """Every stream, by agent."""
         return sorted(self._sorted)
@@ -101,17 +116,25 @@ class Sequences:
         return self.count(stream, sequence) > self.count(stream, sequence + 1)
 
 
+Lost = tuple[int, int, int]
+"""First and last item of a range that nobody holds, and the position of the leaf that says so."""
+
+
 @dataclass(slots=True)
 class Log:
     """Positions of leaves, (position, digest) of documents per kind, and how many leaves are left out.
 
-    ``revoked`` is where the log says of an agent that it was revoked.
+    ``revoked`` is where the log says of an agent that it was revoked. ``lost`` are ranges of a stream
+    (``agent/stream``) that the collector says nobody holds; ``false_losses`` are leaves that say so of an item which
+    stands in the log before.
     """
 
     positions: Positions = field(default_factory=Positions)
     documents: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     sequences: Sequences = field(default_factory=Sequences)
     revoked: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, list[Lost]] = field(default_factory=lambda: defaultdict(list))
+    false_losses: list[int] = field(default_factory=list)
     tree: Frontier = field(default_factory=Frontier)
     hidden: int = 0
     wanted: frozenset[int] = frozenset()
@@ -140,6 +163,11 @@ class Log:
             self.documents[leaf.kind].append((position, leaf.digest.hex()))
         elif leaf.kind == REVOKED:
             self.revoked.setdefault(leaf.object_id, position)
+        elif leaf.kind == LOST and (found := range_of(leaf.object_id)) is not None:
+            stream, first, last = found
+            self.lost[stream].append((first, last, position))
+            if self.sequences.noted_within(stream, first, last):
+                self.false_losses.append(position)
 
     def note_root(self) -> None:
         """Keep the root here, where it was asked for."""
@@ -171,6 +199,8 @@ def read_log(container: Container, manifest: Manifest, report: Report, sizes: Co
     log.sequences.settle()
     if report.contradictions:
         return log
+    for position in log.false_losses:
+        report.find(Step.LOG, f"leaf {position}", "says that items are lost which stand in the log before it")
     report.count("leaves", log.tree.size - log.hidden)
     if log.hidden:
         report.leave_out("leaves", log.hidden)

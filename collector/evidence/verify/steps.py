@@ -25,7 +25,13 @@ from collector.evidence.layout import (
     Manifest,
     decode_manifest,
 )
-from collector.evidence.verify.checkpoints import check_earlier, check_log_keys, check_signed, read_checkpoints
+from collector.evidence.verify.checkpoints import (
+    check_earlier,
+    check_log_keys,
+    check_origins,
+    check_signed,
+    read_checkpoints,
+)
 from collector.evidence.verify.documents import Documents, read_documents, read_keys
 from collector.evidence.verify.items import ItemCheck
 from collector.evidence.verify.ledger import Ledger, compare_hours, compare_inventory
@@ -125,6 +131,7 @@ def establish(file: BinaryIO, report: Report) -> Established | None:
             check_signed(one, log, manifest, report)
         if earlier is not None:
             check_earlier(earlier, log, manifest, report)
+        check_origins(manifest, log, report)
         check_log_keys(manifest, report)
     rings = read_rings(container, keys, log, report)
     return Established(container, manifest, keys, log, rings, read_documents(container, manifest, log, report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from collector.evidence.verify.log import Lost
 from collector.evidence.verify.report import Report, Step
 from protocols.plan.bound import BoundPlan
 from protocols.records import Batch, FoldState, StreamItem, Tombstone
@@ -25,13 +26,15 @@ class Closed:
 class Stream:
     """What is carried from item to item of a stream.
 
-    ``tombstones`` were gathered before: they stand later in the stream than what they stand for. ``known_at``
+    ``tombstones`` were gathered before: they stand later in the stream than what they stand for. ``lost`` are ranges
+    that the collector's log says nobody holds, ascending, without items that are in the log after all. ``known_at``
     is the tree size from which everything so far is known, so from which an item can have been in the books.
     ``from_start``: nothing but what tombstones stand for comes before ``first``, whose ``previous`` is kept.
     """
 
     name: str
     tombstones: list[Tombstone] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
     following: int | None = None
     head: bytes = NO_HEAD
     closed: Closed | None = None
@@ -50,7 +53,7 @@ class Stream:
         if self.following is not None:
             if item.sequence < self.following:
                 return self._passed(item, where, report)
-            self._bridge(item.sequence, where, report)
+            self._bridge(item, where, report)
             if isinstance(item, Tombstone) and item.sequence > self.following and item.last < self.following:
                 report.note(f"{where}: stands after the period and is here for the items it stands for")
                 return False
@@ -91,8 +94,12 @@ class Stream:
         """Take the first item that is here: the stream's own first, one behind dropped items, or a later one."""
         self.first, self.previous = item.sequence, item.previous
         gone = 0
-        while (stone := self._over(gone, item.sequence)) is not None:
-            gone = stone.last + 1
+        while gone < item.sequence:
+            stone = self._over(gone, item.sequence)
+            reach = self._lost_until(gone, item.sequence) if stone is None else stone.last
+            if reach is None:
+                break
+            gone = reach + 1
         self.from_start = gone == item.sequence
         if item.sequence == 0 and item.previous != NO_HEAD:
             report.note(f"{where}: the stream names the last known head {item.previous.hex()} of one before it")
@@ -110,18 +117,39 @@ class Stream:
             report.find(Step.CHAIN, where, f"item {item.sequence} again, item {self.following} was expected")
         return False
 
-    def _bridge(self, sequence: int, where: str, report: Report) -> None:
-        """Step over dropped items as far as tombstones of this stream allow."""
+    def _bridge(self, item: StreamItem, where: str, report: Report) -> None:
+        """Step over dropped and lost items as far as tombstones of this stream and the collector's log allow.
+
+        Behind lost ones the chain goes on from the word of the item behind them.
+        """
+        sequence = item.sequence
         while self.following is not None and self.following < sequence:
             stone = self._over(self.following, sequence)
             if stone is None:
-                return
+                reach = self._lost_until(self.following, sequence)
+                if reach is None:
+                    return
+                report.note(
+                    f"{where}: the collector says that items {self.following} to {reach} are lost and held by nobody;"
+                    " what was in them, and what is carried on from them, nobody vouches for"
+                )
+                report.count("lost items", reach - self.following + 1)
+                self.following, self.head, self.bridged = reach + 1, item.previous, True
+                continue
             report.note(
                 f"{where}: items {self.following} to {stone.last} were dropped by the agent ({stone.reason}),"
                 f" {stone.from_ms} to {stone.to_ms}; what is carried on from them is its word alone"
             )
             report.count("dropped items", stone.last - self.following + 1)
             self.following, self.head, self.bridged = stone.last + 1, stone.last_digest, True
+
+    def _lost_until(self, sequence: int, before: int) -> int | None:
+        """The last lost item in a row from one on, below another; None where that one is not lost."""
+        reach = sequence - 1
+        for first, last, _ in self.lost:
+            if first <= reach + 1 <= last:
+                reach = min(last, before - 1)
+        return None if reach < sequence else reach
 
     def _over(self, sequence: int, before: int) -> Tombstone | None:
         """The tombstone that stands for an item and reaches farthest below another."""

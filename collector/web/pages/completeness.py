@@ -80,6 +80,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             "completeness.html", site=site, period=period, found=found, table=table, of_day=of_day, gaps=gaps,
             opened=opened, chart=_chart(found, days, view), expected=sum(one.expected for one in found),
             with_value=sum(one.with_value for one in found), silent=sum(one.silent for one in found),
+            lost=sum(one.lost for one in found),
             accounted=sum(one.accounted for one in found), excess=[one for one in found if one.excess],
             fate=partial(fate_words, view), before=_moved(view, period, -1),
             after=_moved(view, period, 1) if period.to_ms <= view.now_ms else None,
@@ -125,11 +126,12 @@ def _table(found: Sequence[PointDay], view: View) -> Table:
         Column(words("col.day")), Column(words("hour.point")), Column(words("col.agent")),
         Column(words("completeness.expected"), Kind.COUNT), Column(words("completeness.accounted"), Kind.COUNT),
         *(Column(fate_words(view, code), Kind.COUNT) for code in codes),
-        Column(words("completeness.silent"), Kind.COUNT), Column(words("completeness.excess"), Kind.COUNT),
+        Column(words("completeness.silent"), Kind.COUNT), Column(words("completeness.lost"), Kind.COUNT),
+        Column(words("completeness.excess"), Kind.COUNT),
     ]  # fmt: skip
     rows: list[Line] = []
     for one in sorted(found, key=lambda one: (one.day, one.point, one.agent)):
         own = dict(one.fates)
-        counts = [one.expected, one.accounted, *(own.get(code, 0) for code in codes), one.silent, one.excess]
+        counts = [one.expected, one.accounted, *(own.get(code, 0) for code in codes), one.silent, one.lost, one.excess]
         rows.append([Cell(one.day), Cell(one.point), Cell(one.agent[:12]), *(Cell(count) for count in counts)])
     return Table("slots", words("completeness.title"), columns, rows)

@@ -21,6 +21,7 @@ class Health:
     ``unsupported`` are points whose registers their device does not have;
     ``dead`` are the units taken for dead, by ``bus/unit``, and since when [UTC ms];
     every item up to ``acknowledged`` is committed at the collector: one restored from a backup asks for what it lacks;
+    ``receipt`` is its acknowledgement of the most, as it signed it (base64);
     ``log_checkpoint`` is the newest one of the collector's evidence log that was checked, signed note and all, and
     ``log_alarm`` the last thing that spoke against it; ``log_unproven`` leaves were lost when it took a new origin;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
@@ -46,6 +47,7 @@ class Health:
     backlog_items: int = 0
     backlog_bytes: int = 0
     acknowledged: int = -1
+    receipt: str = ""
     outbox_bytes: int = 0
     outbox_max_bytes: int = 0
     oldest_waiting_ms: int | None = None

@@ -251,6 +251,8 @@ class Uplink:
         ack = self._trust.ack(message.payload, own, await self._writer.call(outbox.old_streams.streams))
         told = ack.contiguous, ack.beyond, self._now_ms()
         if ack.stream_id == own:
+            if self._witness is not None:
+                self._witness.keep_receipt(ack, message.payload)
             marked = await self._writer.call(outbox.mark_acknowledged, *told)
         else:
             marked = await self._writer.call(outbox.old_streams.mark, ack.stream_id, *told)

@@ -10,6 +10,7 @@ held here, or a longer log, as the last it had signed; what is held and what cam
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging import getLogger
@@ -25,6 +26,8 @@ from protocols.transparency.proofs import is_consistent
 from protocols.transparency.succession import decode_succession, is_included
 
 _log = getLogger(__name__)
+RECEIPT_BYTES = 1024
+"""One with a checkpoint may be larger, and is left out of the status; the next one comes within the minute."""
 _HINT = "keep this agent's outbox, and tell somebody outside the central team: see 'emitrace-agent log'"
 
 
@@ -100,10 +103,17 @@ class Witness:
         self._writer = writer
         self._now_ms = now_ms
         self._on_news = on_news
+        self._receipt = -1
 
     async def begin(self) -> None:
         """Say what is held from before."""
         self._on_news(await self.shown())
+
+    def keep_receipt(self, ack: Ack, sealed: bytes) -> None:
+        """Show the farthest acknowledgement as it was signed: a collector that went back meets its own word in it."""
+        if ack.contiguous > self._receipt and len(sealed) <= RECEIPT_BYTES:
+            self._receipt = ack.contiguous
+            self._on_news({"receipt": b64encode(sealed).decode()})
 
     async def take(self, ack: Ack) -> None:
         """Judge the checkpoint of an acknowledgement whose signature holds."""

@@ -10,9 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.books import Books
 from collector.ingest.statuses import Status
 from collector.log import line
+from collector.store.acks import ack_of, missing_ranges
 from collector.store.checkpoints import Stored
-from collector.store.healing import end_healing, lacking, note_report
+from collector.store.healing import MOST_RANGES, Cause, begin_healing, end_healing, lacking, note_report
 from collector.store.healings import current_healing
+from collector.store.losses import without_lost
+from protocols.wire.codec import read_ack
+from protocols.wire.errors import WireError
+from protocols.wire.keys import public_bytes
 
 LOOK_S = 2.0
 
@@ -28,9 +33,14 @@ class HealingKeeper:
         self._now_ms = now_ms
         self._looked_s = float("-inf")
         self._told: dict[str, tuple[int, tuple[bytes, int]]] = {}
+        self._receipts: dict[str, bytes] = {}
 
     def note(self, statuses: Mapping[str, Status]) -> None:
-        """Keep what agents say was acknowledged, while the books are being healed."""
+        """Take evidence of what was acknowledged; while the books are being healed, keep what agents say of it."""
+        for agent_id, status in statuses.items():
+            if status.receipt is not None and self._receipts.get(agent_id) != status.receipt:
+                self._judge(agent_id, status.receipt)
+                self._receipts[agent_id] = status.receipt
         stated = {agent_id: one.acknowledged for agent_id, one in statuses.items() if one.acknowledged is not None}
         if not stated:
             return
@@ -62,6 +72,24 @@ class HealingKeeper:
             self._end()
         except SQLAlchemyError as error:
             log.error(line("books-away", error=error))
+
+    def _judge(self, agent_id: str, receipt: bytes) -> None:
+        """Open a healing where an acknowledgement that we signed says more than is here."""
+        try:
+            ack = read_ack(receipt, self._books.public_key)
+        except WireError:
+            return  # anybody may make one up: it says nothing
+        with self._books.database.reading() as connection:
+            here = ack_of(connection, agent_id, ack.stream_id)
+            ranges = missing_ranges(here, MOST_RANGES, ack.contiguous)
+            gone = [one for one in ranges if one[0] <= ack.contiguous]
+            if not without_lost(connection, agent_id, ack.stream_id, gone):
+                return
+        known = self._books.anchor.read(public_bytes(self._books.log_key)) is not None
+        head_known = known and not self._books.database.is_postgresql
+        with self._books.database.writing() as connection:
+            begin_healing(connection, Cause.ACKNOWLEDGED, self._now_ms(), head_known=head_known)
+        log.error(line("receipt-beyond", agent=agent_id[:12], acknowledged=ack.contiguous, here=here.contiguous))
 
     def _end(self) -> None:
         renamed: Stored | None = None

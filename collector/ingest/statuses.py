@@ -6,6 +6,7 @@ Nothing of it is evidence but the checkpoint and the acknowledgement in it, whic
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ class Status:
         Its stream and the last sequence that was acknowledged.
     checkpoint : str or None
         The signed note of the checkpoint it holds, empty where it holds none; None where it says nothing of the log.
+    receipt : bytes or None
+        An acknowledgement as we signed it; whether we did is for others to see.
     knows_origins : bool
         Whether it understands the proof of a new origin.
     """
@@ -37,6 +40,7 @@ class Status:
     acknowledged: tuple[bytes, int] | None = None
     checkpoint: str | None = None
     knows_origins: bool = False
+    receipt: bytes | None = None
 
 
 def read_status(data: bytes) -> Status | None:
@@ -53,8 +57,9 @@ def read_status(data: bytes) -> Status | None:
         return Status(text)
     note = told.get("log_checkpoint")
     return Status(
-        text, _acknowledged(told), note if isinstance(note, str) else None, type(told.get("log_successions")) is int
-    )
+        text, _acknowledged(told), note if isinstance(note, str) else None,
+        type(told.get("log_successions")) is int, _receipt(told),
+    )  # fmt: skip
 
 
 def newest_statuses(messages: Iterable[tuple[str, bytes]], known: Collection[str]) -> dict[str, Status]:
@@ -65,6 +70,13 @@ def newest_statuses(messages: Iterable[tuple[str, bytes]], known: Collection[str
         if agent_id is not None and agent_id in known and (status := read_status(payload)) is not None:
             found[agent_id] = status
     return found
+
+
+def _receipt(told: dict[str, Any]) -> bytes | None:
+    try:
+        return b64decode(told["receipt"], validate=True) or None
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _acknowledged(told: dict[str, Any]) -> tuple[bytes, int] | None:

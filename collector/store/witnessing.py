@@ -9,15 +9,14 @@ from sqlalchemy import Connection
 
 from collector.store.agents import AgentView
 from collector.store.checkpoints import all_origins
-from collector.store.log import tree_size
-from collector.store.tree import root_at
+from collector.store.origins import leads_to
 from protocols.transparency.checkpoint import Checkpoint, open_checkpoint
 from protocols.transparency.note import NoteError
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """An agent and the checkpoint it holds; ``leads_here`` is whether this log begins with it."""
+    """An agent and the checkpoint it holds; ``leads_here`` is whether this log bears it out."""
 
     agent: AgentView
     held: Checkpoint
@@ -32,7 +31,6 @@ def witnesses(
     ``note_in`` reads the signed note out of an agent's status.
     """
     keys = {one.name: one.public_key for one in all_origins(connection)}
-    size = tree_size(connection)
     found = []
     for agent in agents:
         note = note_in(agent.status) if agent.status else None
@@ -43,5 +41,5 @@ def witnesses(
             held = open_checkpoint(note.encode(), keys[name])
         except (NoteError, KeyError):
             continue
-        found.append(Witness(agent, held, held.size <= size and root_at(connection, held.size) == held.root))
+        found.append(Witness(agent, held, leads_to(connection, held)))
     return sorted(found, key=lambda one: -one.held.size)

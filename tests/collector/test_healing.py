@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import sqlite3
@@ -394,3 +395,52 @@ def test_the_file_never_goes_back(books: Books) -> None:
     key = public_bytes(books.log_key)
 
     assert second.head == open_checkpoint(books.anchor.path.read_bytes(), key)
+
+
+def receipt(books: Books, edge: Edge, contiguous: int, key: object = None) -> Status:
+    """A status with an acknowledgement of so much, signed by us or by another key."""
+    sealed = seal_ack(Ack(edge.stream_id, contiguous), key or books.key)  # type: ignore[arg-type]
+    told = {"stream": edge.stream_id.hex(), "acknowledged": contiguous, "receipt": base64.b64encode(sealed).decode()}
+    found = read_status(json.dumps(told).encode())
+    assert found is not None
+    return found
+
+
+def test_our_own_acknowledgement_of_more_than_is_here_opens_a_healing(config: Config, tmp_path: Path) -> None:
+    """Between two checkpoints only agents know; nothing was signed beyond, so the log keeps its name."""
+    edge = stream(4)
+    with open_books(config) as books:
+        enrol(books, edge)
+        take(books, edge, 0, 1, 2)
+        signed(books)
+        keeper = HealingKeeper(books, lambda: 0.0, lambda: START_MS)
+        keeper.note({edge.agent_id: receipt(books, edge, 2)})
+        keeper.note({edge.agent_id: receipt(books, edge, 4, edge.key)})
+        assert going(books) is None
+        keeper.note({edge.agent_id: receipt(books, edge, 4)})
+        healing = going(books)
+        look(books)
+        assert going(books) is not None
+        take(books, edge, 3, 4)
+        look(books)
+
+        assert healing is not None
+        assert ("acknowledged", True) == (healing.cause, healing.head_known)
+        assert going(books) is None
+        assert 1 == len(origins_of(books))
+
+
+def test_what_was_accepted_as_lost_is_no_evidence_again(config: Config) -> None:
+    """An old acknowledgement of items at the stream's end, since written down as lost, opens nothing."""
+    edge = stream(4)
+    with open_books(config) as books:
+        enrol(books, edge)
+        take(books, edge, 0, 1, 2)
+        signed(books)
+        HealingKeeper(books, lambda: 0.0, lambda: START_MS).note({edge.agent_id: receipt(books, edge, 4)})
+        done = accept_loss(books, "li", "the outbox burnt too", START_MS)
+        HealingKeeper(books, lambda: 0.0, lambda: START_MS).note({edge.agent_id: receipt(books, edge, 4)})
+
+        assert [((3, 4),)] == [gap.ranges for gap in done.lacking.gaps]
+        assert done.renamed is None
+        assert going(books) is None

@@ -17,7 +17,7 @@ from collector.store.tree import root_at
 from protocols.messages import Ack
 from protocols.transparency.checkpoint import Checkpoint, sign_checkpoint
 from protocols.wire.codec import read_ack, seal_ack
-from protocols.wire.keys import make_key
+from protocols.wire.keys import make_key, public_bytes
 from tests.collector.edge import START_MS, Edge, stream
 
 
@@ -67,7 +67,7 @@ def test_each_agent_gets_the_proof_from_where_it_stands(
 def test_books_that_went_back_are_noticed(
     books: Books, register: Callable[[Edge], None], ingest: Callable[..., Ack | None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A checkpoint of ours that our log does not lead to is said once; the agent that holds it sees it shrunken."""
+    """A checkpoint of ours that our log does not lead to is said once; shown ours, its agent would see it shrunken."""
     edge = stream(3)
     register(edge)
     ingest(edge, 0, 1)
@@ -81,7 +81,9 @@ def test_books_that_went_back_are_noticed(
     told = witnesses.dress(edge.agent_id, Ack(bytes(16), 1))
 
     assert 1 == sum(record.getMessage().startswith("log-alarm") for record in caplog.records)
-    assert judge(Held(told.log_key, later, 1), told).alarm.startswith("shrunken")
+    assert Ack(bytes(16), 1) == told, "nothing that was signed before is shown to it meanwhile"
+    key = public_bytes(books.log_key)
+    assert judge(Held(key, later, 1), Ack(bytes(16), 1, (), now, (), key, 99)).alarm.startswith("shrunken")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.books import Books
 from collector.log import line
 from collector.store.checkpoints import GROWN, Stored, make_checkpoint, newest_checkpoint
-from collector.store.healings import current_healing
+from collector.store.healings import HealingError, current_healing
 from collector.store.log import tree_size
 
 LOOK_S = 5.0
@@ -40,6 +40,8 @@ class LogSigner:
             self._books.anchor.hold(self.newest)
         except SQLAlchemyError as error:
             log.error(line("books-away", error=error))
+        except HealingError:
+            self.newest = None  # opened by another program just now
         except OSError as error:  # no acknowledgement carries it meanwhile
             log.error(line("checkpoint-not-kept", path=self._books.anchor.path, error=error))
 
@@ -48,7 +50,7 @@ class LogSigner:
         with books.database.reading() as connection:
             newest, size = newest_checkpoint(connection), tree_size(connection)
             if current_healing(connection) is not None:
-                return newest
+                return None  # and what is kept beside the books stays as it is
         if size == (0 if newest is None else newest.head.size):
             return newest
         if newest is not None and 0 <= at_ms - newest.at_ms < every_ms:

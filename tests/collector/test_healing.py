@@ -10,14 +10,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import select
 
 from agent.held_log import Held
 from agent.witness import Judged, judge
 from collector.accepting import accept_loss
+from collector.accounts.register import Register
+from collector.accounts.roles import Role
+from collector.alerts.conditions import conditions
+from collector.alerts.model import Kind
+from collector.app import create_app
 from collector.books import Books, open_books
-from collector.config import Config
+from collector.config import AlertsTable, Config
+from collector.doctor.books import look_at_books
 from collector.exporting import export_bundle
 from collector.hours.cells import HOUR_MS
 from collector.ingest.healing import HealingKeeper
@@ -25,6 +33,7 @@ from collector.ingest.signing import LogSigner
 from collector.ingest.statuses import Status, read_status
 from collector.ingest.witnesses import Witnesses
 from collector.ingest.worker import take_group
+from collector.metrics import Metrics
 from collector.sealing import seal
 from collector.store.agents import add_agent, all_agents
 from collector.store.checkpoints import GROWN, Stored, all_origins, list_checkpoints, make_checkpoint, newest_checkpoint
@@ -41,6 +50,7 @@ from protocols.transparency.succession import decode_succession
 from protocols.wire.codec import read_ack, seal_ack
 from protocols.wire.keys import public_bytes
 from tests.collector.edge import START_MS, Edge, stream
+from tests.collector.running import PASSWORD, hidden
 
 
 def enrol(books: Books, edge: Edge, name: str = "boiler house") -> None:
@@ -147,7 +157,9 @@ def test_nothing_is_signed_sealed_or_exported_meanwhile(
         with pytest.raises(HealingError, match="emitrace-collector healing show"):
             export_bundle(books, START_MS, START_MS + HOUR_MS, tmp_path / "x.bundle")
 
-        assert first == signer.newest
+        with books.database.reading() as connection:
+            assert [first] == list_checkpoints(connection, 10)
+        assert signer.newest is None
         assert Ack(edge.stream_id, 4) == witnesses.dress(edge.agent_id, Ack(edge.stream_id, 4))
         held = books.anchor.read(public_bytes(books.log_key))
         assert held is not None
@@ -444,3 +456,38 @@ def test_what_was_accepted_as_lost_is_no_evidence_again(config: Config) -> None:
         assert [((3, 4),)] == [gap.ranges for gap in done.lacking.gaps]
         assert done.renamed is None
         assert going(books) is None
+
+
+async def test_every_page_the_api_and_an_alert_say_so(config: Config, rolled_back: tuple[Edge, Stored, Stored]) -> None:
+    """In both languages, with what to do; a seal is refused as a conflict that passes, not as a wrong request."""
+    edge, _, _ = rolled_back
+    with open_books(config) as books:
+        Register(books.database).add("admin", Role.ADMIN, PASSWORD, by="test")
+        take(books, edge, 3)
+        built = build_inventory(books.database, books.plans, START_MS, START_MS + HOUR_MS, "AR6", START_MS)
+        transport = httpx.ASGITransport(app=create_app(books))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            token = hidden((await client.get("/login")).text)["token"]
+            await client.post("/login", data={"username": "admin", "password": PASSWORD, "token": token})
+            page = {one: (await client.get("/", params={"lang": one})).text for one in ("en", "zh-CN")}
+            form = hidden((await client.get(f"/inventory/{built.version}")).text)
+            said = await client.post(f"/inventory/{built.version}/seal", data={**form, "checked": "yes"})
+        script = httpx.AsyncClient(transport=transport, base_url="http://localhost", auth=("admin", PASSWORD))
+        async with script as client:
+            log = (await client.get("/api/v1/log")).json()
+            sealed = await client.post(f"/api/v1/inventories/{built.version}/seal")
+        with books.database.reading() as connection:
+            held = [one.kind for one in conditions(connection, AlertsTable(), START_MS)]
+        (looked,) = [one for one in look_at_books(config, START_MS, deep=False) if one.check == "healing"]
+        metrics = generate_latest(Metrics(books).registry).decode()
+
+    assert "These books are being healed since" in page["en"]
+    assert "the database is older than the newest checkpoint kept beside it" in page["en"]
+    assert "账本正在恢复" in page["zh-CN"]
+    assert "anchor" == log["healing"]["cause"]
+    assert 409 == sealed.status_code
+    assert "healing show" in sealed.text
+    assert (409, True) == (said.status_code, "账本正在恢复" in said.text)
+    assert Kind.HEALING in held
+    assert looked.is_finding
+    assert "emitrace_collector_healing 1.0" in metrics

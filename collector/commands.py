@@ -36,7 +36,6 @@ from collector.log import clean
 from collector.operating_commands import backup, doctor, migrate, restore
 from collector.plan_commands import plan_app
 from collector.sealing import seal as seal_version
-from collector.service import serve
 from collector.store import quarantine as refused
 from collector.store.agents import named_agent
 from collector.store.certificates import add_certificate, all_certificates

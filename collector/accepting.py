@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collector.books import Books
-from collector.ingest.worker import stored_reader
 from collector.store.agents import all_agents
 from collector.store.audit import record
 from collector.store.checkpoints import Stored
 from collector.store.healing import Lacking, end_healing, lacking
 from collector.store.healings import Healing, current_healing
 from collector.store.losses import keep_loss
-from collector.store.placing import Placer
+from collector.store.placing import Placer, stored_reader
 from protocols.errors import EmitraceError
 from protocols.transparency.loss import LONGEST_AUTHOR, Loss
 from protocols.wire.limits import TEXT

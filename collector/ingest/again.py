@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from collector.books import Books
-from collector.ingest.worker import stored_reader, take_group
+from collector.ingest.worker import take_group
 from collector.store.agents import all_agents
 from collector.store.decisions import checked_reason, read_entry, record_decision
-from collector.store.placing import Outcome, Placer
+from collector.store.placing import Outcome, Placer, stored_reader
 from collector.store.schema import items
 from protocols.errors import EmitraceError
 from protocols.wire import topics

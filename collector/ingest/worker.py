@@ -26,12 +26,11 @@ from collector.log import line
 from collector.metrics import Metrics
 from collector.store import quarantine
 from collector.store.acks import ack_of, missing_ranges
-from collector.store.agents import Agent, all_agents
-from collector.store.placing import Arrival, Outcome, Placer, ReadStored
+from collector.store.agents import all_agents
+from collector.store.placing import Arrival, Outcome, Placer, stored_reader
 from collector.store.pushes import waiting_pushes
 from collector.store.schema import agents, streams
 from protocols.messages import Ack, Resend
-from protocols.records import StreamItem
 from protocols.wire import topics
 from protocols.wire.codec import seal_ack, seal_push, seal_resend
 from protocols.wire.errors import Reason
@@ -225,12 +224,3 @@ def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Out
         return Outcome.REFUSED
     connection.execute(update(agents).where(agents.c.agent_id == one.agent_id).values(last_seen_ms=one.at_ms))
     return outcome
-
-
-def stored_reader(known: dict[str, Agent]) -> ReadStored:
-    """Reads stored bytes by the key of the agent that signed them."""
-
-    def read(agent_id: str, data: bytes) -> StreamItem:
-        return known[agent_id].read(data)
-
-    return read

@@ -22,7 +22,7 @@ from collector.hours.cells import cell_of
 from collector.store import quarantine
 from collector.store.acks import ack_of
 from collector.store.admission import check_batch
-from collector.store.agents import keep_key
+from collector.store.agents import Agent, keep_key
 from collector.store.endings import revoked_agents
 from collector.store.log import append_leaf, item_leaf_id
 from collector.store.losses import lost_until
@@ -74,6 +74,15 @@ class Arrival:
 
 ReadStored = Callable[[str, bytes], StreamItem]
 """(agent id, stored bytes) -> the item; for items that waited ahead."""
+
+
+def stored_reader(known: dict[str, Agent]) -> ReadStored:
+    """Reads stored bytes by the key of the agent that signed them."""
+
+    def read(agent_id: str, data: bytes) -> StreamItem:
+        return known[agent_id].read(data)
+
+    return read
 
 
 @dataclass(slots=True)

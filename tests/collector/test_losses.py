@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from collector.books import Books
-from collector.ingest.worker import stored_reader
 from collector.store.agents import all_agents
 from collector.store.completeness import read_completeness, read_gaps
 from collector.store.leaves import find_leaf
 from collector.store.losses import keep_loss, read_losses
-from collector.store.placing import Placer
+from collector.store.placing import Placer, stored_reader
 from collector.store.plans import sites_known
 from protocols.messages import Ack
 from protocols.transparency.loss import Loss

@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.certificates import (
@@ -119,6 +119,7 @@ RECORDS = st.builds(
 )  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None)
 @given(RECORDS)
 def test_the_canonical_bytes_read_back(record: Certificate) -> None:
     """Record to bytes to the same record to the same bytes."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.charts import Signal, cusum, shewhart
@@ -36,6 +36,7 @@ def test_cusum_notices_lost_precision() -> None:
     assert [False, False, True, True] == found.precision_alarm.tolist()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-5, 5), max_size=30), st.floats(0.1, 10))
 def test_cusum_is_symmetric_and_scales_with_s(values: list[float], s: float) -> None:
     """Mirrored deviations swap up and down; alarms depend on d / s only."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.correction import Curve
@@ -69,6 +69,7 @@ def test_errors_that_are_not_known_well_enough_correct_nothing(changed: dict[str
         Curve.of(replace(CALIBRATED, **changed))  # type: ignore[arg-type]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(10, 100), st.sampled_from([10.0, 50.0, 100.0]))
 def test_the_correction_of_the_true_indication_gives_the_reference(reference: float, place: float) -> None:
     """At the points exactly; in between the curve is continuous."""
@@ -94,6 +95,7 @@ def test_relative_accuracy_of_nine_runs() -> None:
     assert 1 + 0.3 / (sum(cems) / 9) == pytest.approx(found.bias_factor)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(1, 20), st.floats(1, 20)), min_size=9, max_size=16))
 def test_a_bias_factor_is_never_below_one(runs: list[tuple[float, float]]) -> None:
     """A CEMS that reads high is not rewarded."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.encoding import FIELDS, decode_record, encode_record
@@ -64,6 +64,7 @@ def test_the_bytes_stay_what_they_are() -> None:
     assert "a4000101030261630382a401656d6574657202616d03050409a20162637402626374" == encode_record(CHAIN).hex()
 
 
+@settings(max_examples=60, deadline=None)
 @given(histories())
 def test_any_history_survives_its_bytes(events: list[Known]) -> None:
     """Event by event, and equal events have equal bytes."""
@@ -71,6 +72,7 @@ def test_any_history_survives_its_bytes(events: list[Known]) -> None:
         assert event == decode_record(encode_record(event))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 300))
 def test_damaged_bytes_are_refused_or_are_another_record(put: bytes, place: int) -> None:
     """Never an error of another kind, and never a record whose bytes are others."""

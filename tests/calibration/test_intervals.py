@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.errors import CalibrationError
@@ -24,6 +24,7 @@ def operations(draw: st.DrawFn) -> OperatingTime:
     return OperatingTime.of(spans, max([b for _, b in spans], default=0) + draw(st.integers(0, 100)))
 
 
+@settings(max_examples=60, deadline=None)
 @given(operations(), st.integers(-100, 1500), st.integers(1, 900))
 def test_operating_time_is_counted_instant_by_instant(operating: OperatingTime, t_ms: int, wanted: int) -> None:
     """Against counting every millisecond; after what is known each one counts."""

@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.errors import CalibrationError
@@ -148,6 +148,7 @@ def test_one_flow_stands_in_the_register_once() -> None:
         provision([*motors(1, 1), *motors(1, 1)], {}, OLD)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(Level), st.sampled_from([k.id for k in OLD.kinds]), st.integers(0, 3)), max_size=30

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from calibration.events import Known, What
 from calibration.evidence import Result
@@ -122,6 +122,7 @@ def test_validity_intervals_name_the_test_that_makes_them_suspect() -> None:
     assert {7} == {one.known_from for one in found}
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, histories(), KNOWN_AT, SPANS)
 def test_validity_intervals_tile_every_span(
     subject: Instrument, events: list[Known], size: int | None, span: tuple[int, int]
@@ -135,6 +136,7 @@ def test_validity_intervals_tile_every_span(
     assert found == validity_intervals(subject, YEARLY, life, suspects, span, 1)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, histories(), histories(), SPANS)
 def test_changes_are_exactly_where_two_answers_differ(
     subject: Instrument, events: list[Known], more: list[Known], span: tuple[int, int]

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.charts import cusum
@@ -169,6 +169,7 @@ def test_contradictory_certificate() -> None:
     assert {IN: 288, FAILED: 240} == tonnes(found, "2024-01-10", "2024-02-01")
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, histories(), KNOWN_AT, SPANS, st.integers(-(10**12), 10**12))
 def test_masses_by_status_add_up_to_the_mass(
     subject: Instrument, events: list[Known], size: int | None, span: tuple[int, int], mass_mg: int

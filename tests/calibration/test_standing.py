@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.certificates import Certificate
@@ -93,6 +93,7 @@ def test_a_test_report_without_validity_has_no_last_day() -> None:
     assert [("2020-01-01", UNKNOWN, "")] == _days([report])
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dates(date(1950, 1, 1), date(2150, 1, 1)), st.integers(1, 600))
 def test_months_are_added_by_the_calendar(day: date, months: int) -> None:
     """The month is right and the day is the same or the last there is."""
@@ -306,6 +307,7 @@ SPANS = st.tuples(st.integers(0, 900 * 24), st.integers(1, 2000)).map(
 KNOWN_AT = st.none() | st.integers(0, 21)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, knowledge(), KNOWN_AT, SPANS, st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=9))
 def test_every_instant_has_exactly_one_status(
     subject: Instrument, known: list[Known], known_at: int | None, span: tuple[int, int], places: list[float]
@@ -322,6 +324,7 @@ def test_every_instant_has_exactly_one_status(
         assert [status(subject, t_ms, known_at, known, ZONE)] == holding
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, knowledge(), knowledge(), st.integers(0, 20), SPANS)
 def test_later_knowledge_never_changes_an_earlier_answer(
     subject: Instrument, known: list[Known], more: list[Known], known_at: int, span: tuple[int, int]
@@ -337,6 +340,7 @@ def test_later_knowledge_never_changes_an_earlier_answer(
     assert before == status_intervals(subject, *span, known_at, [*known, *later], ZONE)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, knowledge(), KNOWN_AT, SPANS, st.randoms(use_true_random=False))
 def test_the_order_of_entry_does_not_matter(
     subject: Instrument, known: list[Known], known_at: int | None, span: tuple[int, int], chance: Random
@@ -350,6 +354,7 @@ def test_the_order_of_entry_does_not_matter(
     )
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, knowledge(), DAYS, SPANS)
 def test_a_failure_never_improves_a_status(
     subject: Instrument, known: list[Known], day: date, span: tuple[int, int]

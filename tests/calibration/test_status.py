@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.events import Event, Known, What
@@ -325,6 +325,7 @@ def test_of_several_requirements_the_worst_counts() -> None:
     assert UNKNOWN is worst_of([]).at(0).state
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, REQUIREMENTS, histories(), KNOWN_AT, SPANS, st.lists(st.floats(0, 1, exclude_max=True), max_size=5))
 def test_every_instant_has_exactly_one_status_per_requirement(
     subject: Instrument, requirement: Requirement, events: list[Known], size: int | None, span: tuple[int, int],
@@ -345,6 +346,7 @@ def test_every_instant_has_exactly_one_status_per_requirement(
         assert [holding[0].state] == [STATES[code] for code in statuses_at(book, t_ms, size)]
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, REQUIREMENTS, histories(), histories(), st.integers(0, 20))
 def test_knowledge_added_later_never_changes_an_earlier_answer(
     subject: Instrument, requirement: Requirement, events: list[Known], more: list[Known], size: int
@@ -356,6 +358,7 @@ def test_knowledge_added_later_never_changes_an_earlier_answer(
     assert timeline(subject, size, events, ZONE, requirement) == timeline(subject, size, both, ZONE, requirement)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, REQUIREMENTS, histories(), KNOWN_AT, st.randoms(use_true_random=False))
 def test_neither_order_of_entry_nor_a_second_run_matters(
     subject: Instrument, requirement: Requirement, events: list[Known], size: int | None, chance: Random
@@ -369,6 +372,7 @@ def test_neither_order_of_entry_nor_a_second_run_matters(
     assert first == timeline(subject, size, events, ZONE, requirement)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SUBJECTS, histories(), DAYS)
 def test_a_failure_never_makes_an_instant_better(subject: Instrument, events: list[Known], day: date) -> None:
     """Added bad news leaves every instant as bad or makes it worse, but for the suspended ones."""
@@ -379,6 +383,7 @@ def test_a_failure_never_makes_an_instant_better(subject: Instrument, events: li
         assert STATES.index(worse.at(t_ms).state) >= STATES.index(before.at(t_ms).state)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(SUBJECTS, REQUIREMENTS, histories()), max_size=3), KNOWN_AT, SPANS)
 def test_many_instruments_at_once_are_as_one_by_one(
     subjects: list[tuple[Instrument, Requirement, list[Known]]], size: int | None, span: tuple[int, int]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.conservative import Direction
@@ -119,6 +119,7 @@ def test_three_years_back_nothing_is_looked_at() -> None:
 BITS = st.lists(st.sampled_from([1.0, 2.0, 3.0, 5.0, NAN, NAN, -1.0]), min_size=1, max_size=60)
 
 
+@settings(max_examples=60, deadline=None)
 @given(BITS)
 def test_every_operating_hour_has_a_value_and_good_ones_keep_theirs(values: list[float]) -> None:
     """-1 marks standstill."""
@@ -132,6 +133,7 @@ def test_every_operating_hour_has_a_value_and_good_ones_keep_theirs(values: list
     assert ((found.method == 0) == ~series.missing).all()
 
 
+@settings(max_examples=60, deadline=None)
 @given(BITS)
 def test_low_is_the_mirror_of_high(values: list[float]) -> None:
     """What low gives is minus what high gives for minus the values."""

@@ -72,8 +72,29 @@ class Book:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What every subject is at one instant.
+
+    Attributes
+    ----------
+    state : ndarray of int8, shape (subjects,)
+        Positions in ``calibration.status.STATES``; each what ``calibration.status.status`` says.
+    until_ms : ndarray of int64, shape (subjects,)
+        End of the last interval as known, with an extension in force; 0 where nothing was ever passed. [UTC ms]
+    """
+
+    state: Codes
+    until_ms: Int64
+
+
 def statuses_at(book: Book, t_ms: int, as_known_at: int | None) -> Codes:
-    """State of every subject at one instant.
+    """State of every subject at one instant, as of ``answers_at``."""
+    return answers_at(book, t_ms, as_known_at).state
+
+
+def answers_at(book: Book, t_ms: int, as_known_at: int | None) -> Answers:
+    """State and end of interval of every subject at one instant.
 
     Parameters
     ----------
@@ -82,11 +103,6 @@ def statuses_at(book: Book, t_ms: int, as_known_at: int | None) -> Codes:
         [UTC ms]
     as_known_at : int or None
         Size of the evidence log. None: all that is given.
-
-    Returns
-    -------
-    ndarray of int8, shape (subjects,)
-        Positions in ``calibration.status.STATES``; each what ``calibration.status.status`` says.
     """
     if as_known_at is None:
         known = book.known_until == NEVER
@@ -111,7 +127,8 @@ def statuses_at(book: Book, t_ms: int, as_known_at: int | None) -> Codes:
     row = np.maximum(passed, 0)
     some = passed >= 0
     if not book.does.size:
-        return np.full(book.subjects, BADNESS[State.UNKNOWN], dtype=np.int8)
+        nothing = np.full(book.subjects, BADNESS[State.UNKNOWN], dtype=np.int8)
+        return Answers(nothing, np.zeros(book.subjects, dtype=np.int64))
     until = book.until_ms[row].copy()
     lead = until - book.due_soon_ms[row]
     extended = np.flatnonzero(active & (book.does == Does.EXTEND))
@@ -132,4 +149,4 @@ def statuses_at(book: Book, t_ms: int, as_known_at: int | None) -> Codes:
         (postponed, State.OVERDUE_JUSTIFIED),
     ]
     codes = np.select([c for c, _ in conditions], [BADNESS[s] for _, s in conditions], BADNESS[State.OVERDUE])
-    return np.asarray(codes, dtype=np.int8)
+    return Answers(np.asarray(codes, dtype=np.int8), np.where(some, until, 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from typing import Annotated
 
@@ -52,7 +51,7 @@ def enrolment_router(books: Books) -> APIRouter:
         try:
             wanted = read_request(base64.b64decode(asked.request, validate=True))
             answer = answer_request(books, wanted, address)
-        except (TokenRefusedError, binascii.Error, EmitraceError) as error:
+        except (TokenRefusedError, ValueError, EmitraceError) as error:  # ValueError: no base64
             if isinstance(error, TokenRefusedError):
                 brake.failed(place)
                 return problem(403, f"{error.subject} {error.seen}", error.hint)

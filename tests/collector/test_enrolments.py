@@ -219,6 +219,13 @@ def test_guessing_is_slowed_down(desk: Desk) -> None:
         assert desk.http.post("/api/v1/enrolments", json=body).status_code in (422, 429)
 
 
+def test_rubbish_is_no_request(desk: Desk) -> None:
+    """Whatever a stranger posts is answered, and never with a fault of the service's own."""
+    bodies = [{"request": "?"}, {"request": "\U0006f8ad"}, {"request": base64.b64encode(b"rubbish").decode()}, {}]
+
+    assert [422] * 4 == [desk.http.post("/api/v1/enrolments", json=body).status_code for body in bodies]
+
+
 def test_secrets_are_kept_nowhere(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """Neither token nor broker password in the database, its journal, the log, or the audit trail."""
     caplog.set_level(logging.DEBUG)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from collector.store.agents import Agent
-from collector.store.placing import Arrival
+from collector.store.rows import Arrival
 from protocols.errors import EmitraceError
 from protocols.key_change import KeyChange
 from protocols.keyring import Replacement

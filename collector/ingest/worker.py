@@ -27,8 +27,10 @@ from collector.metrics import Metrics
 from collector.store import quarantine
 from collector.store.acks import ack_of, missing_ranges
 from collector.store.agents import all_agents
-from collector.store.placing import Arrival, Outcome, Placer, stored_reader
+from collector.store.placing import Outcome, Placer, stored_reader
 from collector.store.pushes import waiting_pushes
+from collector.store.rows import Arrival
+from collector.store.runs import NoRun, place_run, runs_of
 from collector.store.schema import agents, streams
 from protocols.messages import Ack, Resend
 from protocols.wire import topics
@@ -198,7 +200,11 @@ def take_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) 
     with books.database.writing() as connection:
         placer = Placer(connection, books.plans, stored_reader(known))
         for one in believed:
-            counts[_take(connection, placer, one)] += 1
+            if isinstance(one, Refused):
+                counts[_take(connection, placer, one)] += 1
+        for run in runs_of([one for one in believed if isinstance(one, Arrival)]):
+            for outcome in _take_run(connection, placer, run):
+                counts[outcome] += 1
         for agent_id, status in statuses.items():  # unsigned: for the pages
             stated = update(agents).where(agents.c.agent_id == agent_id)
             connection.execute(stated.values(status=status.text, last_seen_ms=at_ms))
@@ -206,6 +212,23 @@ def take_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) 
     if believed:
         log.info(line("ingested", **{outcome.value: count for outcome, count in counts.items()}))
     return Group(counts, acks, statuses)
+
+
+def _take_run(connection: Connection, placer: Placer, run: Sequence[Arrival]) -> list[Outcome]:
+    """Place a run at once, or its items one by one where that cannot be."""
+    if len(run) > 1:
+        try:
+            with connection.begin_nested():
+                place_run(placer, run)
+        except (OperationalError, InterfaceError, InternalError):
+            raise  # the books are away: the whole group is tried again
+        except NoRun:
+            pass
+        except Exception:
+            log.exception(line("run-failed", items=len(run)))  # which of them breaks the program shows one by one
+        else:
+            return [Outcome.STORED] * len(run)
+    return [_take(connection, placer, one) for one in run]
 
 
 def _take(connection: Connection, placer: Placer, one: Arrival | Refused) -> Outcome:

@@ -8,9 +8,8 @@ let go of it, because its bytes are safe here.
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -28,6 +27,7 @@ from collector.store.log import append_leaf, item_leaf_id
 from collector.store.losses import lost_until
 from collector.store.plans import PlanBook, site_of
 from collector.store.pushes import settle_by_events, settle_by_plan
+from collector.store.rows import Arrival, item_row, window_row
 from collector.store.schema import (
     agent_keys,
     dirty_hours,
@@ -44,7 +44,7 @@ from protocols.key_change import KeyChange
 from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
 from protocols.plan.document import document_digest
-from protocols.records import Batch, PlanItem, StreamItem, Tombstone, Window
+from protocols.records import Batch, PlanItem, StreamItem, Tombstone
 from protocols.wire.codec import item_digest
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import kind_of
@@ -59,17 +59,6 @@ class Outcome(Enum):
     STORED = "stored"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An item whose signature and schema hold, with its bytes as they came in."""
-
-    topic: str
-    agent_id: str
-    item: StreamItem
-    data: bytes
-    at_ms: int
 
 
 ReadStored = Callable[[str, bytes], StreamItem]
@@ -119,7 +108,7 @@ class Placer:
             return self._refuse(
                 arrival, Reason.CONFLICT, f"item {item.sequence} was passed over; the stream stands at {contiguous}"
             )
-        if item.sequence == contiguous + 1 and not _follows(item, head):
+        if item.sequence == contiguous + 1 and not follows(item, head):
             return self._refuse(arrival, Reason.CHAIN, _broken(item, head))
         self._store(arrival, digest)
         self.touched.add(stream)
@@ -175,15 +164,8 @@ class Placer:
         item = arrival.item
         object_id = item_leaf_id(arrival.agent_id, item.stream_id, item.sequence)
         leaf = append_leaf(self.connection, "item", object_id, digest, arrival.at_ms)
-        span = (item.from_ms, item.to_ms) if isinstance(item, Batch | Tombstone) else (None, None)
-        key = self.connection.scalar(
-            insert(items).returning(items.c.id).values(
-                agent_id=arrival.agent_id, stream_id=item.stream_id, sequence=item.sequence, kind=_kind(item),
-                digest=digest, previous=item.previous, state="ahead",
-                plan=item.plan if isinstance(item, Batch) else None, from_ms=span[0], to_ms=span[1],
-                received_ms=arrival.at_ms, leaf=leaf, bytes=arrival.data,
-            )
-        )  # fmt: skip
+        row = item_row(arrival, digest, leaf) | {"state": "ahead"}
+        key = self.connection.scalar(insert(items).returning(items.c.id).values(row))
         if isinstance(item, KeyChange):
             keep_key(self.connection, arrival.agent_id, item, leaf, arrival.at_ms)
         if isinstance(item, Tombstone):
@@ -213,7 +195,7 @@ class Placer:
                 )  # fmt: skip
                 continue
             item = fresh.get(following.digest) or self.read_stored(agent_id, following.bytes)
-            if not _follows(item, head):
+            if not follows(item, head):
                 topic = f"stored ahead: {following.kind} {following.sequence}"
                 quarantine.keep(
                     self.connection, topic, agent_id, Reason.CHAIN.value, _broken(item, head), following.bytes,
@@ -266,7 +248,7 @@ class Placer:
                 self._read_batch(agent_id, key, item)
                 settle_by_events(self.connection, agent_id, item, at_ms)
         except WireError as error:
-            topic = f"{_kind(item)} {item.sequence} of stream {item.stream_id.hex()}"
+            topic = f"{kind_of(item).value} {item.sequence} of stream {item.stream_id.hex()}"
             quarantine.keep(self.connection, topic, agent_id, error.reason.value, str(error), data, at_ms)
             return "refused"
         return "placed"
@@ -299,23 +281,11 @@ class Placer:
         self._mark_dirty(agent_id, plan, batch)
 
     def _count_slots(self, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
-        day = _day(batch.from_ms, ZoneInfo(plan.plan.facility.time_zone))
-        counts: dict[tuple[str, int], int] = defaultdict(int)
+        day = day_of(batch.from_ms, ZoneInfo(plan.plan.facility.time_zone))
+        counts: dict[tuple[str, str, str, int], int] = defaultdict(int)
         for slot in batch.slots:
-            counts[plan.points[slot.point].id, slot.fate] += slot.count
-        rows = [
-            {"agent_id": agent_id, "point": point, "day": day, "fate": fate, "count": count}
-            for (point, fate), count in sorted(counts.items())
-        ]
-        if rows:
-            entry = upsert(self.connection, slots)
-            self.connection.execute(
-                entry.on_conflict_do_update(
-                    index_elements=["agent_id", "point", "day", "fate"],
-                    set_={"count": slots.c.count + entry.excluded.count},
-                ),
-                rows,
-            )
+            counts[agent_id, plan.points[slot.point].id, day, slot.fate] += slot.count
+        add_slots(self.connection, counts)
 
     def _mark_dirty(self, agent_id: str, plan: BoundPlan, batch: Batch) -> None:
         zone = ZoneInfo(plan.plan.facility.time_zone)
@@ -337,6 +307,23 @@ class Placer:
         return told
 
 
+def add_slots(connection: Connection, counts: Mapping[tuple[str, str, str, int], int]) -> None:
+    """Add to the slots counted by agent, point, day and fate."""
+    rows = [
+        {"agent_id": agent_id, "point": point, "day": day, "fate": fate, "count": count}
+        for (agent_id, point, day, fate), count in sorted(counts.items())
+    ]
+    if rows:
+        entry = upsert(connection, slots)
+        connection.execute(
+            entry.on_conflict_do_update(
+                index_elements=["agent_id", "point", "day", "fate"],
+                set_={"count": slots.c.count + entry.excluded.count},
+            ),
+            rows,
+        )
+
+
 def mark_dirty(connection: Connection, agent_id: str, cells: set[tuple[int, int]]) -> None:
     """Ask for the hour rows of these cells to be made anew."""
     rows = [{"agent_id": agent_id, "from_ms": start, "to_ms": end, "marks": 1} for start, end in sorted(cells)]
@@ -353,11 +340,7 @@ def _at(agent_id: str, stream_id: bytes, sequence: int) -> tuple[ColumnElement[b
     return (items.c.agent_id == agent_id, items.c.stream_id == stream_id, items.c.sequence == sequence)
 
 
-def _kind(item: StreamItem) -> str:
-    return kind_of(item).value
-
-
-def _follows(item: StreamItem, head: bytes) -> bool:
+def follows(item: StreamItem, head: bytes) -> bool:
     """Whether the item names the head as its previous; item 0 may name the last head of a lost stream."""
     return item.sequence == 0 or item.previous == head
 
@@ -366,17 +349,7 @@ def _broken(item: StreamItem, head: bytes) -> str:
     return f"item {item.sequence} names previous {item.previous.hex()}, the head of the stream is {head.hex()}"
 
 
-def _day(at_ms: int, zone: ZoneInfo) -> str:
+def day_of(at_ms: int, zone: ZoneInfo) -> str:
+    """The day of the zone that holds an instant."""
     instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
     return instant.astimezone(zone).date().isoformat()
-
-
-def window_row(agent_id: str, key: int, batch: Batch, window: Window) -> dict[str, object]:
-    """A stated window as its row; ``key`` is its batch's item."""
-    fields = ("source", "input", "gas", "from_ms", "to_ms", "activity", "mass_mg", "operating_ms", "measured_ms",
-              "stopped_ms", "flags", "u_independent", "u_end")  # fmt: skip
-    row: dict[str, object] = {name: getattr(window, name) for name in fields}
-    shared = window.u_shared
-    return row | {
-        "item": key, "agent_id": agent_id, "plan": batch.plan, "u_shared": struct.pack(f"<{len(shared)}f", *shared),
-    }  # fmt: skip

@@ -11,8 +11,8 @@ from collector.books import Books
 from collector.hours.calendar import By, span_of
 from collector.hours.cells import HOUR_MS
 from collector.store.knowledge import known_now
-from collector.store.placing import window_row
 from collector.store.plans import newest_plan, site_zone
+from collector.store.rows import window_row
 from collector.store.schema import items, windows
 from collector.store.trail import Trail, read_trail
 from protocols.plan.bound import BoundPlan

@@ -61,7 +61,7 @@ def log_router(books: Books) -> APIRouter:
     _add_checkpoints(router, books)
 
     @router.get("/log/leaves/{position}/proof", response_class=PlainTextResponse)
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def file(
         position: Annotated[int, Path(ge=0, lt=2**63)],
         size: Annotated[int | None, Query(ge=1, lt=2**63, description="Of a checkpoint; else the newest")] = None,
@@ -138,7 +138,7 @@ def _add_checkpoints(router: APIRouter, books: Books) -> None:
             return {"checkpoints": [checkpoint(one) for one in list_checkpoints(connection, limit, before)]}
 
     @router.get("/log/checkpoints/{number}", response_class=PlainTextResponse)
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def one(number: Annotated[int, Path(ge=0, lt=2**63)]) -> PlainTextResponse:
         """A checkpoint as it was signed, by its ``id``."""
         with books.database.reading() as connection:
@@ -148,7 +148,7 @@ def _add_checkpoints(router: APIRouter, books: Books) -> None:
         return PlainTextResponse(found.note)
 
     @router.get("/log/checkpoints/{number}/timestamp", response_class=Response)
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def timestamp(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
         """An authority's time stamp of that checkpoint's note (RFC 3161, DER), where it has one."""
         with books.database.reading() as connection:

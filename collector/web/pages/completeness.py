@@ -23,7 +23,7 @@ from collector.web.pages.explain import fate_words
 from collector.web.period import Period, PeriodError, read_period
 from collector.web.table import Cell, Column, Kind, Line, Table
 
-ENTRY = Entry("completeness", "/completeness", section="evidence")
+ENTRY = Entry("completeness", "/completeness", section="evidence", limited=True)
 MOST_DAYS = 100
 """More days than this are no picture; a longer period is asked for by parts."""
 

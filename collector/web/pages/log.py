@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection, select
 
+from collector.accounts.reach import Limit
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
@@ -21,10 +22,10 @@ from collector.store.schema import items
 from collector.store.timestamps import timestamps_of
 from collector.store.tree import inclusion
 from collector.store.witnessing import Witness, witnesses
-from collector.web.frame import Entry, Frame
+from collector.web.frame import Entry, Frame, View
 from protocols.transparency.proofs import ProofStep, inclusion_steps
 
-ENTRY = Entry("log", "/log", section="evidence")
+ENTRY = Entry("log", "/log", limited=True, section="evidence")
 SHOWN, LEAVES = 30, 10
 Number = Annotated[int, Path(ge=0, lt=2**63)]
 
@@ -33,7 +34,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The pages."""
 
     @router.get("/log")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def log_page(request: Request) -> Response:
         view, query = frame.open(request), request.query_params
         asked = query.get("leaf", "").strip()
@@ -47,7 +48,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         with books.database.reading() as connection:
             tree, origins = read_frontier(connection), all_origins(connection)
             found_ = list_checkpoints(connection, SHOWN + 1, before)
-            held = witnesses(connection, view_agents(connection), _note_in)
+            held = _witnesses(connection, view)
             leaves = newest_leaves(connection, LEAVES)
             stamps = timestamps_of(connection, [one.id for one in found_])
         return view.render(
@@ -58,7 +59,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
         )  # fmt: skip
 
     @router.get("/log/leaf/{position:int}")
-    @needs(Permission.READ)
+    @needs(Permission.READ, Limit.NEEDLESS)
     def leaf_page(request: Request, position: Number) -> Response:
         view, size = frame.open(request), request.query_params.get("size", "")
         with books.database.reading() as connection:
@@ -72,8 +73,8 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
                 under = None
             steps = _steps(connection, leaf, under)
             keys = {one.name: one.key.encoded() for one in all_origins(connection)}
-            item = _item(connection, leaf)
-            held = witnesses(connection, view_agents(connection), _note_in)
+            item = _item(connection, leaf, view)
+            held = _witnesses(connection, view)
         return view.render(
             "log-leaf.html", leaf=leaf, under=under, steps=steps, item=item, data=base64.b64encode(leaf.data).decode(),
             key=keys.get(under.head.origin, "") if under else "", held=_holding(under, held) if under else [],
@@ -89,11 +90,17 @@ def _asked(connection: Connection, text: str) -> LoggedLeaf | None:
     return find_leaf(connection, kind, object_id.strip())
 
 
-def _item(connection: Connection, leaf: LoggedLeaf) -> int | None:
-    """The number under which the books hold the leaf's item."""
-    if leaf.kind != "item":
-        return None
+def _witnesses(connection: Connection, view: View) -> list[Witness]:
+    """The witnesses that the reader may know of."""
+    found = witnesses(connection, view_agents(connection), _note_in)
+    return [one for one in found if view.reach.has_agent(one.agent.agent_id)]
+
+
+def _item(connection: Connection, leaf: LoggedLeaf, view: View) -> int | None:
+    """The number under which the books hold the leaf's item, where the reader may see that."""
     agent, _, place = leaf.object_id.partition("/")
+    if leaf.kind != "item" or not view.reach.has_agent(agent):
+        return None
     stream, _, sequence = place.partition("/")
     own = (items.c.agent_id == agent, items.c.stream_id == bytes.fromhex(stream), items.c.sequence == int(sequence))
     return connection.scalar(select(items.c.id).where(*own, items.c.leaf == leaf.position))

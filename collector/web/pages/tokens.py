@@ -14,7 +14,7 @@ from collector.accounts.tokens import DEFAULT_DAYS, LONGEST_DAYS, LONGEST_NAME, 
 from collector.api.gate import needs
 from collector.web.frame import Entry, Frame, View
 
-ENTRY = Entry("tokens", "/tokens", Permission.TOKENS, section="operation")
+ENTRY = Entry("tokens", "/tokens", Permission.TOKENS, section="operation", limited=True)
 TERMS = (7, DEFAULT_DAYS, 90, LONGEST_DAYS)
 
 

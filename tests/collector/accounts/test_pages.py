@@ -27,7 +27,7 @@ def said(answer: httpx.Response) -> str:
 def test_a_new_colleague_chooses_a_password_before_anything_else(running: Collector) -> None:
     """The one-time password is shown once, opens the own account only, and ends when another is chosen."""
     with running.browser() as admin:
-        made = send(admin, "/accounts", name="Zhao", role="verifier")
+        made = send(admin, "/accounts", name="Zhao", role="manager")
         once = re.findall(r'translate="no">([^<]+)<', made.text)[0]
         again = admin.get("/accounts").text + admin.get("/accounts/zhao").text
     with httpx.Client(base_url=running.address) as client:

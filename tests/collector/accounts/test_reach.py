@@ -39,6 +39,8 @@ NEEDLESS = {
     "/account", "/account/password", "/account/sessions/{number:int}/end", "/account/sign-out-everywhere", "/logout",
     "/tokens", "/tokens/{number:int}/revoke", "/api/v1/openapi.json", "/api/v1/log", "/api/v1/log/checkpoint",
     "/api/v1/log/checkpoints", "/api/v1/log/proof", "/api/v1/log/consistency", "/{path:path}",
+    "/log", "/log/leaf/{position:int}", "/api/v1/log/leaves/{position}/proof", "/api/v1/log/checkpoints/{number}",
+    "/api/v1/log/checkpoints/{number}/timestamp",
 }  # fmt: skip
 """Routes that show nothing of any facility."""
 DAY = "from=2025-10-11&to=2025-10-12"

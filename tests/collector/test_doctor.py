@@ -112,9 +112,9 @@ def test_a_healthy_collector_has_no_findings(collector: Collector, mosquitto: Mo
     assert mosquitto.password not in said + told
     assert 0 == deep, told
     assert 0 == results["findings"]
-    assert {"configuration", "key", "state folder", "free space", "database pages", "schema", "evidence log", "tallies",
-            "recomputation", "quarantine", "accounts", "certificates", "clock", "disk", "agents", "hours", "broker",
-            "broker topics", "service", "pages", "password file", "profile"} == {
+    assert {"configuration", "key", "state folder", "free space", "database pages", "schema", "evidence log", "healing",
+            "tallies", "recomputation", "quarantine", "accounts", "certificates", "clock", "disk", "agents", "hours",
+            "broker", "broker topics", "service", "pages", "password file", "profile"} == {
         one["check"] for one in results["results"]
     }  # fmt: skip
 

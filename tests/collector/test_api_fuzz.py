@@ -61,4 +61,6 @@ def test_nothing_crashes_it(described: Any) -> None:
 
     assert len(answered) > 10
     assert statuses[200] > len(answered)
-    assert not {401, 403, 429} & set(statuses)
+    enrolling = answered.pop("POST /api/v1/enrolments")  # a stranger's rubbish is braked, see test_enrolments
+    assert {400, 422, 429} >= set(enrolling)
+    assert not {401, 403, 429} & set(sum(answered.values(), Counter()))

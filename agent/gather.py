@@ -58,7 +58,7 @@ class Gathering:
         return grown >= 0
 
     def newest(self, request: int) -> Result | None:
-        """The result that a request brought last; None where a batch holds all there were."""
+        """The result that a request brought last, in a batch already or not; None where there was none yet."""
         return self._columns[request].newest
 
     def bound_bytes(self, batch_ms: int) -> int:
@@ -173,8 +173,6 @@ class _Columns:
         gone = min(max(before_slot - self.first, 0), len(self.fates))
         del self.fates[:gone], self.delays[:gone], self.registers[: gone * self.width]
         self.first += gone
-        if not self.fates:
-            self.newest = None
         return gone
 
     def cut(self, first_slot: int, count: int) -> tuple[UInt16, Int64, UInt16]:

@@ -117,7 +117,7 @@ class Pipeline:
         self.note(Event(EventKind.PLAN_REFUSED, self._line.now_ms(), "", details))
 
     def newest(self, request: int) -> Result | None:
-        """What a request brought last, for whoever watches; None just after a batch edge."""
+        """What a request brought last, for whoever watches; None where it brought nothing yet."""
         return self._gathering.newest(request)
 
     async def run(self) -> None:

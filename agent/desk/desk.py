@@ -72,7 +72,6 @@ class Desk:
         self._note = note
         self._traced: set[str] = set()
         self._since_ms = now_ms()
-        self._last: dict[int, Result] = {}
 
     async def answer(self, ask: Ask) -> AsyncGenerator[Told, None]:
         """One object, or one per frame of a trace; DeskError where it cannot be done."""
@@ -113,10 +112,9 @@ class Desk:
         bound = self._reading.bound
         shown: list[Told] = []
         for position, request in enumerate(self._reading.requests):
-            result = self._newest(position) or self._last.get(position)
+            result = self._newest(position)
             if result is None:
                 continue
-            self._last[position] = result
             at_ms = result.slot * bound.intervals_ms[request.scan_class] + result.delay_ms
             words: Sequence[int | None] = [None] * len(request.points)
             if result.fate == Fate.GOOD:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from collector.evidence.bundle import BundleContents
 from collector.evidence.container import open_container
 from collector.evidence.layout import (
+    CHECKPOINTS,
     MANIFEST,
     SIGNATURE,
     Leaf,
@@ -84,9 +85,9 @@ def test_signed_anew_with_other_keys_it_is_never_more_than_unanchored() -> None:
 def test_bundles_from_before_logs_had_names_are_verified() -> None:
     """They pin the fingerprint of the collector's key; so may an inventory sealed then, in a bundle of today."""
     before = _pinned(origin=SITE.anchors()[1])
-    old = verified(SITE.bundle(replace(before(SITE.contents()), log=())))
+    old = verified(SITE.bundle(replace(before(SITE.contents()), log=(), checkpoints=())))
     sealed = verified(SITE.bundle(before(SITE.contents())))
-    mixed = verified(SITE.bundle(replace(SITE.contents(), log=())))
+    mixed = verified(SITE.bundle(replace(SITE.contents(), log=(), checkpoints=())))
 
     assert [Verdict.CONSISTENT] * 2 == [old.verdict, sealed.verdict]
     assert old.stated is not None
@@ -136,8 +137,8 @@ def test_a_changed_member_in_a_canonical_container_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_member_is_named(name: str) -> None:
-    """Left out of the container only, and left out of a manifest made anew."""
-    for sign_again in (False, name not in (MANIFEST, SIGNATURE)):
+    """Left out of the container only, and left out of a manifest made anew; a checkpoint need not be in a bundle."""
+    for sign_again in (False, name not in (MANIFEST, SIGNATURE) and not name.startswith(CHECKPOINTS)):
         assert verified(reforged({name: None}, sign_again=sign_again)).verdict is Verdict.CONTRADICTS
 
 
@@ -388,7 +389,7 @@ def test_counts_of_an_hour_without_any_agent() -> None:
     site = Site()
     contents = site.make().contents()
     empty = replace(
-        contents, days=[], hours=[], plans=[], agents=[],
+        contents, days=[], hours=[], plans=[], agents=[], checkpoints=(),
         inventory=replace(
             contents.inventory, rows=(), cross_checks=(), by_gas=(), by_source=(), by_category=(), by_cell=(),
             total=replace(contents.inventory.total, co2e_mg=0, u_co2e_mg=0.0), covered_ms=0, expected_ms=0,

@@ -484,6 +484,8 @@ def _verify(archive, find, signers, told):
     for size, (name, root) in notes.items():
         if log.roots.get(size) != root:
             find(f"{name}: the log's first {size} leaves have another root, or are left out across that size")
+    if manifest["names"] and not notes:
+        find("no signed checkpoint of the log is in the bundle")
     told.append(f"log of {log.tree.size} leaves, root {log.tree.root.hex()}; signed at {sorted(notes)} leaves by")
     told += [f"  {name} with key {public.hex()}" for name, public in manifest["names"].items()]
     if (log.tree.size, log.tree.root) != (manifest["size"], manifest["root"]):

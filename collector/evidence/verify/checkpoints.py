@@ -52,7 +52,7 @@ def read_checkpoints(container: Container, manifest: Manifest, report: Report) -
         if name.endswith(".tsr") and name.removesuffix(".tsr") + ".note" not in names:
             report.find(Step.LOG, name, "is the time stamp of a checkpoint that is not here")
     if manifest.log and not found and not report.contradictions:
-        report.note("no signed checkpoint of the log is in the bundle")
+        report.find(Step.LOG, CHECKPOINTS, "no signed checkpoint of the log is in the bundle")
     return sorted(found, key=lambda one: one.head.size)
 
 

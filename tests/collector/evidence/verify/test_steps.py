@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from collector.evidence.bundle import BundleContents
 from collector.evidence.container import open_container
 from collector.evidence.layout import (
-    CHECKPOINTS,
     MANIFEST,
     SIGNATURE,
     Leaf,
@@ -31,7 +30,7 @@ from protocols.records import Batch
 from protocols.wire.codec import seal_item
 from protocols.wire.keys import public_bytes
 from tests.collector.evidence import forging
-from tests.collector.evidence.site import HOUR, Site, with_items
+from tests.collector.evidence.site import HOUR, Site, checkpoint, with_items
 
 SITE = Site().make()
 BUNDLE = SITE.bundle()
@@ -85,9 +84,10 @@ def test_signed_anew_with_other_keys_it_is_never_more_than_unanchored() -> None:
 def test_bundles_from_before_logs_had_names_are_verified() -> None:
     """They pin the fingerprint of the collector's key; so may an inventory sealed then, in a bundle of today."""
     before = _pinned(origin=SITE.anchors()[1])
-    old = verified(SITE.bundle(replace(before(SITE.contents()), log=(), checkpoints=())))
+    bare = replace(SITE.contents(), log=(), checkpoints=())
+    old = verified(SITE.bundle(before(bare)))
     sealed = verified(SITE.bundle(before(SITE.contents())))
-    mixed = verified(SITE.bundle(replace(SITE.contents(), log=(), checkpoints=())))
+    mixed = verified(SITE.bundle(bare))
 
     assert [Verdict.CONSISTENT] * 2 == [old.verdict, sealed.verdict]
     assert old.stated is not None
@@ -137,8 +137,8 @@ def test_a_changed_member_in_a_canonical_container_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_member_is_named(name: str) -> None:
-    """Left out of the container only, and left out of a manifest made anew; a checkpoint need not be in a bundle."""
-    for sign_again in (False, name not in (MANIFEST, SIGNATURE) and not name.startswith(CHECKPOINTS)):
+    """Left out of the container only, and left out of a manifest made anew."""
+    for sign_again in (False, name not in (MANIFEST, SIGNATURE)):
         assert verified(reforged({name: None}, sign_again=sign_again)).verdict is Verdict.CONTRADICTS
 
 
@@ -389,7 +389,7 @@ def test_counts_of_an_hour_without_any_agent() -> None:
     site = Site()
     contents = site.make().contents()
     empty = replace(
-        contents, days=[], hours=[], plans=[], agents=[], checkpoints=(),
+        contents, days=[], hours=[], plans=[], agents=[],
         inventory=replace(
             contents.inventory, rows=(), cross_checks=(), by_gas=(), by_source=(), by_category=(), by_cell=(),
             total=replace(contents.inventory.total, co2e_mg=0, u_co2e_mg=0.0), covered_ms=0, expected_ms=0,
@@ -398,7 +398,9 @@ def test_counts_of_an_hour_without_any_agent() -> None:
     )  # fmt: skip
     logged = [leaf for leaf in contents.leaves if isinstance(leaf, Leaf) and leaf.kind not in ("item", "plan")]
     pinned = replace(empty.inventory.pinned, tree_size=len(logged))
-    silent = replace(empty, leaves=logged, inventory=replace(empty.inventory, pinned=pinned))
+    silent = replace(
+        empty, leaves=logged, inventory=replace(empty.inventory, pinned=pinned), checkpoints=[checkpoint(logged)]
+    )
     report = verified(site.bundle(silent))
 
     assert HOUR == contents.from_ms

@@ -13,7 +13,7 @@ import sqlite3
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from logging import getLogger
 
 import aiomqtt
@@ -151,7 +151,7 @@ class Uplink:
         broker = self._broker
         gone = json.dumps({"agent_id": self._agent_id, "phase": "offline"}).encode()
         context = None if broker.tls_ca is None else ssl.create_default_context(cafile=str(broker.tls_ca))
-        async with aiomqtt.Client(
+        client = aiomqtt.Client(
             broker.host,
             broker.port,
             username=broker.username,
@@ -162,7 +162,12 @@ class Uplink:
             keepalive=KEEPALIVE_S,
             will=aiomqtt.Will(topics.status(self._agent_id), gone, qos=1, retain=True),
             tls_context=context,
-        ) as client:
+        )
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(client)
+            except AttributeError as error:  # aiomqtt asks for the number of a socket that the broker closed meanwhile
+                raise ConnectionResetError("the broker closed the connection while it was made") from error
             await client.subscribe([(topics.COLLECTOR_KEY, 1), (topics.down(self._agent_id), 1)])
             if self._closing:
                 return

@@ -18,7 +18,6 @@ from protocols.enrolment import (
     State,
     account_hash,
     comparison,
-    make_secret,
     read_answer,
     read_invitation,
     read_request,
@@ -31,7 +30,7 @@ from protocols.wire.errors import WireError
 from protocols.wire.keys import public_bytes
 
 AGENT, COLLECTOR = (Ed25519PrivateKey.from_private_bytes(letter * 32) for letter in (b"a", b"c"))
-SECRET = make_secret()
+SECRET = "xa5K1AQmkoyFsB4bDQgsSVldn6kbWpP8Sit-fKf0BDc"  # made once: tests are known by what they are given
 INVITATION = Invitation("https://emitrace.example.org:8443", SECRET, key_id(public_bytes(COLLECTOR)), b"\x01" * 32)
 REQUEST = Request(
     public_bytes(AGENT), SECRET, "site-1", account_hash("password", b"0" * 12), "emitrace-agent 1", b"n" * 16

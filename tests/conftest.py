@@ -22,6 +22,7 @@ SERVICES = {
     "mosquitto": "apt-get install mosquitto",
     "postgresql": "apt-get install postgresql",
     "chromium": "apt-get install chromium fonts-wqy-microhei",
+    "openssl": "apt-get install openssl",
 }
 """Real services the tests use, and how to get them on Debian."""
 
@@ -31,7 +32,7 @@ def _find(name: str) -> str | None:
 
 
 def _version(name: str, program: str) -> str:
-    asked = [program, "-h" if name == "mosquitto" else "--version"]
+    asked = [program, {"mosquitto": "-h", "openssl": "version"}.get(name, "--version")]
     said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
     return said[0].strip() if said else "version unknown"
 

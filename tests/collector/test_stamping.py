@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +32,7 @@ from tests.collector.edge import START_MS, Edge, stream
 from tests.collector.evidence.site import Site
 
 pytest.importorskip("rfc3161_client", reason="the extra timestamps is not installed")
-if shutil.which("openssl") is None:
-    pytest.skip("openssl is not installed", allow_module_level=True)
+pytestmark = pytest.mark.openssl
 SITE = Site().make()
 SIZE, NOTE = SITE.contents().checkpoints[0]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from collector.disk import sync_folder
 from collector.store.checkpoints import Stored
+from collector.store.database import Database
 from protocols.transparency.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from protocols.transparency.note import NoteError
 
@@ -48,6 +49,10 @@ class Anchor:
             return open_checkpoint(note, public), note
         except (OSError, NoteError):
             return None
+
+    def tells_last(self, public: bytes, database: Database) -> bool:
+        """Whether it says what was signed last: there is one, and not on a server, where each machine has its own."""
+        return not database.is_postgresql and self.read(public) is not None
 
     def _is_longer(self, head: Checkpoint) -> bool:
         """Whether another program has kept this one or a longer one of the same origin."""

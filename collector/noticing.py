@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 def notice(database: Database, anchor: Anchor, public: bytes) -> None:
     """Open a healing where a backup was put back, or where the log does not lead to the anchor's checkpoint.
 
-    The file is read before the books: a checkpoint is written down there only once it is committed here. On a server
-    each machine has a file of its own, so it does not say what was signed last.
+    The file is read before the books: a checkpoint is written down there only once it is committed here.
     """
     was_restored = anchor.restored.exists()
     held = anchor.read(public)
@@ -26,7 +25,7 @@ def notice(database: Database, anchor: Anchor, public: bytes) -> None:
         behind = held is not None and not leads_to(connection, held[0])
     if not (was_restored or behind):
         return
-    head_known = held is not None and not database.is_postgresql
+    head_known = anchor.tells_last(public, database)
     at_ms = now_ms()
     with database.writing() as connection:
         cause = Cause.RESTORED if was_restored else Cause.ANCHOR

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.books import Books
 from collector.clock import now_ms
 from collector.log import line
-from collector.store.agents import find_agent
+from collector.store.agents import Agent, all_agents
 from collector.store.comparisons import dropped_between, keep_comparison, predecessor, uncompared
 from collector.store.refresh import refresh_hours
 from protocols.errors import EmitraceError
@@ -47,11 +47,13 @@ class Recomputer:
 
     books: Books
     _closed: dict[tuple[str, bytes], _Closed] = field(default_factory=dict)
+    _agents: dict[str, Agent] = field(default_factory=dict)
 
     def step(self) -> int:
         """Compare up to a group of batches; how many were."""
         with self.books.database.reading() as connection:
             rows = uncompared(connection, GROUP)
+            self._agents = {agent.agent_id: agent for agent in all_agents(connection)} if rows else {}
             verdicts = [(row, self._compare(connection, row)) for row in rows]
         if verdicts:
             with self.books.database.writing() as connection:
@@ -74,7 +76,7 @@ class Recomputer:
         return differences
 
     def _open(self, connection: Connection, row: Row[Any]) -> tuple[Batch, BoundPlan]:
-        agent = find_agent(connection, row.agent_id)
+        agent = self._agents.get(row.agent_id)
         if agent is None:
             raise ValueError(f"agent {row.agent_id[:12]} is not registered any more")
         batch = agent.read(row.bytes)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
-MOST_RANGES = 64
 
 Ranges = tuple[tuple[int, int], ...]
 

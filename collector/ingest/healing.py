@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.books import Books
 from collector.ingest.statuses import Status
 from collector.log import line
-from collector.store.acks import ack_of, missing_ranges
+from collector.store.acks import MOST_RANGES, ack_of, missing_ranges
 from collector.store.checkpoints import Stored
-from collector.store.healing import MOST_RANGES, Cause, begin_healing, end_healing, lacking, note_report
+from collector.store.healing import Cause, begin_healing, end_healing, lacking, note_report
 from collector.store.healings import current_healing
 from collector.store.losses import without_lost
 from protocols.wire.codec import read_ack
@@ -85,8 +85,7 @@ class HealingKeeper:
             gone = [one for one in ranges if one[0] <= ack.contiguous]
             if not without_lost(connection, agent_id, ack.stream_id, gone):
                 return
-        known = self._books.anchor.read(public_bytes(self._books.log_key)) is not None
-        head_known = known and not self._books.database.is_postgresql
+        head_known = self._books.anchor.tells_last(public_bytes(self._books.log_key), self._books.database)
         with self._books.database.writing() as connection:
             begin_healing(connection, Cause.ACKNOWLEDGED, self._now_ms(), head_known=head_known)
         log.error(line("receipt-beyond", agent=agent_id[:12], acknowledged=ack.contiguous, here=here.contiguous))

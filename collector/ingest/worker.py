@@ -16,7 +16,7 @@ from collector.books import Books
 from collector.clock import now_ms
 from collector.ingest.believe import Refused, believe_all
 from collector.ingest.broker import Broker, Message
-from collector.ingest.gaps import MOST_RANGES, GapKeeper
+from collector.ingest.gaps import GapKeeper
 from collector.ingest.healing import HealingKeeper
 from collector.ingest.pushing import PushKeeper
 from collector.ingest.signing import LogSigner
@@ -25,7 +25,7 @@ from collector.ingest.witnesses import Witnesses
 from collector.log import line
 from collector.metrics import Metrics
 from collector.store import quarantine
-from collector.store.acks import ack_of, missing_ranges
+from collector.store.acks import MOST_RANGES, ack_of, missing_ranges
 from collector.store.agents import all_agents
 from collector.store.placing import Outcome, Placer, stored_reader
 from collector.store.pushes import waiting_pushes

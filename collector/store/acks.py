@@ -9,6 +9,9 @@ from sqlalchemy import Connection, select
 from collector.store.schema import items, streams
 from protocols.messages import Ack
 
+MOST_RANGES = 64
+"""So many gaps of a stream are looked at together; the rest are when these are closed."""
+
 
 def ack_of(connection: Connection, agent_id: str, stream_id: bytes) -> Ack:
     """What is committed of a stream."""

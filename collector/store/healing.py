@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, insert, select, update
 
-from collector.store.acks import ack_of, missing_ranges
+from collector.store.acks import MOST_RANGES, ack_of, missing_ranges
 from collector.store.agents import Agent, all_agents
 from collector.store.audit import record
 from collector.store.checkpoints import ORIGIN, Stored, current_origin, make_checkpoint
@@ -32,7 +32,6 @@ from collector.store.schema import agents, healing_reports, healings, signed_hea
 from collector.store.upsert import upsert
 from protocols.transparency.checkpoint import Checkpoint
 
-MOST_RANGES = 64
 ITSELF = ""
 """Who ended a healing that needed nobody."""
 ANCHOR = "anchor"

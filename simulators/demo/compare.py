@@ -7,6 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+ROUNDING = "rounding"
+ROUNDED_MG = 0.5 / math.sqrt(3)
+"""Standard uncertainty of a mass rounded to whole milligrams: half-width 0.5, rectangular. [mg]"""
+
 Interval = tuple[int, int]
 Truth = Callable[[str, str, int, int], int]
 """(source, gas, from_ms, to_ms) -> truly emitted mass. [mg]"""
@@ -86,12 +90,14 @@ def standard_uncertainty(rows: Iterable[WindowRow]) -> float:
 
     Independent parts add in quadrature; shared parts add linearly within a cause over time, then in
     quadrature; the end-point part counts once at either end of each unbroken stretch of each input.
+    A mass is whole milligrams: up to half of one per window, and the same way in each while the rate is steady.
     """
     independent: list[float] = []
     shared: dict[str, list[float]] = defaultdict(list)
     by_input: dict[int, list[WindowRow]] = defaultdict(list)
     for row in rows:
         independent.append(row.u_independent)
+        shared[ROUNDING].append(ROUNDED_MG)
         by_input[row.input].append(row)
         for cause, part in row.u_shared.items():
             shared[cause].append(part)

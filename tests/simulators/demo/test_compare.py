@@ -27,14 +27,23 @@ def test_uncertainty_counts_ends_once_per_unbroken_stretch() -> None:
     """Independent parts add in quadrature, shared linearly, ends only at either end of the stretch."""
     rows = [window(0, 5, 10), window(5, 10, 10)]
 
-    assert math.isclose(math.sqrt(2 * 9 + 8 * 8 + 2 * 36), standard_uncertainty(rows))
+    assert math.isclose(math.sqrt(2 * 9 + 8 * 8 + 2 * 36 + 1 / 3), standard_uncertainty(rows))
 
 
 def test_a_gap_makes_two_more_ends() -> None:
     """Two stretches have four ends."""
     rows = [window(0, 5, 10), window(6, 10, 10)]
 
-    assert math.isclose(math.sqrt(2 * 9 + 8 * 8 + 4 * 36), standard_uncertainty(rows))
+    assert math.isclose(math.sqrt(2 * 9 + 8 * 8 + 4 * 36 + 1 / 3), standard_uncertainty(rows))
+
+
+def test_whole_milligrams_are_known_to_half_of_one() -> None:
+    """A gas of 0.4 mg per window is 0 mg in each of twenty: not measured well, but not at odds with the truth."""
+    rows = [window(at, at + 1, 0, u_independent=1e-3, u_shared={}, u_end=0.0) for at in range(20)]
+
+    (found,) = compare(rows, lambda *_: 8)
+
+    assert (0, 8, True) == (found.measured_mg, found.true_mg, found.within_95_percent)
 
 
 def test_the_truth_is_taken_over_the_covered_time_only() -> None:

@@ -42,6 +42,8 @@ class Permission(StrEnum):
     """Writing findings in one's own engagement: a verifier's alone, so that nobody else can be their author."""
     ANSWERS = "answers"
     """Answering findings."""
+    CALIBRATION = "calibration"
+    """Entering instruments, events and their files, and deciding what follows from them."""
     AUDIT = "audit"
     """Who did what: the audit trail."""
     AGENTS = "agents"
@@ -66,6 +68,7 @@ MATRIX: Mapping[Permission, frozenset[Role]] = {
     Permission.ENGAGEMENTS: frozenset({_M, _A}),
     Permission.FINDINGS: frozenset({_V}),
     Permission.ANSWERS: frozenset({_M, _A}),
+    Permission.CALIBRATION: frozenset({_M, _A}),
     Permission.AUDIT: frozenset({_M, _A}),
     Permission.AGENTS: frozenset({_M, _A}),
     Permission.TOKENS: frozenset({_T, _M, _V, _A}),

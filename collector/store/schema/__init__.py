@@ -11,6 +11,7 @@ from collector.store.schema.agents import agents, streams
 from collector.store.schema.alerts import alerts, tellings
 from collector.store.schema.audit import audit
 from collector.store.schema.base import about, metadata
+from collector.store.schema.calibration import calibration_records, evidence_files
 from collector.store.schema.certificates import certificates
 from collector.store.schema.decisions import quarantine_decisions
 from collector.store.schema.engagements import answers, engagements, findings
@@ -34,6 +35,7 @@ __all__ = [
     "alerts",
     "answers",
     "audit",
+    "calibration_records",
     "certificates",
     "checkpoints",
     "comparisons",
@@ -42,6 +44,7 @@ __all__ = [
     "engagements",
     "enrolment_tokens",
     "enrolments",
+    "evidence_files",
     "findings",
     "frontier",
     "healing_reports",

@@ -13,7 +13,7 @@ In the order in which evidence becomes a status:
 - ``correction``, ``relative_accuracy``, ``uncertainty``, ``charts``, ``interval_review``: what to think of a
   reading, a drift, an interval;
 - ``encoding``: canonical bytes of events, instruments and chains for the evidence log;
-- ``certificates`` and ``standing``: the records a collector keeps today, and the three states of its hour rows.
+- ``certificates``: the records of before there were events, which count as such.
 
 Everything is pure and bitemporal: an event has the time it happened and the tree size from which it is known. A
 late or a failed certificate reaches back; no reading and no earlier answer ever changes.

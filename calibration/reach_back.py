@@ -18,7 +18,7 @@ from calibration.events import Event, Known, found_outside, outcome
 from calibration.evidence import Result
 from calibration.instruments import Instrument, Mpe
 from calibration.requirements import TRACEABILITY, Onset, Requirement
-from calibration.status import Interval, State, Status, Timeline
+from calibration.status import Interval, Reason, State, Status, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,34 @@ def suspect_at(suspects: Iterable[Suspect], t_ms: int) -> str:
     """Id of the earliest test that makes an instant suspect; empty where none does. [UTC ms]"""
     over = [s for s in suspects if (s.from_ms is None or s.from_ms <= t_ms) and t_ms < s.to_ms]
     return min(over, key=lambda s: (s.to_ms, s.event)).event if over else ""
+
+
+_FAVOURABLE = frozenset({State.IN_INTERVAL, State.DUE_SOON, State.EXEMPT, State.OVERDUE_JUSTIFIED})
+
+
+def overlaid(life: Timeline, suspects: Sequence[Suspect]) -> Timeline:
+    """A status over all time in which a suspect stretch shows: what speaks for a reading there is unknown, suspect.
+
+    Nobody can tell when the instrument left its limits. What is overdue, failed or suspended says so already and
+    stays what it is; the suspect window itself lies over it all the same.
+    """
+    if not suspects:
+        return life
+    edges = {t for one in suspects for t in (one.from_ms, one.to_ms) if t is not None}
+
+    def at(t_ms: int | None, found: Status) -> Status:
+        if found.state not in _FAVOURABLE:
+            return found
+        test = _suspect_before_all(suspects) if t_ms is None else suspect_at(suspects, t_ms)
+        return Status(State.UNKNOWN, test, None, Reason.SUSPECT) if test else found
+
+    return Timeline.of(
+        at(None, life.statuses[0]), ((t_ms, at(t_ms, life.at(t_ms))) for t_ms in sorted(edges.union(life.starts)))
+    )
+
+
+def _suspect_before_all(suspects: Iterable[Suspect]) -> str:
+    return suspect_at([one for one in suspects if one.from_ms is None], -(2**62))
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Reason(Enum):
     EXTENDED = "extended"
     GRACE = "grace"
     NOT_IN_PLACE = "not-in-place"
+    SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)

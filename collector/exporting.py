@@ -14,6 +14,7 @@ from typing import BinaryIO
 from sqlalchemy import Connection, select
 
 from calibration.certificates import encode_certificate
+from calibration.encoding import encode_record
 from collector.books import Books
 from collector.clock import now_ms
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
@@ -28,6 +29,7 @@ from collector.inventory.scope import WHOLE, Scope
 from collector.pruning import all_leaves, part_of_log, shown_positions
 from collector.store.agents import all_agents
 from collector.store.audit import record
+from collector.store.calibration import all_records
 from collector.store.certificates import all_certificates
 from collector.store.checkpoints import (
     BUNDLE,
@@ -186,6 +188,7 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
         *period, made_ms=now_ms(), software=f"emitrace {version('emitrace')}",
         agents=[key for agent in agents if agent.agent_id in here for key in agent.ring.keys],
         certificates=[encode_certificate(stored.certificate) for stored in all_certificates(connection)],
+        records=[encode_record(stored.record) for stored in all_records(connection)],
         days=_days(connection, found), leaves=log,
         plans=[(agent, document) for agent, document, _, _ in sent],
         hours=_hours(connection, wanted),

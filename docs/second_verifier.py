@@ -14,7 +14,7 @@ format (docs/verifier.md, protocols/wire/schema.cddl, collector/evidence/bundle.
        leaf that revokes the agent where there is one;
     4. that each stream is a chain without gap over the period, and that nothing was cut off or left out;
     5. that an agent's keys followed one another as its own items say, and none signed out of its place;
-    6. that every plan and certificate is the one its name says, and in the log.
+    6. that every plan, certificate and other calibration record is the one its name says, and in the log.
 
 It does NOT decode readings or compute emissions: that the figures follow from the register words is what
 `emitrace-verify` re-performs. Exit codes are the same: 0 consistent with the fingerprints given, 1 contradicts,
@@ -42,6 +42,7 @@ MOST_BYTES = 8 * 2**20  # of one message, and of the map inside it
 MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
 ITEM_TYPES = {f"application/vnd.emitrace.{kind}+cbor;v=1": kind for kind in ("batch", "plan", "tombstone", "key-change")}
 EMPTY_ROOT = hashlib.sha256().digest()
+RECORDS = {1: "calibration-event", 2: "instrument", 3: "chain"}  # what a calibration record is, and its kind of leaf
 
 
 class Refused(Exception):
@@ -404,9 +405,10 @@ def check_stream(name, items, stones, manifest, log, find):
 def read_manifest(data):
     fields = decode(data)
     version = fields.get(1) if isinstance(fields, dict) else None
-    keys = {1: set(), 2: {9}, 3: {10} | ({9} if 9 in fields else set())} if version in (1, 2, 3) else {}
+    named = {10} | ({9} if 9 in fields else set()) if isinstance(fields, dict) else {10}
+    keys = {1: set(), 2: {9}, 3: named, 4: named}
     if type(version) is not int or version not in keys or set(fields) != set(range(1, 9)) | keys[version]:
-        raise Refused("manifest.cbor: not a manifest of version 1 to 3")
+        raise Refused("manifest.cbor: not a manifest of version 1 to 4")
     try:
         (start, end), (size, root) = fields[2], fields[6]
         members = {name: (length, digest) for name, length, digest in fields[8]}
@@ -551,13 +553,22 @@ def _verify(archive, find, signers, told):
         if name not in seen and named and not log.hidden and 0 in sequences:
             find(f"{name}: {len(sequences)} items are in the log, none is in the bundle")
 
-    # 6. Plans and certificates: named by their digest, in the log, and none of the log left out.
+    # 6. Plans and calibration records: named by their digest, in the log, and none of the log left out. A record that
+    #    is no certificate says under key 1 what it is, and under key 2 its id, by which it is logged.
+    calibration = set()
     for name in names:
         folder, _, rest = name.partition("/")
         if folder in ("plans", "certificates"):
             digest = sha256(archive.read(name))
             if rest != f"{digest.hex()}.cbor" or not log.has(folder.rstrip("s"), digest.hex(), digest):
                 find(f"{name}: is not what its name says, or not in the log")
+        elif folder == "calibration":
+            content = archive.read(name)
+            fields, digest = decode(content), sha256(content)
+            kind = RECORDS.get(fields.get(1))
+            if rest != f"{digest.hex()}.cbor" or kind is None or not log.has(kind, fields.get(2), digest):
+                find(f"{name}: is not what its name says, or not in the log")
+            calibration.add((kind, digest))
         elif folder == "sent":  # the item by which an agent sent a plan, where its stream's items are not all here
             agent = rest.partition("/")[0]
             element = archive.read(name)
@@ -573,6 +584,10 @@ def _verify(archive, find, signers, told):
     for position, digest in log.logged["certificate"]:
         if f"certificates/{digest.hex()}.cbor" not in names:
             find(f"certificate {digest.hex()}: is leaf {position} of the log, no member holds it")
+    for kind in RECORDS.values():
+        for position, digest in log.logged[kind]:
+            if (kind, digest) not in calibration:
+                find(f"{kind} {digest.hex()}: is leaf {position} of the log, no member holds it")
     check_plans(manifest, log, sent, names, find)
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collector.evidence.container import ContainerWriter
 from collector.evidence.layout import (
+    CALIBRATION,
     CERTIFICATES,
     GWP,
     HOURS,
@@ -111,6 +112,8 @@ class BundleContents:
         Time stamps of some of these checkpoints, as an authority answered (RFC 3161, DER).
     changes : sequence of (str, bytes)
         Agent id and signed item, verbatim, of every key change of the agents; ``agents`` holds their new keys as well.
+    records : iterable of bytes
+        Canonical bytes of every other calibration record known: events, instruments and chains.
     """
 
     from_ms: int
@@ -131,6 +134,7 @@ class BundleContents:
     checkpoints: Sequence[tuple[int, bytes]] = ()
     stamps: Sequence[tuple[int, bytes]] = ()
     changes: Sequence[tuple[str, bytes]] = ()
+    records: Iterable[bytes] = ()
 
 
 def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKey) -> Manifest:
@@ -140,6 +144,8 @@ def write_bundle(file: BinaryIO, contents: BundleContents, key: Ed25519PrivateKe
     most 4 MiB); everything else passes through.
     """
     writer = ContainerWriter(file)
+    for digest, data in sorted(_named(contents.records).items()):
+        writer.add(f"{CALIBRATION}{digest.hex()}.cbor", (data,))
     for digest, data in sorted(_named(contents.certificates).items()):
         writer.add(f"{CERTIFICATES}{digest.hex()}.cbor", (data,))
     for name, item in sorted((change_name(agent, _new_key(item)), item) for agent, item in contents.changes):

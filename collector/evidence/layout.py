@@ -2,6 +2,7 @@
 
 ::
 
+    calibration/<digest>.cbor         canonical bytes of a calibration event, an instrument or a chain
     certificates/<digest>.cbor        a certificate's canonical bytes
     changes/<agent>/<fingerprint>.cose  the signed item by which an agent took on the key with that fingerprint
     checkpoints/<size>.note           a checkpoint of the evidence log, a signed note (C2SP)
@@ -26,10 +27,13 @@ Keys in a bundle are never anchors: they say which key signed, not whose it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from calibration.encoding import Kept
+from calibration.events import Event
+from calibration.instruments import Chain, Instrument
 from collector.evidence.names import LogName, names_fields, read_names
 from collector.hours.model import HourRow
 from collector.inventory.document import plain
@@ -40,14 +44,18 @@ from protocols.wire.errors import WireError
 from protocols.wire.fields import array, blob, record, refuse, text, uint
 from protocols.wire.keys import fingerprint
 
-VERSION = 3
+VERSION = 4
+NAMED_BEFORE = 3
+"""The version from before there were calibration records in a bundle."""
 WHOLE_BEFORE, PARTIAL_BEFORE = 1, 2
 """Versions from before a bundle named its log: of a whole period, and of one that leaves something out."""
 
 MANIFEST, SIGNATURE, LEAVES, HOURS = "manifest.cbor", "manifest.cose", "leaves.cborseq", "hours.jsonl"
 INVENTORY, PROFILE, GWP = "inventory.json", "profile.toml", "gwp.json"
 ITEMS, PLANS, CERTIFICATES, KEYS, SENT = "items/", "plans/", "certificates/", "keys/", "sent/"
-CHECKPOINTS, CHANGES = "checkpoints/", "changes/"
+CHECKPOINTS, CHANGES, CALIBRATION = "checkpoints/", "changes/", "calibration/"
+RECORD_KINDS: Mapping[type[Kept], str] = {Event: "calibration-event", Instrument: "instrument", Chain: "chain"}
+"""The kind of leaf that a calibration record has in the evidence log, under its own id."""
 MANIFEST_TYPE = "application/vnd.emitrace.bundle-manifest-sha256;v=1"
 _TIME = 2**48
 _MEMBERS = 2**20
@@ -95,6 +103,8 @@ class Manifest:
         What the bundle is of; everything, unless it is a partial one.
     log : tuple of LogName
         The names under which the log has signed, the first one first; empty in bundles of versions 1 and 2.
+    version : int
+        Of a bundle that names its log.
     """
 
     from_ms: int
@@ -108,6 +118,7 @@ class Manifest:
     members: tuple[Listed, ...]
     scope: Scope = WHOLE
     log: tuple[LogName, ...] = ()
+    version: int = VERSION
 
     @property
     def origin(self) -> str:
@@ -140,6 +151,11 @@ def change_name(agent: str, public_key: bytes) -> str:
     return f"{CHANGES}{agent}/{fingerprint(public_key)}.cose"
 
 
+def record_kind(record: Kept) -> str:
+    """The kind of leaf of a calibration record."""
+    return RECORD_KINDS[type(record)]
+
+
 def item_leaf_id(agent: str, stream_id: bytes, sequence: int) -> str:
     """Id of a stream item in the evidence log."""
     return f"{agent}/{stream_id.hex()}/{sequence}"
@@ -150,7 +166,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
     whole = manifest.scope.is_whole
     before = WHOLE_BEFORE if whole else PARTIAL_BEFORE
     return cbor.encode({
-        1: VERSION if manifest.log else before, 2: [manifest.from_ms, manifest.to_ms],
+        1: manifest.version if manifest.log else before, 2: [manifest.from_ms, manifest.to_ms],
         3: manifest.made_ms, 4: manifest.software,
         5: manifest.collector, 6: [manifest.tree_size, manifest.tree_root],
         7: [[bytes.fromhex(agent), digest] for agent, digest in manifest.plans],
@@ -164,10 +180,11 @@ def decode_manifest(data: bytes) -> Manifest:
     """The manifest in these bytes; WireError where they are none."""
     value = cbor.decode(data)
     version, partial = (value.get(1), 9 in value) if isinstance(value, dict) else (None, False)
-    extra = ([9] if partial else []) + ([10] if version == VERSION else [])
+    named = version in (NAMED_BEFORE, VERSION)
+    extra = ([9] if partial else []) + ([10] if named else [])
     fields = record(value, "manifest", [*range(1, 9), *extra])
     before = PARTIAL_BEFORE if partial else WHOLE_BEFORE
-    uint(version, "manifest.version", *((VERSION + 1, VERSION) if version == VERSION else (before + 1, before)))
+    stated = uint(version, "manifest.version", *((VERSION + 1, NAMED_BEFORE) if named else (before + 1, before)))
     start, end = array(fields[2], "manifest.period", 2, 2)
     from_ms = uint(start, "manifest.from_ms", _TIME)
     size, root = array(fields[6], "manifest.tree", 2, 2)
@@ -182,7 +199,8 @@ def decode_manifest(data: bytes) -> Manifest:
         tuple(_plan(pair) for pair in array(fields[7], "manifest.plans", _MEMBERS)),
         tuple(_listed(row) for row in array(fields[8], "manifest.members", _MEMBERS)),
         _read_scope(fields[9]) if partial else WHOLE,
-        read_names(fields[10]) if version == VERSION else (),
+        read_names(fields[10]) if named else (),
+        stated if named else VERSION,
     )
 
 

@@ -1,8 +1,9 @@
 """Windows to hour rows: a pure function, so that edge, collector and verifier agree to the last digit.
 
-Every sum is of Python integers. A window is never split: it belongs to the cell that holds its start. Where
-a source and gas have several counter inputs, their windows add, and a moment counts as measured only where
-every input has a window over it.
+Every sum is of Python integers. A window is never split among cells: it belongs to the one that holds its start.
+Where a source and gas have several counter inputs, their windows add, and a moment counts as measured only where
+every input has a window over it. Where the calibration status behind a window changes inside it, its mass and
+its times are split among the statuses by time (``calibration.shares``).
 
 For a rate-based source the hour qualifies when measured time is at least ``min_share`` of operating time;
 then mass = measured mass x operating time / measured time, rounded half to even once, and what that adds is
@@ -13,17 +14,18 @@ holds the whole amount.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from calibration.standing import Known, timeline
+from calibration.shares import mass_by_state
 from calibration.status import State, Timeline, worst
 from collector.hours.cells import cell_of
+from collector.hours.lives import Lives
 from collector.hours.model import HourRow
-from collector.hours.sources import instruments_behind, points_of, series_of
+from collector.hours.sources import series_of
 from protocols.exact import half_even, sum_exact
 from protocols.ghg.uncertainty import Parts, across, combine, scaled
 from protocols.plan.bound import BoundPlan, BoundSource, Cause
@@ -49,12 +51,23 @@ class WindowSpan:
 
 @dataclass(slots=True)
 class _Part:
-    """One window with the calibration status of the instruments behind it."""
+    """One window with the calibration status behind it; ``state`` is None where that changes inside."""
 
     window: Window
-    status: State
+    life: Timeline
+    state: State | None
     causes: tuple[Cause, ...]
     sign: int
+
+    def split(self, amount: int) -> Iterable[tuple[State, int]]:
+        """An amount of the window per state, adding up to it."""
+        if self.state is not None:
+            return ((self.state, amount),)
+        return mass_by_state(amount, self.life.between(self.window.from_ms, self.window.to_ms)).items()
+
+    def state_at(self, at_ms: int) -> State:
+        """The state at an instant of the window. [UTC ms]"""
+        return self.life.at(at_ms).state if self.state is None else self.state
 
 
 @dataclass(slots=True)
@@ -65,13 +78,7 @@ class _Open:
     parts: list[_Part] = field(default_factory=list)
 
 
-def assemble(
-    agent: str,
-    spans: Iterable[WindowSpan],
-    rule: HourRule,
-    certificates: Sequence[Known],
-    as_known_at: int | None = None,
-) -> tuple[HourRow, ...]:
+def assemble(agent: str, spans: Iterable[WindowSpan], rule: HourRule, lives: Lives) -> tuple[HourRow, ...]:
     """Hour rows of one agent from its windows.
 
     Parameters
@@ -83,10 +90,8 @@ def assemble(
         are given.
     rule : HourRule
         The accounting profile's rule.
-    certificates : sequence of (Certificate, int)
-        Every certificate with the tree size from which it is known.
-    as_known_at : int or None
-        Knowledge time as a tree size; None: all that is given.
+    lives : Lives
+        Statuses of every instrument and chain, as known at one size of the evidence log.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def assemble(
     rows: dict[tuple[int, int, str, str], _Open] = {}
     for span in spans:
         zone = ZoneInfo(span.plan.plan.facility.time_zone)
-        status_of = _input_statuses(span.plan, certificates, as_known_at)
+        behind = lives.behind(span.plan)
         cell = (0, 0)
         for window in span.windows:
             source = span.plan.sources[window.source]
@@ -107,26 +112,8 @@ def assemble(
             if row is None:
                 row = rows[key] = _Open(source)
             causes, sign = series_of(source, window)
-            row.parts.append(_Part(window, status_of(window), causes, sign))
+            row.parts.append(_Part(window, *behind(window), causes, sign))
     return tuple(_close(agent, key, rows[key], rule) for key in sorted(rows))
-
-
-def _input_statuses(
-    plan: BoundPlan, certificates: Sequence[Known], as_known_at: int | None
-) -> Callable[[Window], State]:
-    """Calibration status behind a window: that of the worst instrument its input rests on."""
-    zone = plan.plan.facility.time_zone
-    lives = {one.id: timeline(one, as_known_at, certificates, zone) for one in plan.plan.instruments}
-    chains: dict[tuple[int, int, int], list[Timeline]] = {}
-
-    def status(window: Window) -> State:
-        key = (window.source, window.input, window.gas)
-        if key not in chains:
-            points = points_of(plan.sources[window.source], window.input, window.gas)
-            chains[key] = [lives[one] for one in instruments_behind(plan, points)]
-        return worst(life.at(window.from_ms).state for life in chains[key])
-
-    return status
 
 
 def _close(agent: str, key: tuple[int, int, str, str], row: _Open, rule: HourRule) -> HourRow:
@@ -180,7 +167,8 @@ def _times(source: BoundSource, parts: Sequence[_Part]) -> tuple[int, int, int, 
     by_status: dict[str, int] = defaultdict(int)
     if not source.counters:
         for part in parts:
-            by_status[part.status.value] += part.window.measured_ms + part.window.stopped_ms
+            for state, known_ms in part.split(part.window.measured_ms + part.window.stopped_ms):
+                by_status[state.value] += known_ms
         return (
             sum_exact(p.window.operating_ms for p in parts),
             sum_exact(p.window.measured_ms for p in parts),
@@ -188,7 +176,7 @@ def _times(source: BoundSource, parts: Sequence[_Part]) -> tuple[int, int, int, 
             _ordered(by_status),
         )
     for covering, from_ms, to_ms in _common(parts, _inputs_of_gas(source, parts[0].window.gas)):
-        by_status[worst(part.status for part in covering).value] += to_ms - from_ms
+        by_status[worst(part.state_at(from_ms) for part in covering).value] += to_ms - from_ms
     measured = sum_exact(by_status.values())
     return measured, measured, 0, _ordered(by_status)
 
@@ -198,8 +186,8 @@ def _inputs_of_gas(source: BoundSource, gas: int) -> tuple[int, ...]:
 
 
 def _common(parts: Sequence[_Part], inputs: Sequence[int]) -> Iterator[tuple[list[_Part], int, int]]:
-    """Stretches where every input has a window, with the windows over each."""
-    edges = sorted({edge for p in parts for edge in (p.window.from_ms, p.window.to_ms)})
+    """Stretches where every input has a window and no status changes, with the windows over each."""
+    edges = sorted({edge for p in parts for edge in _edges(p)})
     at = {number: [p for p in parts if p.window.input == number] for number in inputs}
     position = dict.fromkeys(inputs, 0)
     for from_ms, to_ms in pairwise(edges):
@@ -214,11 +202,19 @@ def _common(parts: Sequence[_Part], inputs: Sequence[int]) -> Iterator[tuple[lis
             yield covering, from_ms, to_ms
 
 
+def _edges(part: _Part) -> list[int]:
+    window = part.window
+    if part.state is not None:
+        return [window.from_ms, window.to_ms]
+    return [window.from_ms, *(to_ms for _, to_ms, _ in part.life.between(window.from_ms, window.to_ms))]
+
+
 def _status_mass(parts: Sequence[_Part], numerator: int, denominator: int) -> tuple[tuple[str, int], ...]:
     """The row's mass per status by cumulative rounding, so that the parts add to the row exactly. [mg]"""
     measured: dict[str, int] = defaultdict(int)
     for part in parts:
-        measured[part.status.value] += part.window.mass_mg
+        for state, mass in part.split(part.window.mass_mg):
+            measured[state.value] += mass
     shares: dict[str, int] = {}
     cumulative, rounded = 0, 0
     for status in sorted(measured):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+COARSE, RULES = 1, 2
+"""Versions of the rules by which an hour's mass is put on calibration statuses: three of them, from certificates
+alone, as in documents that name no version; and today's eight, from events, instruments and chains."""
+
 
 @dataclass(frozen=True, slots=True)
 class HourRow:

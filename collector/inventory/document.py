@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from collector.hours.model import COARSE
 from collector.inventory.model import Inventory, InventoryRow, Pinned, Total
+
+_PINNED_BEFORE = tuple(field.name for field in fields(Pinned) if field.name not in ("hour_rules", "records"))
 
 SAFE = 10**15
 """Integers above this are strings in JSON, because common readers keep only 53 bits."""
@@ -31,11 +34,14 @@ def plain(value: object) -> object:
 def encode_inventory(inventory: Inventory) -> bytes:
     """Canonical bytes: JSON, keys sorted, no spaces, ASCII; equal inventories give equal bytes.
 
-    An empty ``by_cell`` is left out, so that documents from before it was kept stay what they were.
+    An empty ``by_cell`` is left out, and of the coarse rules of hours what was not pinned, so that documents from
+    before these were kept stay what they were.
     """
     table = {field.name: plain(getattr(inventory, field.name)) for field in fields(inventory)}
     if not inventory.by_cell:
         del table["by_cell"]
+    if inventory.pinned.hour_rules == COARSE:
+        table["pinned"] = {name: plain(getattr(inventory.pinned, name)) for name in _PINNED_BEFORE}
     return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
@@ -66,7 +72,8 @@ def _pinned(table: dict[str, Any]) -> Pinned:
         plans=tuple(str(digest) for digest in table["plans"]),
         certificates=tuple(str(digest) for digest in table["certificates"]), gwp_set=str(table["gwp_set"]),
         profile=str(table["profile"]), profile_version=str(table["profile_version"]),
-        profile_digest=str(table["profile_digest"]),
+        profile_digest=str(table["profile_digest"]), hour_rules=int(table.get("hour_rules", COARSE)),
+        records=tuple(str(digest) for digest in table.get("records", ())),
     )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from collector.hours.model import COARSE
+
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
@@ -23,6 +25,10 @@ class Pinned:
         The chosen GWP set and accounting profile.
     profile_digest : str
         SHA-256 of the profile's text, hex.
+    hour_rules : int
+        Version of the rules by which hours put their mass on calibration statuses (``collector.hours.lives``).
+    records : tuple of str
+        SHA-256 of each event, instrument and chain record of calibration known, hex, sorted.
     """
 
     origin: str
@@ -33,6 +39,8 @@ class Pinned:
     profile: str
     profile_version: str
     profile_digest: str
+    hour_rules: int = COARSE
+    records: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from calibration.certificates import Certificate, decode_certificate, encode_certificate
-from calibration.standing import Known
 from collector.store.audit import record
 from collector.store.log import append_leaf
 from collector.store.placing import mark_dirty
@@ -63,8 +62,3 @@ def all_certificates(connection: Connection) -> tuple[StoredCertificate, ...]:
 def certificate_digests(connection: Connection) -> tuple[str, ...]:
     """SHA-256 of every certificate record, hex, sorted."""
     return tuple(sorted(digest.hex() for digest in connection.scalars(select(certificates.c.digest))))
-
-
-def known_certificates(connection: Connection) -> tuple[Known, ...]:
-    """Every certificate with the tree size from which it is known, as ``calibration.status`` wants it."""
-    return tuple((stored.certificate, stored.leaf + 1) for stored in all_certificates(connection))

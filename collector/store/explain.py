@@ -12,15 +12,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from calibration.certificates import Certificate
-from calibration.standing import timeline
 from calibration.status import Interval
 from collector.hours.calendar import Span
 from collector.hours.cells import cell_of, local_time
+from collector.hours.lives import Lives
 from collector.hours.sources import SourceFacts, instruments_behind, points_of, series_of, source_facts
 from collector.store.certificates import all_certificates
 from collector.store.hours import VersionedHour, row_of, windows_stated
 from collector.store.plans import PlanBook, site_of
 from collector.store.schema import comparisons, dirty_hours, hours, items, plans, slots
+from collector.store.trust import trust_known
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan, BoundSource
 from protocols.plan.model import FactorRecord, Instrument
@@ -250,14 +251,13 @@ def _points_behind(plan: BoundPlan, source: str, gas: str) -> list[int]:
 def _instruments(
     connection: Connection, plan: BoundPlan, source: str, gas: str, cell: Span
 ) -> tuple[InstrumentBehind, ...]:
-    stored = all_certificates(connection)
-    entered = {one.certificate.id: one for one in stored}
-    known = [(one.certificate, one.leaf + 1) for one in stored]
+    entered = {one.certificate.id: one for one in all_certificates(connection)}
+    lives = Lives(trust_known(connection))
     points = _points_behind(plan, source, gas)
     found = []
     for name in instruments_behind(plan, points):
         at, instrument = next((n, one) for n, one in enumerate(plan.plan.instruments) if one.id == name)
-        life = timeline(instrument, None, known, plan.plan.facility.time_zone)
+        life = lives.of_planned(instrument, plan.plan.facility.time_zone)
         own = tuple(plan.points[point].id for point in points if plan.points[point].instrument == at)
         certificate = entered.get(life.at(cell[0]).cause)
         found.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, insert, select, update
 
+from collector.hours.model import RULES
 from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
 from collector.inventory.document import decode_inventory, encode_inventory
@@ -26,6 +27,7 @@ from collector.store.plans import PlanBook, plans_used, sources_known
 from collector.store.refresh import refresh_hours
 from collector.store.schema import inventories, inventory_rows
 from collector.store.series import read_whole
+from collector.store.trust import record_digests
 from protocols.errors import EmitraceError
 
 
@@ -55,6 +57,7 @@ def compose_inventory(
         plans=tuple(sorted({plan.hex() for agent, plan in used if scope.has_agent(agent)})),
         certificates=certificate_digests(connection),
         gwp_set=gwp_set, profile=profile.id, profile_version=profile.version, profile_digest=digest.hex(),
+        hour_rules=RULES, records=record_digests(connection),
     )  # fmt: skip
     sums = read_whole(connection, from_ms, to_ms)
     cut = [sum_of(hour.row) for hour in read_hours(connection, from_ms, from_ms + 1) if hour.row.from_ms < from_ms]

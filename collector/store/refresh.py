@@ -18,14 +18,15 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from collector.hours.assemble import HourRule, WindowSpan, assemble
+from collector.hours.lives import Lives
 from collector.hours.model import HourRow
 from collector.log import line
-from collector.store.certificates import known_certificates
 from collector.store.database import Database
 from collector.store.days import renew_days
 from collector.store.hours import replace_hours, windows_between
 from collector.store.plans import PlanBook, agent_zone, newest_plan, note_plans_used
 from collector.store.schema import dirty_hours
+from collector.store.trust import trust_known
 from protocols.errors import EmitraceError
 from protocols.records import Window
 
@@ -121,7 +122,7 @@ def _make(
     connection: Connection, book: PlanBook, rule: HourRule, agent_id: str, windows: _Windows
 ) -> tuple[_Made, dict[int, str]]:
     """The rows of each cell that can be made, and why not of the others; one by one only where all at once fails."""
-    certificates = known_certificates(connection)
+    lives = Lives(trust_known(connection))
     digests = {digest for own in windows.values() for digest, _ in own}
     plans = {digest: book.of(connection, agent_id, digest) for digest in sorted(digests)}
 
@@ -132,7 +133,7 @@ def _make(
             for digest, window in windows[cell]:
                 by_plan[digest].append(window)
         spans = [WindowSpan(plan, by_plan[digest]) for digest, plan in plans.items() if plan is not None]
-        for row in assemble(agent_id, spans, rule, certificates):
+        for row in assemble(agent_id, spans, rule, lives):
             made[row.from_ms].append(row)
         return made
 

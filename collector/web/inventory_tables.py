@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from calibration.status import BADNESS, State
 from collector.inventory.matrix import CATEGORIES, Matrix
 from collector.inventory.matrix import Cell as Place
 from collector.inventory.model import Inventory, InventoryRow
@@ -75,7 +76,7 @@ def _place(place: Place | None, *, with_mass: bool) -> list[Cell]:
 
 def _rows(name: str, caption: str, rows: Sequence[InventoryRow], view: View) -> Table:
     words = view.words
-    states = sorted({state for row in rows for state, _ in row.status_mg})
+    states = sorted({state for row in rows for state, _ in row.status_mg}, key=lambda state: BADNESS[State(state)])
     columns = [
         Column(words("col.category")), Column(words("col.source")), Column(words("col.agent")),
         Column(words("export.source-id")), Column(words("col.method")), Column(words("col.gas")),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from calibration.standing import Known, status
-from calibration.status import State, Status
+from calibration.status import VALID, Status
 from collector.api.shapes import fate_name
+from collector.hours.lives import Lives
 from collector.live.point import AgentNow, Shown, state_of, text_of
 from collector.web.language import LANGUAGES, Words
 from collector.web.shown import instant
@@ -58,7 +58,7 @@ class InstrumentCard:
 
 @dataclass(frozen=True, slots=True)
 class AgentCard:
-    """An agent of the site with its instruments; ``unsound`` of them are overdue or have no certificate."""
+    """An agent of the site with its instruments; ``unsound`` of them are not within their interval."""
 
     agent: AgentNow
     instruments: tuple[InstrumentCard, ...]
@@ -80,19 +80,19 @@ class AgentCard:
 
     @property
     def unsound(self) -> int:
-        """How many instruments are overdue or without a certificate."""
-        return sum(one.calibration.state is not State.IN_INTERVAL for one in self.instruments)
+        """How many instruments are not within their interval."""
+        return sum(one.calibration.state not in VALID for one in self.instruments)
 
 
 def agent_cards(
-    agents: Iterable[AgentNow], certificates: Sequence[Known], words: Words, at_ms: int
+    agents: Iterable[AgentNow], lives: Lives, words: Words, at_ms: int
 ) -> tuple[AgentCard, ...]:
     """Agents as the page shows them at a time. [UTC ms]"""
     return tuple(
         AgentCard(
             agent,
             tuple(
-                _instrument_card(agent, place, instrument, certificates, words, at_ms)
+                _instrument_card(agent, place, instrument, lives, words, at_ms)
                 for place, instrument in enumerate(agent.plan.plan.instruments)
             ),
         )
@@ -120,10 +120,10 @@ def grouped(value: Decimal | None) -> str:
 
 
 def _instrument_card(
-    agent: AgentNow, place: int, instrument: Instrument, certificates: Sequence[Known], words: Words, at_ms: int
+    agent: AgentNow, place: int, instrument: Instrument, lives: Lives, words: Words, at_ms: int
 ) -> InstrumentCard:
     zone = agent.plan.plan.facility.time_zone
-    found = status(instrument, at_ms, None, certificates, zone)
+    found = lives.of_planned(instrument, zone).at(at_ms)
     mine = [(index, point) for index, point in enumerate(agent.plan.points) if point.instrument == place]
     alike = Counter(point.quantity for _, point in mine)
     return InstrumentCard(
@@ -170,6 +170,6 @@ def _named(name: Text, words: Words) -> str:
 
 def _last_day(found: Status, zone: str) -> str:
     """The last day on which an interval holds; empty where it is open or over."""
-    if found.state is not State.IN_INTERVAL or found.until_ms is None:
+    if found.state not in VALID or found.until_ms is None:
         return ""
     return instant(found.until_ms - 1, ZoneInfo(zone), "%Y-%m-%d")

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.certificates import Certificate
+from calibration.events import from_certificate
 from collector.hours.assemble import HourRule, WindowSpan, assemble
 from collector.hours.cells import HOUR_MS, cell_of, cells_between
-from collector.hours.model import HourRow
+from collector.hours.lives import Lives, Trust
+from collector.hours.model import RULES, HourRow
 from protocols.records import Window
 from tests.collector.edge import START_MS, Edge, stream
 from tests.plans import PLAN as PLAN_TEXT
@@ -59,9 +61,14 @@ def window(source: int, minute: int, mass: int, operating: int = 60_000, measure
     )  # fmt: skip
 
 
+def lives(certificates: Sequence[tuple[Certificate, int]] = (), rules: int = RULES) -> Lives:
+    """What these certificates make of the instruments."""
+    return Lives(Trust([(from_certificate(one), known) for one, known in certificates]), rules=rules)
+
+
 def rows(windows: Sequence[Window], certificates: Sequence[tuple[Certificate, int]] = ()) -> tuple[HourRow, ...]:
     """Hour rows of windows under the small plan."""
-    return assemble("a" * 64, [WindowSpan(PLAN, windows)], RULE, certificates)
+    return assemble("a" * 64, [WindowSpan(PLAN, windows)], RULE, lives(certificates))
 
 
 def certificate(instrument: str, serial: str, performed: str, until: str) -> Certificate:
@@ -152,7 +159,7 @@ def test_mass_per_status_adds_to_the_row(parts: list[tuple[int, int]]) -> None:
 
 
 def test_a_status_change_splits_the_row_by_window() -> None:
-    """Windows before the certificate's end are in interval, those behind it overdue."""
+    """Windows before the certificate's end are due soon, those behind it overdue."""
     midnight = instant("2026-03-02T00:00:00", "Asia/Shanghai")
     known = [(certificate("em-1", "E1", "2025-03-02", "2026-03-01"), 1)]
     before = replace(window(GRID, 0, 10), from_ms=midnight - MINUTE_MS, to_ms=midnight)
@@ -160,7 +167,7 @@ def test_a_status_change_splits_the_row_by_window() -> None:
 
     found = rows([before, after], known)
 
-    assert [(("in-interval", 10),), (("overdue", 20),)] == [row.status_mg for row in found]
+    assert [(("due-soon", 10),), (("overdue", 20),)] == [row.status_mg for row in found]
 
 
 def test_uncertainty_parts_combine_by_their_rules() -> None:
@@ -185,9 +192,9 @@ def test_the_order_and_grouping_of_windows_changes_nothing() -> None:
     whole = [window for batch in edge.batches for window in batch.windows]
     grouped = [WindowSpan(edge.plan, batch.windows) for batch in reversed(edge.batches)]
 
-    one = assemble(edge.agent_id, [WindowSpan(edge.plan, whole)], RULE, ())
+    one = assemble(edge.agent_id, [WindowSpan(edge.plan, whole)], RULE, lives())
 
-    assert one == assemble(edge.agent_id, grouped, RULE, ())
+    assert one == assemble(edge.agent_id, grouped, RULE, lives())
     assert sum(w.mass_mg for w in whole) == sum(row.mass_mg - row.added_mg for row in one)
 
 
@@ -205,7 +212,7 @@ def test_each_input_carries_the_status_of_its_own_meter() -> None:
         (certificate("em-1", "E1", "2025-06-01", "2027-06-01"), 1),
         (certificate("em-2", "E2", "2020-06-01", "2021-06-01"), 2),
     ]
-    (row,) = assemble("a" * 64, [WindowSpan(plan, windows)], RULE, known)
+    (row,) = assemble("a" * 64, [WindowSpan(plan, windows)], RULE, lives(known))
 
     assert (("in-interval", 700), ("overdue", 300)) == row.status_mg
     assert (("overdue", MINUTE_MS),) == row.status_ms

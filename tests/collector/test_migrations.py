@@ -23,6 +23,7 @@ from collector.migrating import migrate_books
 from collector.store import migrations
 from collector.store.database import Database
 from collector.store.migrations import FOLDER, NEWEST, SchemaError
+from collector.store.refresh import dirty_cells
 from collector.store.schema import about, inventories, items, metadata
 from collector.store.soundness import faults_of_log, reading_file
 from collector.store.tallies import count_anew, read_tallies
@@ -117,6 +118,7 @@ def test_old_books_are_adopted(old: Config) -> None:
             assert 3 == connection.scalar(select(func.count()).select_from(items))
             assert [] == faults_of_log(connection, deep=True)
             assert count_anew(connection) == read_tallies(connection)
+            assert 1 == dirty_cells(connection)  # its hour is put on today's eight statuses of calibration
         with pytest.raises(IntegrityError, match="immutable"), books.database.writing() as connection:
             connection.execute(inventories.delete())
 

@@ -1,27 +1,36 @@
-"""Keys, plans, certificates, profile and potentials of a bundle: named by their content, logged, readable."""
+"""Keys, plans, calibration records, profile and potentials of a bundle: named by their content, logged, readable."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from calibration.certificates import Certificate, decode_certificate
+from calibration.certificates import decode_certificate
+from calibration.encoding import Kept, decode_record
+from calibration.events import Event, from_certificate
+from calibration.instruments import Chain, Instrument
 from collector.evidence.container import Container
 from collector.evidence.layout import (
+    CALIBRATION,
     CERTIFICATES,
     GWP,
     INVENTORY,
     KEYS,
     PLANS,
     PROFILE,
+    RECORD_KINDS,
     Leaf,
     Manifest,
     encode_gwp,
+    record_kind,
 )
 from collector.evidence.verify.log import Log
 from collector.evidence.verify.report import Report, Step
+from collector.hours.lives import Trust
 from collector.inventory.document import decode_inventory, encode_inventory
 from collector.inventory.model import Inventory
 from collector.inventory.profile import Profile, parse_profile, profile_names, profile_text
@@ -51,11 +60,24 @@ _INVENTORY_BYTES = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """What the figures rest on. ``certificates`` are with the tree size from which each is known."""
+    """What the figures rest on.
+
+    Attributes
+    ----------
+    plans : dict of bytes to BoundPlan
+        By digest.
+    trust : Trust
+        Calibration records.
+    certificate_digests, record_digests : tuple of (str, int)
+        SHA-256 of each certificate, and of each other calibration record, with the size of the log from which on it
+        is known.
+    profile, inventory : Profile or None, Inventory or None
+    """
 
     plans: dict[bytes, BoundPlan]
-    certificates: tuple[tuple[Certificate, int], ...]
+    trust: Trust
     certificate_digests: tuple[tuple[str, int], ...]
+    record_digests: tuple[tuple[str, int], ...]
     profile: Profile | None
     inventory: Inventory | None
 
@@ -93,8 +115,26 @@ def read_documents(container: Container, manifest: Manifest, log: Log, report: R
             report.find(
                 Step.DOCUMENT, f"plan {digest.hex()} of agent {agent}", "the manifest names it, no member holds it"
             )
-    certificates: list[tuple[Certificate, int]] = []
-    digests: list[tuple[str, int]] = []
+    certificates, digests = _read_certificates(container, log, report)
+    records, record_digests = _read_records(container, log, report)
+    inventory = _read_inventory(container, report)
+    profile = _read_profile(container, inventory, report)
+    trust = Trust(
+        certificates,
+        [(one, known) for one, known in records if isinstance(one, Event)],
+        [(one, known) for one, known in records if isinstance(one, Instrument)],
+        [(one, known) for one, known in records if isinstance(one, Chain)],
+    )
+    return Documents(plans, trust, tuple(sorted(digests)), tuple(sorted(record_digests)), profile, inventory)
+
+
+_Digests: TypeAlias = list[tuple[str, int]]
+
+
+def _read_certificates(container: Container, log: Log, report: Report) -> tuple[list[tuple[Event, int]], _Digests]:
+    """Certificates as events, each with the size of the log from which on it is known, and their digests."""
+    found: list[tuple[Event, int]] = []
+    digests: _Digests = []
     for name, data, digest in _by_digest(container, CERTIFICATES, report):
         position = log.position(Leaf("certificate", digest.hex(), digest))
         if position is None:
@@ -102,18 +142,47 @@ def read_documents(container: Container, manifest: Manifest, log: Log, report: R
             continue
         digests.append((digest.hex(), position + 1))
         try:
-            certificates.append((decode_certificate(data), position + 1))
+            found.append((from_certificate(decode_certificate(data)), position + 1))
         except REFUSALS as error:
             report.find(Step.DOCUMENT, name, error)
-    report.count("certificates", len(certificates))
+    report.count("certificates", len(found))
+    _demand(log, "certificate", digests, report)
+    return found, digests
+
+
+def _read_records(container: Container, log: Log, report: Report) -> tuple[list[tuple[Kept, int]], _Digests]:
+    """Events, instruments and chains, likewise."""
+    found: list[tuple[Kept, int]] = []
+    digests: dict[str, _Digests] = {kind: [] for kind in RECORD_KINDS.values()}
+    logged: dict[str, dict[str, list[int]]] = {kind: defaultdict(list) for kind in digests}
+    for kind, at in logged.items():
+        for position, known in log.documents[kind]:
+            at[known].append(position + 1)
+    for name, data, digest in _by_digest(container, CALIBRATION, report):
+        try:
+            record = decode_record(data)
+        except REFUSALS as error:
+            report.find(Step.DOCUMENT, name, error)
+            continue
+        kind = record_kind(record)
+        if log.position(Leaf(kind, record.id, digest)) is None:
+            report.find(Step.LOG, name, "is not in the evidence log")
+            continue
+        digests[kind].append((digest.hex(), min(logged[kind][digest.hex()])))
+        found += [(record, known_from) for known_from in logged[kind][digest.hex()]]  # entered again, it counts again
+    if found:
+        report.count("calibration records", len(found))
+    for kind, own in digests.items():
+        _demand(log, kind, own, report)
+    return found, [one for own in digests.values() for one in own]
+
+
+def _demand(log: Log, kind: str, digests: _Digests, report: Report) -> None:
+    """Everything of this kind that the log names has to be here."""
     here = {digest for digest, _ in digests}
-    for position, logged in log.documents["certificate"]:
+    for position, logged in log.documents[kind]:
         if logged not in here:
-            report.find(Step.LOG, f"certificate {logged}", f"is leaf {position} of the log, no member holds it")
-    inventory = _read_inventory(container, report)
-    profile = _read_profile(container, inventory, report)
-    certificates.sort(key=lambda known: known[1])
-    return Documents(plans, tuple(certificates), tuple(sorted(digests)), profile, inventory)
+            report.find(Step.LOG, f"{kind} {logged}", f"is leaf {position} of the log, no member holds it")
 
 
 def _read_inventory(container: Container, report: Report) -> Inventory | None:

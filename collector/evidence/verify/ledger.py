@@ -16,6 +16,7 @@ from collector.evidence.verify.report import Report, Step
 from collector.evidence.verify.rows import Key, Rows, key_of
 from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.cells import cell_of
+from collector.hours.lives import Lives
 from collector.hours.model import HourRow
 from collector.hours.sources import SourceFacts, source_facts
 from collector.inventory.assemble import assemble_inventory
@@ -43,6 +44,7 @@ class Ledger:
     plans_used: set[str] = field(default_factory=set)
     claims: Claims = field(default_factory=Claims)
     _open: dict[_Cell, dict[bytes, list[Window]]] = field(default_factory=dict)
+    _lives: Lives | None = None
 
     def add(self, agent: str, stream: str, plan: BoundPlan, windows: tuple[Window, ...], where: str) -> None:
         """Windows of a batch that recomputes; those that begin outside the period are left out.
@@ -89,9 +91,10 @@ class Ledger:
             return ()
         spans = [WindowSpan(documents.plans[digest], by_plan[digest]) for digest in sorted(by_plan)]
         try:
-            return assemble(
-                agent, spans, documents.profile.hour_rule, documents.certificates, documents.inventory.pinned.tree_size
-            )
+            if self._lives is None:
+                pinned = documents.inventory.pinned
+                self._lives = Lives(documents.trust, pinned.tree_size, pinned.hour_rules)
+            return assemble(agent, spans, documents.profile.hour_rule, self._lives)
         except REFUSALS as error:
             self.report.find(Step.HOURS, f"agent {agent}, hour {cell[0]}", f"cannot be assembled: {error}")
             return ()
@@ -164,10 +167,14 @@ def _compare_pins(
     documents: Documents, manifest: Manifest, ledger: Ledger, inventory: Inventory, report: Report
 ) -> None:
     pinned = inventory.pinned
-    known = sorted(digest for digest, at in documents.certificate_digests if at <= pinned.tree_size)
+    known, records = (
+        sorted(digest for digest, at in digests if at <= pinned.tree_size)
+        for digests in (documents.certificate_digests, documents.record_digests)
+    )
     pairs = (
         ("period", (inventory.from_ms, inventory.to_ms), (manifest.from_ms, manifest.to_ms)),
         ("certificates", list(pinned.certificates), known),
+        ("calibration records", list(pinned.records), records),
         ("plans", list(pinned.plans), sorted(ledger.plans_used)),
     )
     for what, stated, found in pairs:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from collector.evidence.container import Container
-from collector.evidence.layout import LEAVES, Leaf, Manifest, decode_leaf, encode_leaf, split_sequence
+from collector.evidence.layout import LEAVES, RECORD_KINDS, Leaf, Manifest, decode_leaf, encode_leaf, split_sequence
 from collector.evidence.pruned import decode_hidden, grow, is_hidden
 from collector.evidence.verify.report import Report, Step
 from protocols.errors import EmitraceError
@@ -29,8 +29,8 @@ from protocols.wire.errors import WireError
 _LEAF_BYTES = 4096
 REVOKED = "agent-revoked"
 """Kind of the leaf from which on nothing of an agent is believed."""
-DOCUMENTS = frozenset({"certificate", "plan"})
-"""Kinds of leaves whose digests are kept: each certificate and plan logged must be in the bundle."""
+DOCUMENTS = frozenset({"certificate", "plan", *RECORD_KINDS.values()})
+"""Kinds of leaves whose digests are kept: each calibration record and plan logged must be in the bundle."""
 
 
 class Positions:

@@ -48,7 +48,7 @@ from protocols.wire.limits import MESSAGE_BYTES
 _NEEDED = (GWP, HOURS, INVENTORY, LEAVES, MANIFEST, SIGNATURE, PROFILE)
 _DIGEST = "[0-9a-f]{64}"
 _KNOWN = re.compile(
-    rf"(certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.(note|tsr)"
+    rf"(calibration|certificates|plans)/{_DIGEST}\.cbor|checkpoints/(0|[1-9]\d{{0,18}})\.(note|tsr)"
     rf"|keys/(agent|collector)-{_DIGEST}\.pub"
     rf"|items/{_DIGEST}/\d{{4}}-\d\d-\d\d\.cborseq|(changes|sent)/{_DIGEST}/{_DIGEST}\.cose"
     rf"|{'|'.join(map(re.escape, _NEEDED))}"

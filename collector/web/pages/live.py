@@ -16,9 +16,10 @@ from collector.accounts.sessions import Session
 from collector.api.gate import needs, problem
 from collector.books import Books
 from collector.clock import now_ms
+from collector.hours.lives import Lives
 from collector.live.events import EventStream
 from collector.live.hub import Hub, TooManyError
-from collector.store.certificates import known_certificates
+from collector.store.trust import trust_known
 from collector.web.frame import Entry, Frame, View
 from collector.web.live import SCRIPT_WORDS, AgentCard, agent_cards, ago
 from collector.web.shown import instant
@@ -32,8 +33,8 @@ def add_routes(router: APIRouter, books: Books, frame: Frame, hub: Hub) -> None:
 
     def cards(view: View, site: str, at_ms: int) -> tuple[AgentCard, ...]:
         with books.database.reading() as connection:
-            certificates = known_certificates(connection)
-        return agent_cards(hub.agents(site), certificates, view.words, at_ms)
+            lives = Lives(trust_known(connection))
+        return agent_cards(hub.agents(site), lives, view.words, at_ms)
 
     @router.get("/live")
     @needs(Permission.READ)

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from calibration.status import VALID
 from collector.accounts.roles import Permission
 from collector.api.gate import needs
 from collector.books import Books
@@ -49,7 +50,7 @@ def _details(o: overview.Overview, view: View) -> Mapping[str, Any]:
     calibrated = "–"
     if month is not None:
         shares = dict(month.inventory.status_co2e_mg)
-        calibrated = percent(shares.get("in-interval", 0), sum(shares.values()))
+        calibrated = percent(sum(shares.get(state.value, 0) for state in VALID), sum(shares.values()))
 
     def name(agent: str, source: str) -> str:
         return o.names.get((agent, source), (source, source))[words.language != LANGUAGES[0]]

@@ -11,10 +11,16 @@ from importlib import resources
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from calibration.certificates import encode_certificate, parse_certificates
+from calibration.encoding import Kept, encode_record
+from calibration.events import Event as Happening
+from calibration.events import from_certificate
+from calibration.instruments import Chain, Instrument
 from collector.evidence.bundle import BundleContents, ItemDay, write_bundle
-from collector.evidence.layout import Leaf, encode_leaf, item_leaf_id
+from collector.evidence.layout import Leaf, encode_leaf, item_leaf_id, record_kind
 from collector.evidence.names import LogName
 from collector.hours.assemble import WindowSpan, assemble
+from collector.hours.lives import Lives, Trust
+from collector.hours.model import RULES
 from collector.hours.sources import source_facts
 from collector.hours.sums import sum_of
 from collector.inventory.assemble import assemble_inventory
@@ -201,10 +207,13 @@ def with_items(contents: BundleContents, items: Sequence[bytes]) -> BundleConten
     return replace(contents, days=[replace(day, items=items)])
 
 
-def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleContents:
+def together(
+    *sites: Site, counted: Sequence[Site] | None = None, records: Sequence[Kept] = (), rules: int = RULES
+) -> BundleContents:
     """What one collector's store would stream for the hour of several streams or agents with one plan.
 
-    ``counted``: those whose windows its hours hold, if not all.
+    ``counted``: those whose windows its hours hold, if not all. ``records``: calibration records entered last.
+    ``rules``: of hours.
     """
     first = sites[0]
     leaves: list[Leaf] = []
@@ -216,6 +225,20 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
     rule_profile, digest = load_profile()
     (known,) = parse_certificates(CERTIFICATE, "certificate.toml")
     certificate = encode_certificate(known)
+    entered = [encode_record(one) for one in records]
+    digests = [hashlib.sha256(data) for data in entered]
+    leaves += [
+        Leaf(record_kind(one), one.id, digest.digest()) for one, digest in zip(records, digests, strict=True)
+    ]
+    size = len(leaves)
+    seen = [(one, size - len(records) + place) for place, one in enumerate(records, 1)]
+    trust = Trust(
+        [(from_certificate(known), 2)],
+        [(one, at) for one, at in seen if isinstance(one, Happening)],
+        [(one, at) for one, at in seen if isinstance(one, Instrument)],
+        [(one, at) for one, at in seen if isinstance(one, Chain)],
+    )
+    lives = Lives(trust, size, rules)
     by_agent: dict[str, list[WindowSpan]] = {site.agent: [] for site in sites}
     for site in sites if counted is None else counted:
         batches = [item for item, _ in site.items if isinstance(item, Batch)]
@@ -223,13 +246,14 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
     hours = [
         row
         for agent, spans in by_agent.items()
-        for row in assemble(agent, spans, rule_profile.hour_rule, ((known, 2),), len(leaves))
+        for row in assemble(agent, spans, rule_profile.hour_rule, lives)
         if HOUR <= row.from_ms < HOUR + 3_600_000
     ]
     used = (first.plan.digest.hex(),) if hours else ()
     pinned = Pinned(
         LOG.name, len(leaves), used, (hashlib.sha256(certificate).hexdigest(),), "AR6",
-        rule_profile.id, rule_profile.version, digest.hex(),
+        rule_profile.id, rule_profile.version, digest.hex(), rules,
+        tuple(sorted({one.hexdigest() for one in digests})),
     )  # fmt: skip
     facts = [fact for agent in by_agent for fact in source_facts(agent, first.plan)]
     inventory = assemble_inventory(HOUR, HOUR + 3_600_000, map(sum_of, hours), facts, pinned)
@@ -241,5 +265,5 @@ def together(*sites: Site, counted: Sequence[Site] | None = None) -> BundleConte
         [certificate], [ItemDay(agent, "2026-09-21", days[agent]) for agent in sorted(days)], leaves,
         [(agent, small_document()) for agent in by_agent], sorted(hours, key=lambda row: (row.from_ms, row.agent)),
         inventory, (folder / f"{rule_profile.id}.toml").read_bytes(), log=(LOG,),
-        checkpoints=[checkpoint(leaves)],
+        checkpoints=[checkpoint(leaves)], records=entered,
     )  # fmt: skip

@@ -118,9 +118,21 @@ def test_versions_with_and_without_the_names_of_the_log_come_back(scope: Scope, 
     data = encode_manifest(made)
 
     assert made == decode_manifest(data)
-    assert (3 if log else 1 if scope.is_whole else 2) == _fields(data)[1]
+    assert (4 if log else 1 if scope.is_whole else 2) == _fields(data)[1]
     assert (log[-1].name if log else bytes(32).hex()) == made.origin
     pycddl.Schema(f"start = manifest\n{CDDL}").validate_cbor(data)
+
+
+@pytest.mark.parametrize("scope", [WHOLE, Scope(("ab" * 32,), ("boiler",), ())])
+def test_a_manifest_from_before_calibration_records_comes_back(scope: Scope) -> None:
+    """Version 3 has the same fields; one of the future is refused."""
+    made = replace(MADE, scope=scope, log=(LOG,), version=3)
+    data = encode_manifest(made)
+
+    assert made == decode_manifest(data)
+    pycddl.Schema(f"start = manifest\n{CDDL}").validate_cbor(data)
+    with pytest.raises(WireError, match="manifest"):
+        decode_manifest(cbor.encode({**_fields(data), 1: 5}))
 
 
 @pytest.mark.parametrize("names", MISNAMED.values(), ids=MISNAMED)

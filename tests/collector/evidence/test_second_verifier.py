@@ -7,23 +7,30 @@ import io
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
 
 import pytest
 
+from collector.evidence.bundle import BundleContents
 from collector.evidence.layout import MANIFEST, SIGNATURE
 from collector.evidence.verify.report import Report, Step
 from collector.evidence.verify.steps import verify_bundle
 from tests.collector.evidence.conftest import PROGRAM
 from tests.collector.evidence.forging import members_of, reforged, zipped
-from tests.collector.evidence.site import Site
+from tests.collector.evidence.site import Site, together
+from tests.collector.evidence.verify.test_calibration import CHAIN, CT, OUT
+from tests.collector.evidence.verify.test_calibration import LIES as OF_RECORDS
 from tests.collector.evidence.verify.test_steps import LIES
 
 PROOFS = {Step.MANIFEST, Step.SIGNATURE, Step.LOG, Step.ITEM, Step.CHAIN}
 """What it checks too; readings, hours and the inventory are ours alone."""
 SITE = Site().make()
 BUNDLE = SITE.bundle()
+RECORDED = together(SITE, records=[OUT, CT, CHAIN])
+Lie: TypeAlias = Callable[[BundleContents], BundleContents]
 
 
 def both(second: ModuleType, data: bytes) -> tuple[Report, list[str], set[str]]:
@@ -50,11 +57,21 @@ def test_both_find_an_honest_bundle_consistent(second: ModuleType) -> None:
     assert set(report.signers) == signers
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_both_refuse_what_breaks_a_proof(second: ModuleType, lie: str) -> None:
+def test_both_find_calibration_records_proved(second: ModuleType) -> None:
+    """An event, an instrument and a chain, each in the log."""
+    report, findings, _ = both(second, SITE.bundle(RECORDED))
+
+    assert ([], []) == (report.findings, findings)
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [*((lie, SITE.contents()) for lie, _ in LIES.values()), *((lie, RECORDED) for lie, _ in OF_RECORDS.values())],
+    ids=[*LIES, *OF_RECORDS],
+)
+def test_both_refuse_what_breaks_a_proof(second: ModuleType, change: Lie, made: BundleContents) -> None:
     """Where we find a proof broken, so does it; where it finds one broken, so do we."""
-    change, _ = LIES[lie]
-    report, findings, _ = both(second, SITE.bundle(change(SITE.contents())))
+    report, findings, _ = both(second, SITE.bundle(change(made)))
     steps = {finding.step for finding in report.findings}
 
     assert report.contradictions

@@ -13,6 +13,7 @@ import pytest
 
 from collector.books import Books
 from collector.clock import now_ms
+from collector.hours.lives import Lives, Trust
 from collector.live.hub import MOST_OF_A_USER
 from collector.live.latest import Latest
 from collector.web.language import LANGUAGES, Words
@@ -30,7 +31,7 @@ EN = Words("en")
 def cards(books: Books, words: Words = EN) -> AgentCard:
     with books.database.reading() as connection:
         agents = Latest(books.plans).of_site(connection, "org/site")
-    (card,) = agent_cards(agents, (), words, now_ms())
+    (card,) = agent_cards(agents, Lives(Trust()), words, now_ms())
     return card
 
 

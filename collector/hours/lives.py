@@ -1,0 +1,140 @@
+"""What stood behind each window: the calibration status of its instruments and their chains, over all time.
+
+An instrument is what its monitoring plan says, unless a record of the same id and serial number was entered: then
+the newest record known counts. Where an instrument is a member of chains, what it measures is as good as the worst
+member of these chains that is in its place; else it stands for itself. Of several instruments behind an input, the
+worst decides. A suspect stretch shows as unknown (``calibration.reach_back.overlaid``).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
+
+from calibration.events import Known
+from calibration.instruments import Chain, Instrument, from_plan
+from calibration.reach_back import overlaid, suspect_windows
+from calibration.status import State, Timeline, of_chain, timeline, worst_of
+from collector.hours.coarse import coarse_life
+from collector.hours.model import COARSE, RULES
+from collector.hours.sources import instruments_behind, points_of
+from protocols.plan.bound import BoundPlan
+from protocols.plan.model import Instrument as Planned
+from protocols.records import Window
+
+Behind: TypeAlias = Callable[[Window], tuple[Timeline, State | None]]
+"""The status behind a window over all time, and its state over the window; None where that changes within."""
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Record = TypeVar("_Record", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Calibration records, in any order, each with the size of the evidence log from which on it is known.
+
+    ``certificates`` are as events; ``events`` are all others, of which the coarse rules know nothing.
+    """
+
+    certificates: Sequence[Known] = ()
+    events: Sequence[Known] = ()
+    instruments: Sequence[tuple[Instrument, int]] = ()
+    chains: Sequence[tuple[Chain, int]] = ()
+
+
+class Lives:
+    """Statuses as known at one size of the log (None: all that is given), each worked out once.
+
+    ``rules`` is ``RULES``, or ``COARSE`` for documents of before.
+    """
+
+    def __init__(self, trust: Trust, as_known_at: int | None = None, rules: int = RULES) -> None:
+        if rules not in (COARSE, RULES):
+            raise ValueError(f"rules {rules} of hours: this program knows {COARSE} and {RULES}")
+        self._as_known_at = as_known_at
+        self._rules = rules
+        self._events: dict[str, list[Known]] = defaultdict(list)
+        for known in (*trust.certificates, *(trust.events if rules != COARSE else ())):
+            self._events[known[0].instrument].append(known)
+        self._instruments = newest(trust.instruments, as_known_at)
+        self._chains: dict[str, list[Chain]] = defaultdict(list)
+        for chain in newest(trust.chains, as_known_at).values():
+            for name in sorted({member.instrument for member in chain.members}):
+                self._chains[name].append(chain)
+        self._found: dict[tuple[Instrument, str], Timeline] = {}
+        self._plans: dict[bytes, Behind] = {}
+
+    def subject(self, planned: Planned) -> Instrument:
+        """An instrument of a plan as it is known."""
+        entered = self._instruments.get(planned.id)
+        return entered if entered is not None and entered.serial == planned.serial else from_plan(planned)
+
+    def of_planned(self, planned: Planned, zone: str) -> Timeline:
+        """Status of an instrument of a plan, without its chains; ``zone`` is the facility's IANA name."""
+        if self._rules == COARSE:
+            return coarse_life(planned, self._events.get(planned.id, ()), self._as_known_at, zone)
+        return self._life(self.subject(planned), zone)
+
+    def chained(self, plan: BoundPlan, planned: Planned) -> Timeline:
+        """Status of what an instrument of a plan measures: of its chains, or its own where it is in none."""
+        zone = plan.plan.facility.time_zone
+        chains = self._chains.get(planned.id, ()) if self._rules != COARSE else ()
+        if not chains:
+            return self.of_planned(planned, zone)
+        own = {one.id: one for one in plan.plan.instruments}
+        names = {member.instrument for chain in chains for member in chain.members}
+        lives = {name: self._member(name, own.get(name), zone) for name in names}
+        return worst_of([of_chain(chain, lives) for chain in chains])
+
+    def behind(self, plan: BoundPlan) -> Behind:
+        """What tells the status behind any window of a plan."""
+        if plan.digest not in self._plans:
+            self._plans[plan.digest] = self._of_plan(plan)
+        return self._plans[plan.digest]
+
+    def _of_plan(self, plan: BoundPlan) -> Behind:
+        inputs: dict[tuple[int, int, int], Timeline] = {}
+        planned = {one.id: one for one in plan.plan.instruments}
+        splits = self._rules != COARSE
+
+        def behind(window: Window) -> tuple[Timeline, State | None]:
+            key = (window.source, window.input, window.gas)
+            life = inputs.get(key)
+            if life is None:
+                points = points_of(plan.sources[window.source], window.input, window.gas)
+                names = instruments_behind(plan, points)
+                life = inputs[key] = worst_of([self.chained(plan, planned[name]) for name in names])
+            at = bisect_right(life.starts, window.from_ms)
+            changes = splits and at < len(life.starts) and life.starts[at] < window.to_ms
+            return life, None if changes else life.statuses[at].state
+
+        return behind
+
+    def _member(self, name: str, planned: Planned | None, zone: str) -> Timeline:
+        """Status of a member of a chain; of one that nobody registered, unknown."""
+        if planned is not None:
+            return self.of_planned(planned, zone)
+        entered = self._instruments.get(name)
+        return worst_of(()) if entered is None else self._life(entered, zone)
+
+    def _life(self, subject: Instrument, zone: str) -> Timeline:
+        key = (subject, zone)
+        if key not in self._found:
+            events = self._events.get(subject.id, ())
+            life = timeline(subject, self._as_known_at, events, zone)
+            self._found[key] = overlaid(life, suspect_windows(subject, events, self._as_known_at, zone))
+        return self._found[key]
+
+
+def newest(records: Iterable[tuple[_Record, int]], as_known_at: int | None) -> dict[str, _Record]:
+    """By id, the record that became known last, up to a size of the evidence log."""
+    seen = [one for one in records if as_known_at is None or one[1] <= as_known_at]
+    return {record.id: record for record, _ in sorted(seen, key=lambda one: one[1])}

@@ -1,4 +1,4 @@
-"""Is this agent well? Clock, disk, broker, keys, backlog, serial adapters: each looked at, none touched."""
+"""Is this agent well? From its clock to its serial adapters each is looked at, none touched."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from agent.calibration_look import calibration_looks
 from agent.clock import KernelClock, SystemTime
 from agent.config import Config, fingerprint_problem
 from agent.endpoint import RtuBus
 from agent.health import read_status
 from agent.lock import is_held
+from agent.look import Look, Said
+from agent.notice import held_notice
+from agent.trust import COLLECTOR_KEY, Trust
 from protocols.errors import EmitraceError
+from protocols.messages import Notice
 from protocols.records import ClockState
 from protocols.wire.keys import fingerprint, load_key, public_bytes
 
@@ -34,27 +38,6 @@ _PHASES = {
 }  # fmt: skip
 _ADAPTERS = Path("/sys/bus/usb-serial/devices")
 
-Name = Literal["agent", "clock", "disk", "key", "collector", "broker", "backlog", "log", "adapter"]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A text in Chinese and English."""
-
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What was looked at, whether it is well, what was seen, and what to do where it is not."""
-
-    name: Name
-    well: bool
-    seen: Said
-    todo: Said | None = None
-
-
 async def examine(config: Config) -> list[Look]:
     """Everything, in the order of what to mend first."""
     status = read_status(config.state_dir)
@@ -67,6 +50,7 @@ async def examine(config: Config) -> list[Look]:
         await _broker(config),
         *backlog_looks(status, KernelClock().read().utc_ms),
         *log_looks(status, KernelClock().read().utc_ms),
+        *calibration_looks(_notice(config, status), KernelClock().read().utc_ms),
         *_adapters(config),
     ]
 
@@ -185,6 +169,15 @@ async def _broker(config: Config) -> Look:
         return Look("broker", False, Said(told, told), Said("检查地址、网络和防火墙；数据会在本机等待", todo))
     writer.close()
     return Look("broker", True, Said(f"{place} 可以连接", f"{place} takes connections"))
+
+
+def _notice(config: Config, status: dict[str, Any]) -> Notice | None:
+    try:
+        stream_id = bytes.fromhex(str(status.get("stream", "")))
+    except ValueError:
+        return None
+    trust = Trust(config.settings.collector.fingerprint, config.state_dir / COLLECTOR_KEY)
+    return held_notice(config.state_dir, trust, stream_id)
 
 
 def _adapters(config: Config) -> Iterator[Look]:

@@ -24,6 +24,7 @@ class Health:
     ``receipt`` is its acknowledgement of the most, as it signed it (base64);
     ``log_checkpoint`` is the newest one of the collector's evidence log that was checked, signed note and all, and
     ``log_alarm`` the last thing that spoke against it; ``log_unproven`` leaves were lost when it took a new origin;
+    ``notice_ms`` is when the notice held of the instruments' calibration was issued;
     ``set_aside`` are raw results that no batch could hold; ``watched_until_ms`` is 0 while nobody watches.
     ``outbox_bytes`` are its files on the disk, of at most ``outbox_max_bytes``; ``oldest_waiting_ms`` is the begin of
     the oldest span without an acknowledgement, ``full_in_s`` the time until waiting batches would have to go if nobody
@@ -59,6 +60,7 @@ class Health:
     log_unproven: int = 0
     log_alarms: int = 0
     log_alarm: str = ""
+    notice_ms: int = 0
     watched_until_ms: int = 0
     unsupported: list[str] = field(default_factory=list)
     buses: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from agent.holes import Holes
 from agent.identity import Identity, load_identity
 from agent.lock import hold_lock
 from agent.log import line
+from agent.notice import keep_notice
 from agent.notify import READY, STOPPING, give_signs_of_life, tell_manager
 from agent.outbox import Standing
 from agent.outflow import Outflow
@@ -36,18 +37,18 @@ from agent.salvage import pending, save_end, save_items
 from agent.site import Site, load_site
 from agent.spans import SealedItem, next_edge
 from agent.startup import Begun, Head, begin_run, finish_last_run, known_head
-from agent.trust import Trust
+from agent.trust import COLLECTOR_KEY, Trust
 from agent.uplink import Uplink
 from agent.vitals import Vitals
 from agent.waiting import comes_within
 from agent.watched import Polling, Watched
 from agent.witness import Witness
 from agent.writer import Writer
+from protocols.messages import Notice
 from protocols.records import Clock, ClockState, Event, EventKind
 from protocols.wire.keys import load_key
 
 OUTBOX = "outbox.sqlite"
-COLLECTOR_KEY = "collector.pub"
 DRAIN_S = 2.0
 CLOCK_LOOK_S = 10.0
 CLOCK_STEP_MS = 1_000
@@ -169,10 +170,19 @@ class _Service:
         trust = Trust(self._config.settings.collector.fingerprint, self._config.state_dir / COLLECTOR_KEY)
         witness = Witness(self._writer, lambda: self._machine.read().utc_ms, self._vitals.on_log)
         await witness.begin()
+
+        def on_notice(notice: Notice, data: bytes) -> None:
+            try:
+                kept = keep_notice(self._config.state_dir, trust, notice, data)
+            except OSError as error:  # the collector says it again
+                _log.error(line("notice-not-kept", error=error, hint="check the disk"))
+            else:
+                self._vitals.health.notice_ms = kept.issued_ms
+
         uplink = self._vitals.uplink = Uplink(
             broker, self._agent_id, self._writer, trust, lambda: self._vitals.stream_id, self._vitals.health.payload,
             self._vitals.on_connection, lambda: self._machine.read().utc_ms, self._watched, self._following.take,
-            Outflow(backlog_per_s=self._config.settings.outbox.backlog_per_s), witness,
+            Outflow(backlog_per_s=self._config.settings.outbox.backlog_per_s), witness, on_notice,
         )
         async with asyncio.TaskGroup() as group:
             tasks = [

@@ -7,12 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from protocols.messages import Ack, PlanPush, Resend, Watch
-from protocols.wire.codec import read_ack, read_push, read_resend, read_watch
+from protocols.messages import Ack, Notice, PlanPush, Resend, Watch
+from protocols.wire.codec import read_ack, read_notice, read_push, read_resend, read_watch
 from protocols.wire.errors import WireError
 from protocols.wire.keys import PUBLIC_BYTES, fingerprint
 
-Heard = TypeVar("Heard", Ack, Resend, PlanPush, Watch)
+Heard = TypeVar("Heard", Ack, Notice, Resend, PlanPush, Watch)
+COLLECTOR_KEY = "collector.pub"
+"""In the state folder."""
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not a failure of ours
@@ -63,6 +65,10 @@ class Trust:
     def watch(self, data: bytes, stream_id: bytes) -> Watch:
         """A watch that holds for this stream; Refused otherwise."""
         return self._heard(read_watch, data, stream_id)
+
+    def notice(self, data: bytes, stream_id: bytes) -> Notice:
+        """A notice that speaks to this stream; Refused otherwise."""
+        return self._heard(read_notice, data, stream_id)
 
     def _heard(
         self, read: Callable[[bytes, bytes], Heard], data: bytes, own: bytes, salvaged: Collection[bytes] = ()

@@ -26,7 +26,7 @@ from agent.waiting import is_cancelled
 from agent.watched import Watched
 from agent.witness import Witness
 from agent.writer import Writer
-from protocols.messages import PlanPush
+from protocols.messages import Notice, PlanPush
 from protocols.wire import topics
 
 RECONNECT_FIRST_S = 1.0
@@ -61,6 +61,8 @@ class Uplink:
         Takes a plan that the collector signed for this stream.
     witness : Witness
         Takes the checkpoints of the evidence log that come with acknowledgements.
+    on_notice : callable
+        Takes what the collector signed of the instruments' calibration, and the signed bytes.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Uplink:
         on_push: Callable[[PlanPush], Awaitable[None]],
         outflow: Outflow | None = None,
         witness: Witness | None = None,
+        on_notice: Callable[[Notice, bytes], None] | None = None,
     ) -> None:
         self._broker = broker
         self._agent_id = agent_id
@@ -90,6 +93,7 @@ class Uplink:
         self._on_push = on_push
         self._outflow = outflow or Outflow()
         self._witness = witness
+        self._on_noticed = on_notice
         self._news = asyncio.Event()
         self._status_news = asyncio.Event()
         self._client: aiomqtt.Client | None = None
@@ -233,6 +237,7 @@ class Uplink:
             topics.resend(self._agent_id): self._on_resend,
             topics.plan_push(self._agent_id): self._on_plan,
             topics.watch(self._agent_id): self._on_watch,
+            topics.notice(self._agent_id): self._on_notice,
         }
         async for message in client.messages:
             handler = handlers.get(str(message.topic))
@@ -287,3 +292,9 @@ class Uplink:
 
     async def _on_watch(self, message: aiomqtt.Message) -> None:
         self._watched.want(self._trust.watch(message.payload, self._stream_id()))
+
+    async def _on_notice(self, message: aiomqtt.Message) -> None:
+        notice = self._trust.notice(message.payload, self._stream_id())
+        if self._on_noticed is not None:
+            self._on_noticed(notice, message.payload)
+            self.wake_status()

@@ -73,6 +73,34 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """What the central team knows of one instrument's calibration.
+
+    ``state`` is a word of ``calibration.status.State``. ``until_ms`` is the end of its validity, 0 where there
+    is none. [UTC ms]
+    """
+
+    instrument: str
+    serial: str
+    state: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The calibration status of an agent's instruments, for the technician beside them; it changes no figure.
+
+    ``issued_ms`` is the collector's clock and grows with every notice: an older one heard again is not taken.
+    ``zone`` is the facility's IANA name.
+    """
+
+    stream_id: bytes
+    issued_ms: int
+    zone: str
+    instruments: tuple[Noticed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LiveReading:
     """The newest slot of one request, for the watched ones of its points.
 

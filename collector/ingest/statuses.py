@@ -32,6 +32,8 @@ class Status:
         The signed note of the checkpoint it holds, empty where it holds none; None where it says nothing of the log.
     receipt : bytes or None
         An acknowledgement as we signed it; whether we did is for others to see.
+    notice : (bytes, int) or None
+        Its stream and when the notice it holds was issued, 0 where it holds none; None where it takes none. [UTC ms]
     knows_origins : bool
         Whether it understands the proof of a new origin.
     """
@@ -41,6 +43,7 @@ class Status:
     checkpoint: str | None = None
     knows_origins: bool = False
     receipt: bytes | None = None
+    notice: tuple[bytes, int] | None = None
 
 
 def read_status(data: bytes) -> Status | None:
@@ -58,7 +61,7 @@ def read_status(data: bytes) -> Status | None:
     note = told.get("log_checkpoint")
     return Status(
         text, _acknowledged(told), note if isinstance(note, str) else None,
-        type(told.get("log_successions")) is int, _receipt(told),
+        type(told.get("log_successions")) is int, _receipt(told), _notice(told),
     )  # fmt: skip
 
 
@@ -77,6 +80,15 @@ def _receipt(told: dict[str, Any]) -> bytes | None:
         return b64decode(told["receipt"], validate=True) or None
     except (ValueError, LookupError, TypeError):
         return None
+
+
+def _notice(told: dict[str, Any]) -> tuple[bytes, int] | None:
+    try:
+        stream_id, issued_ms = bytes.fromhex(told["stream"]), told["notice_ms"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    fits = len(stream_id) == STREAM_BYTES and type(issued_ms) is int and 0 <= issued_ms < 2**48
+    return (stream_id, issued_ms) if fits else None
 
 
 def _acknowledged(told: dict[str, Any]) -> tuple[bytes, int] | None:

@@ -18,6 +18,7 @@ from collector.ingest.believe import Refused, believe_all
 from collector.ingest.broker import Broker, Message
 from collector.ingest.gaps import GapKeeper
 from collector.ingest.healing import HealingKeeper
+from collector.ingest.notices import Notices
 from collector.ingest.pushing import PushKeeper
 from collector.ingest.signing import LogSigner
 from collector.ingest.statuses import Status, newest_statuses
@@ -34,7 +35,7 @@ from collector.store.runs import NoRun, place_run, runs_of
 from collector.store.schema import agents, streams
 from protocols.messages import Ack, Resend
 from protocols.wire import topics
-from protocols.wire.codec import seal_ack, seal_push, seal_resend
+from protocols.wire.codec import seal_ack, seal_notice, seal_push, seal_resend
 from protocols.wire.errors import Reason
 
 GROUP = 200
@@ -64,6 +65,7 @@ class IngestWorker(threading.Thread):
         self._stopping = threading.Event()
         self._gaps = GapKeeper(time.monotonic)
         self._pushes = PushKeeper(time.monotonic)
+        self._notices = Notices(books, time.monotonic, now_ms)
         self._signer = LogSigner(books, time.monotonic, now_ms)
         self._witnesses = Witnesses(books, now_ms)
         self._healing = HealingKeeper(books, time.monotonic, now_ms)
@@ -84,6 +86,7 @@ class IngestWorker(threading.Thread):
                 return
             self._ask_for_missing()
             self._push_plans()
+            self._notify()
             self._healing.look()
             self._signer.look()
 
@@ -146,6 +149,7 @@ class IngestWorker(threading.Thread):
         """
         for agent_id, status in statuses.items():
             self._witnesses.note(agent_id, status)
+        self._notices.note(statuses)
         self._healing.note(statuses)
         stated = {agent_id: status.acknowledged for agent_id, status in statuses.items()}
         with self._books.database.reading() as connection:
@@ -179,6 +183,13 @@ class IngestWorker(threading.Thread):
         for agent_id, push in self._pushes.due(waiting).items():
             log.info(line("plan-pushed", agent=agent_id[:12], replaces=push.replaces.hex()[:12]))
             self._broker.publish(topics.plan_push(agent_id), seal_push(push, self._books.key))
+
+    def _notify(self) -> None:
+        if not self._broker.connected:
+            return
+        for agent_id, notice in self._notices.due().items():
+            log.info(line("notice-sent", agent=agent_id[:12], instruments=len(notice.instruments)))
+            self._broker.publish(topics.notice(agent_id), seal_notice(notice, self._books.key))
 
 
 def commit_group(books: Books, messages: Sequence[tuple[str, bytes]], at_ms: int) -> dict[str, list[Ack]]:

@@ -11,7 +11,7 @@ import zlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocols.messages import Ack, Live, PlanPush, Resend, Watch
+from protocols.messages import Ack, Live, Notice, PlanPush, Resend, Watch
 from protocols.records import ItemKind, StreamItem
 from protocols.wire import cbor, limits
 from protocols.wire.control import ack_map, push_map, read_ack_map, read_push_map, read_resend_map, resend_map
@@ -19,6 +19,7 @@ from protocols.wire.cose import Sealed, open_sealed, sign, verify
 from protocols.wire.errors import Reason, WireError
 from protocols.wire.items import item_map, kind_of, read_item_map
 from protocols.wire.live import live_map, read_live_map, read_watch_map, watch_map
+from protocols.wire.notices import notice_map, read_notice_map
 
 _TYPE = "application/vnd.emitrace.{}+cbor;v=1"
 CONTENT_TYPES = {kind: _TYPE.format(kind.value) for kind in ItemKind}
@@ -26,6 +27,7 @@ ACK_TYPE = _TYPE.format("ack")
 RESEND_TYPE = _TYPE.format("resend")
 PUSH_TYPE = _TYPE.format("plan-push")
 WATCH_TYPE = _TYPE.format("watch")
+NOTICE_TYPE = _TYPE.format("notice")
 _KINDS = {content_type: kind for kind, content_type in CONTENT_TYPES.items()}
 
 
@@ -104,6 +106,16 @@ def seal_watch(watch: Watch, key: Ed25519PrivateKey) -> bytes:
 def read_watch(data: bytes, public_key: bytes) -> Watch:
     """The watch that the collector's key signed."""
     return read_watch_map(cbor.decode(_open(data, public_key, WATCH_TYPE)))
+
+
+def seal_notice(notice: Notice, key: Ed25519PrivateKey) -> bytes:
+    """A signed notice."""
+    return _seal(NOTICE_TYPE, _encode(notice_map(notice), "notice"), key)
+
+
+def read_notice(data: bytes, public_key: bytes) -> Notice:
+    """The notice that the collector's key signed."""
+    return read_notice_map(cbor.decode(_open(data, public_key, NOTICE_TYPE)))
 
 
 def encode_live(live: Live) -> bytes:

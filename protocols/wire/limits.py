@@ -53,6 +53,9 @@ LIVE_POINTS = 4_096
 LIVE_BYTES = 2**17
 """A live message: so many points with words of four registers, and what goes with them. [bytes]"""
 
+INSTRUMENTS = 4_096
+"""Instruments of one notice."""
+
 WATCH_S = 60
 """How long one watch holds. [s]"""
 

@@ -61,6 +61,11 @@ def watch(agent_id: str) -> str:
     return f"{ROOT}/{_checked(agent_id)}/down/watch"
 
 
+def notice(agent_id: str) -> str:
+    """Where the collector says how the calibration of an agent's instruments stands."""
+    return f"{ROOT}/{_checked(agent_id)}/down/notice"
+
+
 def live(agent_id: str) -> str:
     """Where a watched agent publishes its newest values, unsigned."""
     return f"{ROOT}/{_checked(agent_id)}/live"

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from agent.spans import SealedItem, Tail
 from agent.trust import Trust
 from agent.uplink import Uplink
 from agent.writer import Writer
-from protocols.messages import Ack, Resend
+from protocols.messages import Ack, Notice, Noticed, Resend
 from protocols.records import Clock, ClockState, FoldState, ItemKind
 from protocols.wire import topics
-from protocols.wire.codec import seal_ack, seal_resend
+from protocols.wire.codec import seal_ack, seal_notice, seal_resend
 from tests.agent.rig import Collector, no_push, unwatched
 from tests.services import Mosquitto
 
@@ -94,6 +94,7 @@ class Rig:
     broker: Mosquitto
     log: pytest.LogCaptureFixture
     connected: list[bool]
+    notices: list[tuple[Notice, bytes]]
 
     def refusals(self) -> list[str]:
         return [r.getMessage() for r in self.log.records if r.getMessage().startswith("not-believed")]
@@ -113,18 +114,20 @@ async def rig(mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFix
     collector = Collector(Ed25519PrivateKey.generate())
     writer = await Writer.open(tmp_path / "outbox.sqlite", 0)
     connected: list[bool] = []
+    notices: list[tuple[Notice, bytes]] = []
     uplink = Uplink(
         Broker(mosquitto.host, mosquitto.port, mosquitto.username, mosquitto.password), AGENT, writer,
         Trust(collector.fingerprint, tmp_path / "collector.pub"), lambda: STREAM,
         lambda: json.dumps({"phase": "running"}).encode(), connected.append, lambda: 1, unwatched(), no_push,
         Outflow(window=2, again_first_s=0.5, backlog_per_s=100, live=2),
+        on_notice=lambda notice, data: notices.append((notice, data)),
     )
     async with aiomqtt.Client(
         mosquitto.host, mosquitto.port, username=mosquitto.username, password=mosquitto.password
     ) as client:
         peer = Peer(client, collector)
         tasks = [asyncio.create_task(peer.listen()), asyncio.create_task(uplink.run())]
-        yield Rig(uplink, writer, peer, mosquitto, caplog, connected)
+        yield Rig(uplink, writer, peer, mosquitto, caplog, connected, notices)
         uplink.close()
         for task in tasks:
             task.cancel()
@@ -191,6 +194,25 @@ async def test_forged_acknowledgements_change_nothing(rig: Rig) -> None:
 
     await rig.peer.client.publish(topics.ack(AGENT), good, qos=1)
     await rig.acknowledged_up_to()
+
+
+async def test_a_notice_is_taken_as_it_was_signed_and_a_forged_one_is_not(rig: Rig) -> None:
+    """Another key, another stream, an acknowledgement on its topic: refused; then the true one."""
+    await rig.peer.give_key()
+    await until(lambda: rig.connected, "a session")
+    true = Notice(STREAM, 7, "Asia/Shanghai", (Noticed("em-1", "A-1", "failed", 0),))
+    good = seal_notice(true, rig.peer.collector.key)
+    forged = [
+        seal_notice(true, Ed25519PrivateKey.generate()),
+        seal_notice(replace(true, stream_id=b"t" * 16), rig.peer.collector.key),
+        seal_ack(Ack(STREAM, 1), rig.peer.collector.key),
+    ]
+    for data in (*forged, good):
+        await rig.peer.client.publish(topics.notice(AGENT), data, qos=1)
+    await until(lambda: rig.notices, "the true notice")
+
+    assert len(forged) == len(rig.refusals())
+    assert [(true, good)] == rig.notices
 
 
 @pytest.mark.parametrize("key", [bytes(32), b"short", b"k" * 33], ids=["other", "short", "long"])

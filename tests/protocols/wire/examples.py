@@ -8,7 +8,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
-from protocols.messages import Ack, Live, LiveReading, OriginProof, PlanPush, Resend, Watch
+from protocols.messages import Ack, Live, LiveReading, Notice, Noticed, OriginProof, PlanPush, Resend, Watch
 from protocols.records import (
     Batch,
     Clock,
@@ -53,6 +53,10 @@ RENAMED = Ack(
 PUSH = PlanPush(STREAM, bytes(range(32)), b"a plan document")
 RESEND = Resend(STREAM, ((42, 42), (44, 49)))
 WATCH = Watch(STREAM, b"d" * 32, BEGIN, 60, (0, 3, 700))
+NOTICE = Notice(
+    STREAM, BEGIN, "Asia/Shanghai",
+    (Noticed("em-1", "A-1", "in-interval", BEGIN + 86_400_000), Noticed("流量计", "A-2", "unknown", 0)),
+)
 LIVE = Live(
     STREAM, b"d" * 32, Clock(b"b" * 16, BEGIN - 123_456, ClockState.SYNCED, 12), BEGIN,
     (

@@ -19,12 +19,14 @@ from protocols.wire import cbor
 from protocols.wire.codec import (
     ACK_TYPE,
     CONTENT_TYPES,
+    NOTICE_TYPE,
     PUSH_TYPE,
     RESEND_TYPE,
     WATCH_TYPE,
     read_ack,
     read_item,
     read_live,
+    read_notice,
     read_push,
     read_resend,
     read_watch,
@@ -35,12 +37,14 @@ from protocols.wire.cose import open_sealed, sign
 from protocols.wire.errors import WireError
 from protocols.wire.items import item_map
 from protocols.wire.live import live_map, watch_map
+from protocols.wire.notices import notice_map
 from protocols.wire.topics import parse_live, parse_up
 from tests.protocols.wire.examples import (
     ACK,
     KEY,
     KEY_CHANGE,
     LIVE,
+    NOTICE,
     PLAN,
     PUBLIC,
     PUSH,
@@ -61,6 +65,7 @@ READERS: dict[str, tuple[str, Callable[[bytes, bytes], object], dict[int, Any]]]
     "ack-origin": (ACK_TYPE, read_ack, ack_map(RENAMED)),
     "push": (PUSH_TYPE, read_push, push_map(PUSH)),
     "resend": (RESEND_TYPE, read_resend, resend_map(RESEND)),
+    "notice": (NOTICE_TYPE, read_notice, notice_map(NOTICE)),
     "watch": (WATCH_TYPE, read_watch, watch_map(WATCH)),
 }
 SEALED = seal_item(minute(times=3), KEY)

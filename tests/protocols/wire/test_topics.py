@@ -24,6 +24,7 @@ def test_names() -> None:
     assert f"emitrace/v1/{AGENT}/down/resend" == topics.resend(AGENT)
     assert f"emitrace/v1/{AGENT}/down/plan" == topics.plan_push(AGENT)
     assert f"emitrace/v1/{AGENT}/down/watch" == topics.watch(AGENT)
+    assert f"emitrace/v1/{AGENT}/down/notice" == topics.notice(AGENT)
     assert f"emitrace/v1/{AGENT}/live" == topics.live(AGENT)
     assert f"emitrace/v1/{AGENT}/status" == topics.status(AGENT)
     assert "emitrace/v1/collector/key" == topics.COLLECTOR_KEY

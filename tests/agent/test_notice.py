@@ -1,4 +1,4 @@
-"""How the instruments stand, for the technician: as it was signed, newest first, and still true when nobody is reached."""
+"""How the instruments stand, for the technician: as it was signed, and still true when nobody is reached."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import pytest
 from agent import service
 from agent.clock import KernelClock
 from agent.config import Config
+from agent.doctor import examine
 from agent.service import OUTBOX, serve
 from agent.site import load_site
 from collector.books import own_key
@@ -65,6 +66,14 @@ class Field:
     async def _nothing_waits(self) -> bool:
         return all(one["state"] != "waiting" for one in await self.pushes())
 
+    async def is_noticed(self) -> bool:
+        """Whether the doctor beside the meters knows how the instruments stand."""
+        looks = [look for look in await examine(self.config) if look.name == "calibration"]
+        assert all("nothing proves it" in look.seen.en for look in looks)
+        return {f"{one.id}: nothing proves it" for one in load_site(self.config).reading.bound.plan.instruments} == {
+            look.seen.en for look in looks
+        }
+
     async def has_sent(self) -> bool:
         """Whether a batch of the agent is in the books."""
         listed = json.loads((await self.said("agents", "list", "--json"))[1])
@@ -112,6 +121,7 @@ async def test_a_pushed_plan_is_followed_kept_and_overruled_beside_the_meters(fi
     """In force at both ends and over a restart; a bad one is refused with its reason in the stream; files win."""
     async with field.running():
         await until(field.has_sent)
+        await until(field.is_noticed)
         code, said = await field.push(SECOND)
         assert code == 0, said
         assert "rig-1 to rig-2" in said

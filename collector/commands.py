@@ -126,7 +126,7 @@ def certificates_add(
             if not instruments:
                 typer.echo("no monitoring plan is here yet: instruments and serials could not be compared")
             for certificate in found:
-                fresh = add_certificate(connection, certificate, now_ms())
+                fresh = add_certificate(connection, books.plans, certificate, now_ms())
                 typer.echo(f"{certificate.id}: {'entered' if fresh else 'already here'}")
                 if instruments:
                     hashed = certificate.model_copy(update={"document_sha256": "0" * 64})

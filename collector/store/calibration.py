@@ -19,9 +19,9 @@ from calibration.instruments import Chain, Instrument, from_plan
 from collector.store.audit import record
 from collector.store.certificates import all_certificates
 from collector.store.log import append_leaf
-from collector.store.placing import mark_dirty
 from collector.store.plans import PlanBook
-from collector.store.schema import calibration_records, hours, plans
+from collector.store.reached import mark_reached
+from collector.store.schema import calibration_records, plans
 
 EVENT, INSTRUMENT, CHAIN = "calibration-event", "instrument", "chain"
 """Kinds of leaves."""
@@ -78,11 +78,13 @@ def add_record(connection: Connection, book: PlanBook, kept: Kept, at_ms: int, b
         )  # fmt: skip
     leaf = append_leaf(connection, kind, kept.id, digest, at_ms)
     connection.execute(
-        insert(rows).values(leaf=leaf, kind=kind, id=kept.id, digest=digest, bytes=data, known_ms=at_ms, by=by)
-    )
+        insert(rows).values(
+            leaf=leaf, kind=kind, id=kept.id, about=_about(kept), digest=digest, bytes=data, known_ms=at_ms, by=by
+        )
+    )  # fmt: skip
     record(connection, f"{kind}-entered", kept.id, at_ms, detail=_about(kept))
-    touched = {member.instrument for member in kept.members} if isinstance(kept, Chain) else {_about(kept)}
-    ask_anew(connection, book, touched)
+    touched = _members_ever(connection, kept.id) if isinstance(kept, Chain) else {_about(kept)}
+    mark_reached(connection, book, touched, kept if isinstance(kept, Event) else None)
     return True
 
 
@@ -127,29 +129,17 @@ def chains_known(connection: Connection, as_known_at: int | None = None) -> dict
     return {one.id: one for one in _seen(found, as_known_at) if isinstance(one, Chain)}
 
 
-def ask_anew(connection: Connection, book: PlanBook, instruments: Collection[str]) -> None:
-    """Have the hours made anew of every agent with a plan that names one of the instruments, or a chain they are in."""
-    named = set(instruments)
-    for chain in chains_known(connection).values():
-        members = {member.instrument for member in chain.members}
-        if members & named:
-            named |= members
-    found = connection.execute(select(plans.c.agent_id, plans.c.document))
-    agents = {
-        row.agent_id for row in found if any(one.id in named for one in book.open(row.document).plan.instruments)
-    }
-    for agent_id in sorted(agents):
-        cells = connection.execute(
-            select(hours.c.from_ms, hours.c.to_ms).where(hours.c.agent_id == agent_id).distinct()
-        )
-        mark_dirty(connection, agent_id, {(row.from_ms, row.to_ms) for row in cells})
-
-
 def _newest_plans(connection: Connection) -> list[tuple[str, bytes]]:
     newest: dict[str, bytes] = {}
     for row in connection.execute(select(plans.c.agent_id, plans.c.document).order_by(plans.c.item)):
         newest[row.agent_id] = row.document
     return sorted(newest.items())
+
+
+def _members_ever(connection: Connection, chain: str) -> set[str]:
+    """Instruments that any record of a chain names."""
+    kept = (one.record for one in all_records(connection, (CHAIN,)))
+    return {member.instrument for one in kept if isinstance(one, Chain) and one.id == chain for member in one.members}
 
 
 def _seen(found: Iterable[StoredRecord], as_known_at: int | None) -> list[Kept]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from calibration.certificates import Certificate, decode_certificate, encode_certificate
+from calibration.events import from_certificate
 from collector.store.audit import record
 from collector.store.log import append_leaf
-from collector.store.placing import mark_dirty
-from collector.store.schema import certificates, hours
+from collector.store.plans import PlanBook
+from collector.store.reached import mark_reached
+from collector.store.schema import certificates
 from protocols.errors import EmitraceError
 
 
@@ -25,8 +27,8 @@ class StoredCertificate:
     known_ms: int
 
 
-def add_certificate(connection: Connection, certificate: Certificate, at_ms: int) -> bool:
-    """Keep a certificate and ask for every hour row anew; False where the same record is already here."""
+def add_certificate(connection: Connection, book: PlanBook, certificate: Certificate, at_ms: int) -> bool:
+    """Keep a certificate and ask for the hours it reaches anew; False where the same record is already here."""
     data = encode_certificate(certificate)
     digest = hashlib.sha256(data).digest()
     known = {stored.certificate.id: stored.digest for stored in all_certificates(connection)}
@@ -45,11 +47,7 @@ def add_certificate(connection: Connection, certificate: Certificate, at_ms: int
         )
     )  # fmt: skip
     record(connection, "certificate-entered", certificate.id, at_ms, detail=certificate.instrument)
-    for agent_id in connection.scalars(select(hours.c.agent_id).distinct()).all():
-        cells = connection.execute(
-            select(hours.c.from_ms, hours.c.to_ms).where(hours.c.agent_id == agent_id).distinct()
-        )
-        mark_dirty(connection, agent_id, {(row.from_ms, row.to_ms) for row in cells})
+    mark_reached(connection, book, {certificate.instrument}, from_certificate(certificate))
     return True
 
 

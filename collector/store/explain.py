@@ -252,7 +252,7 @@ def _instruments(
     connection: Connection, plan: BoundPlan, source: str, gas: str, cell: Span
 ) -> tuple[InstrumentBehind, ...]:
     entered = {one.certificate.id: one for one in all_certificates(connection)}
-    lives = Lives(trust_known(connection))
+    lives = Lives(trust_known(connection, [one.id for one in plan.plan.instruments]))
     points = _points_behind(plan, source, gas)
     found = []
     for name in instruments_behind(plan, points):

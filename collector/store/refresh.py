@@ -122,9 +122,10 @@ def _make(
     connection: Connection, book: PlanBook, rule: HourRule, agent_id: str, windows: _Windows
 ) -> tuple[_Made, dict[int, str]]:
     """The rows of each cell that can be made, and why not of the others; one by one only where all at once fails."""
-    lives = Lives(trust_known(connection))
     digests = {digest for own in windows.values() for digest, _ in own}
     plans = {digest: book.of(connection, agent_id, digest) for digest in sorted(digests)}
+    named = {one.id for plan in plans.values() if plan is not None for one in plan.plan.instruments}
+    lives = Lives(trust_known(connection, named))
 
     def assembled(cells: Iterable[int]) -> _Made:
         by_plan: dict[bytes, list[Window]] = {digest: [] for digest in plans}

@@ -143,7 +143,7 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
         _ask_to_be_enrolled(books)
         with books.database.writing() as connection:
             for certificate in entered:
-                add_certificate(connection, certificate, now_ms())
+                add_certificate(connection, books.plans, certificate, now_ms())
         for begin_ms in (from_ms, from_ms - 6 * HOUR_MS):
             build_inventory(books.database, books.plans, begin_ms, to_ms, "AR6", now_ms())
         with books.database.writing() as connection:

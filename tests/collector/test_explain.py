@@ -95,7 +95,7 @@ def test_the_instruments_status_then_names_its_certificate(books: Books, edge: E
     """Without a certificate unknown; with one in interval, and the hour waits to be made anew."""
     without = explain(books, edge, "grid")
     with books.database.writing() as connection:
-        add_certificate(connection, parse_certificates(CERTIFICATE, "c.toml")[0], START_MS)
+        add_certificate(connection, books.plans, parse_certificates(CERTIFICATE, "c.toml")[0], START_MS)
     having = explain(books, edge, "grid")
 
     def stand(found: ExplainedHour) -> list[tuple[str, State, str]]:

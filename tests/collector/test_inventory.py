@@ -158,8 +158,8 @@ def test_a_late_certificate_changes_statuses_but_no_mass(books: Books, built: Ca
     before = built()
     with books.database.writing() as connection:
         for certificate in parse_certificates(CERTIFICATE, "c.toml"):
-            assert add_certificate(connection, certificate, START_MS)
-            assert not add_certificate(connection, certificate, START_MS)
+            assert add_certificate(connection, books.plans, certificate, START_MS)
+            assert not add_certificate(connection, books.plans, certificate, START_MS)
 
     after = built()
 

@@ -11,11 +11,13 @@ calibration_records = Table(
     Column("leaf", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),  # that of its leaf
     Column("id", String(128), nullable=False),  # of the event, instrument or chain; the newest of an id counts
+    Column("about", String(128), nullable=False),  # the instrument of an event; else the id
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the bytes
     Column("bytes", LargeBinary, nullable=False),  # as of calibration.encoding
     Column("known_ms", BigInteger, nullable=False),
     Column("by", String(64), nullable=False),
     Index("calibration_records_id", "kind", "id"),
+    Index("calibration_records_about", "kind", "about"),
 )  # fmt: skip
 
 evidence_files = Table(

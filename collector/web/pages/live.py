@@ -32,9 +32,11 @@ def add_routes(router: APIRouter, books: Books, frame: Frame, hub: Hub) -> None:
     """The pages and the stream of events."""
 
     def cards(view: View, site: str, at_ms: int) -> tuple[AgentCard, ...]:
+        agents = hub.agents(site)
+        named = {one.id for agent in agents for one in agent.plan.plan.instruments}
         with books.database.reading() as connection:
-            lives = Lives(trust_known(connection))
-        return agent_cards(hub.agents(site), lives, view.words, at_ms)
+            lives = Lives(trust_known(connection, named))
+        return agent_cards(agents, lives, view.words, at_ms)
 
     @router.get("/live")
     @needs(Permission.READ)

@@ -98,7 +98,7 @@ def fill(books: Books, certificates: Iterable[Certificate]) -> Engaged:
         commit_group(books, [edge.message(number) for number in range(3)], INSIDE_MS + 1)
     with books.database.writing() as connection:
         for certificate in certificates:
-            add_certificate(connection, certificate, INSIDE_MS)
+            add_certificate(connection, books.plans, certificate, INSIDE_MS)
         made = revise(connection, None, terms(), "manager", INSIDE_MS)
         wide = terms(name="Both", sites=(INSIDE, OUTSIDE), accounts=("wide",))
         revise(connection, None, wide, "manager", INSIDE_MS)

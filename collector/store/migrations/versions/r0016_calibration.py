@@ -24,12 +24,14 @@ def upgrade() -> None:
         sa.Column("leaf", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("id", sa.String(128), nullable=False),
+        sa.Column("about", sa.String(128), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("bytes", sa.LargeBinary(), nullable=False),
         sa.Column("known_ms", sa.BigInteger(), nullable=False),
         sa.Column("by", sa.String(64), nullable=False),
     )
     op.create_index("calibration_records_id", "calibration_records", ["kind", "id"])
+    op.create_index("calibration_records_about", "calibration_records", ["kind", "about"])
     op.create_table(
         "evidence_files",
         sa.Column("leaf", sa.BigInteger(), primary_key=True, autoincrement=False),

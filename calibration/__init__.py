@@ -10,8 +10,8 @@ In the order in which evidence becomes a status:
 - ``reach_back``, ``late``, ``substitution``: what a late or failed test means for the time before it;
 - ``schemes``: tests, intervals and limits as dated data; ``dcc``: certificates as XML;
 - ``shares``: the mass on each status; ``provision``: required instruments and their rates after GB 17167;
-- ``correction``, ``relative_accuracy``, ``uncertainty``, ``charts``, ``interval_review``: what to think of a
-  reading, a drift, an interval;
+- ``correction``, ``relative_accuracy``, ``uncertainty`` (``course``: over all time), ``charts``,
+  ``interval_review``: what to think of a reading, a drift, an interval;
 - ``encoding``: canonical bytes of events, instruments and chains for the evidence log;
 - ``certificates``: the records of before there were events, which count as such.
 

@@ -3,7 +3,8 @@
 Every sum is of Python integers. A window is never split among cells: it belongs to the one that holds its start.
 Where a source and gas have several counter inputs, their windows add, and a moment counts as measured only where
 every input has a window over it. Where the calibration status behind a window changes inside it, its mass and
-its times are split among the statuses by time (``calibration.shares``).
+its times are split among the statuses by time (``calibration.shares``). The shared uncertainty of an instrument is
+stated anew from its tests and its status (``scales``).
 
 For a rate-based source the hour qualifies when measured time is at least ``min_share`` of operating time;
 then mass = measured mass x operating time / measured time, rounded half to even once, and what that adds is
@@ -58,6 +59,7 @@ class _Part:
     state: State | None
     causes: tuple[Cause, ...]
     sign: int
+    scales: tuple[float, ...] | None
 
     def split(self, amount: int) -> Iterable[tuple[State, int]]:
         """An amount of the window per state, adding up to it."""
@@ -101,7 +103,7 @@ def assemble(agent: str, spans: Iterable[WindowSpan], rule: HourRule, lives: Liv
     rows: dict[tuple[int, int, str, str], _Open] = {}
     for span in spans:
         zone = ZoneInfo(span.plan.plan.facility.time_zone)
-        behind = lives.behind(span.plan)
+        behind, scales = lives.behind(span.plan), lives.scales(span.plan)
         cell = (0, 0)
         for window in span.windows:
             source = span.plan.sources[window.source]
@@ -112,7 +114,8 @@ def assemble(agent: str, spans: Iterable[WindowSpan], rule: HourRule, lives: Liv
             if row is None:
                 row = rows[key] = _Open(source)
             causes, sign = series_of(source, window)
-            row.parts.append(_Part(window, *behind(window), causes, sign))
+            factors = None if scales is None else scales.at(causes, window.from_ms)
+            row.parts.append(_Part(window, *behind(window), causes, sign, factors))
     return tuple(_close(agent, key, rows[key], rule) for key in sorted(rows))
 
 
@@ -245,5 +248,9 @@ def _stated(part: _Part) -> Parts:
     window = part.window
     if len(part.causes) != len(window.u_shared):
         raise ValueError(f"a window states {len(window.u_shared)} shared parts, the plan has {len(part.causes)} causes")
-    shared = {cause.name: part.sign * float(u) for cause, u in zip(part.causes, window.u_shared, strict=True)}
+    scales = part.scales or (1.0,) * len(part.causes)
+    shared = {
+        cause.name: part.sign * float(u) * scale
+        for cause, u, scale in zip(part.causes, window.u_shared, scales, strict=True)
+    }
     return Parts(float(window.u_independent), shared, float(window.u_end), float(window.u_end))

@@ -13,13 +13,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
+from calibration.course import Course
+from calibration.effects import Does, Effect, effects, seen
 from calibration.events import Known
-from calibration.instruments import Chain, Instrument, from_plan
+from calibration.instruments import Chain, Instrument, Member, Mpe, from_plan
 from calibration.reach_back import overlaid, suspect_windows
-from calibration.status import State, Timeline, of_chain, timeline, worst_of
+from calibration.requirements import TRACEABILITY
+from calibration.status import State, Timeline, of_chain, timeline_of, worst_of
 from collector.hours.coarse import coarse_life
 from collector.hours.model import COARSE, RULES
+from collector.hours.scales import Measure, Scales
 from collector.hours.sources import instruments_behind, points_of
 from protocols.plan.bound import BoundPlan
 from protocols.plan.model import Instrument as Planned
@@ -69,8 +74,9 @@ class Lives:
         for chain in newest(trust.chains, as_known_at).values():
             for name in sorted({member.instrument for member in chain.members}):
                 self._chains[name].append(chain)
-        self._found: dict[tuple[Instrument, str], Timeline] = {}
+        self._found: dict[tuple[Instrument, str], tuple[Timeline, list[Effect]]] = {}
         self._plans: dict[bytes, Behind] = {}
+        self._scales: dict[bytes, Scales] = {}
 
     def subject(self, planned: Planned) -> Instrument:
         """An instrument of a plan as it is known."""
@@ -99,6 +105,27 @@ class Lives:
         if plan.digest not in self._plans:
             self._plans[plan.digest] = self._of_plan(plan)
         return self._plans[plan.digest]
+
+    def scales(self, plan: BoundPlan) -> Scales | None:
+        """What turns the uncertainties that a plan's windows state into the ledger's; None: they stay."""
+        if self._rules == COARSE:
+            return None
+        if plan.digest not in self._scales:
+            self._scales[plan.digest] = Scales({one.id: self._measures(plan, one) for one in plan.plan.instruments})
+        return self._scales[plan.digest]
+
+    def _measures(self, plan: BoundPlan, planned: Planned) -> Measure:
+        zone = plan.plan.facility.time_zone
+        own = {one.id: one for one in plan.plan.instruments}
+        others: dict[Member, Course] = {}
+        for chain in self._chains.get(planned.id, ()):
+            for member in chain.members:
+                there = own.get(member.instrument)
+                subject = self._instruments.get(member.instrument) if there is None else self.subject(there)
+                if member.instrument != planned.id and subject is not None:
+                    others[member] = self._course(subject, subject.mpe, zone)
+        limits = from_plan(planned).mpe
+        return Measure(self._course(self.subject(planned), limits, zone), tuple(others.items()))
 
     def _of_plan(self, plan: BoundPlan) -> Behind:
         inputs: dict[tuple[int, int, int], Timeline] = {}
@@ -129,9 +156,16 @@ class Lives:
         key = (subject, zone)
         if key not in self._found:
             events = self._events.get(subject.id, ())
-            life = timeline(subject, self._as_known_at, events, zone)
-            self._found[key] = overlaid(life, suspect_windows(subject, events, self._as_known_at, zone))
-        return self._found[key]
+            known = seen(subject, effects(subject, TRACEABILITY, events, ZoneInfo(zone)), self._as_known_at)
+            suspects = suspect_windows(subject, events, self._as_known_at, zone)
+            passes = [one for one in known if one.does is Does.PASS]
+            self._found[key] = overlaid(timeline_of(known), suspects), passes
+        return self._found[key][0]
+
+    def _course(self, subject: Instrument, limits: Mpe, zone: str) -> Course:
+        life = self._life(subject, zone)
+        events = {event.id: event for event, _ in self._events.get(subject.id, ())}
+        return Course(subject, limits, life, self._found[subject, zone][1], events)
 
 
 def newest(records: Iterable[tuple[_Record, int]], as_known_at: int | None) -> dict[str, _Record]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import date
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.events import Event, Known, What
-from calibration.instruments import Chain, Instrument, Member, Part
+from calibration.instruments import Chain, Instrument, Member, Part, from_plan
 from calibration.status import Reason, State
 from collector.hours.assemble import WindowSpan, assemble
 from collector.hours.lives import Lives, Trust
@@ -120,6 +121,27 @@ def test_the_coarse_rules_know_certificates_alone_and_split_no_window() -> None:
 
     assert (("in-interval", 60),) == row.status_mg
     assert (("overdue", 60),) == failing.status_mg
+
+
+def test_the_ledger_states_an_instruments_uncertainty_anew() -> None:
+    """By its certificate, with the transformer of its chain; the factor's part stays, and without a test all."""
+    until = _day("2022-12-31")
+    own = Instrument("em-1", "E1", Regime.USER_DEFINED, mpe=from_plan(METER).mpe)
+    meter = of_meter(happened("m", "2021-01-01", What.CALIBRATION, valid_until=until))
+    of_ct = _renamed(happened("c", "2021-01-01", What.CALIBRATION, valid_until=until), "ct-1", "CT1")
+    chain = Chain("feeder", (Member(Part.METER, "em-1"), Member(Part.CURRENT_TRANSFORMER, "ct-1")))
+    one = from_instant(window(GRID, 0, 60), at("2021-06-01T10:00", ZONE))
+    alone = Trust(events=[(meter, 1)], instruments=[(own, 1)])
+    chained = replace(alone, events=[(meter, 1), (of_ct, 1)], instruments=[(own, 1), (CT, 1)], chains=[(chain, 1)])
+
+    def shared(trust: Trust, size: int | None = None) -> dict[str, float]:
+        return dict(made([one], trust, size)[0].u_shared)
+
+    ratio = 0.0005 / (float(METER.accuracy.percent_of_reading) / 100 / 3**0.5)  # U = 0.1 %, k = 2
+    assert {"factor:grid-factor": 2.0, "instrument:em-1": 2.0} == shared(alone, 0)
+    assert {"factor:grid-factor": 2.0, "instrument:em-1": 2.0 * ratio} == pytest.approx(shared(alone), rel=1e-9)
+    assert 2.0 * ratio * 2**0.5 == pytest.approx(shared(chained)["instrument:em-1"], rel=1e-9)
+    assert one.u_shared == (2.0, 2.0)
 
 
 @st.composite

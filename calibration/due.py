@@ -77,7 +77,7 @@ def due_list(book: Book, t_ms: int, as_known_at: int | None, zone: str) -> tuple
         state = STATES[code]
         last = day_of(until - 1, at) if until else None
         days = None if last is None else (last - today).days
-        bucket = _bucket(state, days)
+        bucket = bucket_of(state, days)
         if bucket is not None:
             found.append(Due(subject, state, last, days, bucket))
     found.sort(key=lambda one: (_ORDER[one.bucket], one.last_day or date.min, one.subject))
@@ -89,7 +89,8 @@ def count(due: Sequence[Due]) -> dict[Bucket, int]:
     return {bucket: sum(one.bucket is bucket for one in due) for bucket in Bucket}
 
 
-def _bucket(state: State, days: int | None) -> Bucket | None:
+def bucket_of(state: State, days: int | None) -> Bucket | None:
+    """How urgent a state is, so many days before the last valid one; None where nobody has to do anything yet."""
     if state in _NOW:
         return Bucket.NOW
     if state in _OVERDUE:

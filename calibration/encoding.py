@@ -133,7 +133,7 @@ def _plain(value: Any) -> Any:
             return _fields(value, 1) if type(value) in FIELDS else value
 
 
-_INSIDE: Mapping[tuple[type[Any], str], type[Any]] = {
+INSIDE: Mapping[tuple[type[Any], str], type[Any]] = {
     (Event, "interval"): Interval, (Event, "as_found"): Point, (Event, "as_left"): Point, (Event, "document"): Document,
     (Event, "uncertainty"): Uncertainty, (Document, "scope"): Range, (Instrument, "mpe"): Mpe,
     (Instrument, "range"): Range, (Mpe, "steps"): Step, (Chain, "members"): Member,
@@ -151,7 +151,7 @@ def _named(type_: type[Any], fields: object, first: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in fields.items():
         name = names[key - first]
-        inside = _INSIDE.get((type_, name))
+        inside = INSIDE.get((type_, name))
         if inside is None:
             found[name] = value
         elif isinstance(value, list):

@@ -119,6 +119,16 @@ class Timeline:
         """Status at an instant. [UTC ms]"""
         return self.statuses[bisect_right(self.starts, t_ms)]
 
+    def valid_until(self, t_ms: int) -> int | None:
+        """End of the validity that holds at an instant, or of the last before it; None: there is none. [UTC ms]"""
+        place = bisect_right(self.starts, t_ms)
+        if self.statuses[place].state in VALID:
+            ends = (end for end in range(place, len(self.starts)) if self.statuses[end + 1].state not in VALID)
+        else:
+            ends = (end for end in range(place - 1, -1, -1) if self.statuses[end].state in VALID)
+        end = next(ends, None)
+        return None if end is None else self.starts[end]
+
     def between(self, from_ms: int, to_ms: int) -> list[Interval]:
         """Statuses over [from, to), adjacent, ascending and without a hole; empty where nothing is between."""
         if from_ms >= to_ms:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -22,13 +21,13 @@ from collector.alerts.commands import alerts_app
 from collector.api import shapes
 from collector.books import Books, open_books, own_key
 from collector.broker.command import broker_config
+from collector.calibration_commands import calibration_app
 from collector.clock import now_ms
-from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, told
+from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, instant_of, told
 from collector.config import Config, load_config
 from collector.exporting import Wanted, scope_of, whole_period
 from collector.exporting import export as export_wanted
 from collector.healing_commands import healing_app
-from collector.hours.cells import cell_of
 from collector.inventory.document import plain
 from collector.inventory.model import Inventory
 from collector.inventory.profile import load_profile
@@ -43,12 +42,9 @@ from collector.store.hours import read_hours
 from collector.store.inventories import StoredInventory, build_inventory, read_inventory
 from collector.store.plans import instruments_known, site_zone
 from collector.store.refresh import refresh_hours
-from collector.web.period import FIRST_MS, LAST_MS, read_instant
 from collector.web.shown import instant, mass_unit, percent
 from protocols.errors import EmitraceError
 from protocols.wire.keys import fingerprint, public_bytes
-
-DAY_MS = 86_400_000
 
 app = typer.Typer(
     help="Keep what the agents sent as evidence, and make the inventory that follows from it.",
@@ -59,7 +55,7 @@ inventory_app = typer.Typer(help="Inventory versions.", no_args_is_help=True)
 for _group, _name in (
     (agents_app, "agents"), (user_app, "user"), (token_app, "token"), (certificates_app, "certificates"),
     (inventory_app, "inventory"), (plan_app, "plan"), (alerts_app, "alerts"),
-    (healing_app, "healing"),
+    (healing_app, "healing"), (calibration_app, "calibration"),
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 
@@ -266,8 +262,8 @@ def export(
             agents = [named_agent(connection, name).agent_id for name in agent]
             zone = site_zone(connection, books.plans)
         first, last = (0, 0) if from_ and to else whole_period(books)
-        first = _instant("--from", from_, zone, whole=False) if from_ else first
-        last = _instant("--to", to, zone, whole=False) if to else last
+        first = instant_of("--from", from_, zone, whole=False) if from_ else first
+        last = instant_of("--to", to, zone, whole=False) if to else last
         wanted = Wanted(first, last, scope_of(agents, source, gas), gwp, whole_log)
         start, end = export_wanted(books, wanted, out)
         typer.echo(f"{out}: {out.stat().st_size} bytes, {instant(start, zone)} to {instant(end, zone)} ({zone})")
@@ -284,23 +280,10 @@ def _period(books: Books, from_: str, to: str, *, whole: bool = False) -> tuple[
     """[from, to) of the two options; ``whole`` where it must start and end as hours do. [UTC ms]"""
     with books.database.reading() as connection:
         zone = site_zone(connection, books.plans)
-    start, end = _instant("--from", from_, zone, whole=whole), _instant("--to", to, zone, whole=whole)
+    start, end = instant_of("--from", from_, zone, whole=whole), instant_of("--to", to, zone, whole=whole)
     if end <= start:
         raise EmitraceError("--to", f"{to!r} is not after --from {from_!r}", "Give an end after the start.")
     return start, end
-
-
-def _instant(option: str, text: str, zone: ZoneInfo, *, whole: bool) -> int:
-    """The instant of an option, within the calendar. [UTC ms]"""
-    try:
-        at_ms = read_instant(text, zone)
-    except ValueError as error:
-        raise EmitraceError(option, repr(text), "Write a time as 2026-01-31 or 2026-01-31T08:00.") from error
-    if not FIRST_MS - DAY_MS < at_ms < LAST_MS + DAY_MS:
-        raise EmitraceError(option, repr(text), "Write a year from 1970 to 9998.")
-    if whole and cell_of(at_ms, zone)[0] != at_ms:
-        raise EmitraceError(option, repr(text), "Take a full hour (UTC), or midnight at the facility.")
-    return min(max(at_ms, FIRST_MS), LAST_MS)
 
 
 def _print_inventory(books: Books, stored: StoredInventory, *, as_json: bool) -> None:

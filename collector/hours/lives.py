@@ -87,7 +87,7 @@ class Lives:
         """Status of an instrument of a plan, without its chains; ``zone`` is the facility's IANA name."""
         if self._rules == COARSE:
             return coarse_life(planned, self._events.get(planned.id, ()), self._as_known_at, zone)
-        return self._life(self.subject(planned), zone)
+        return self.of(self.subject(planned), zone)
 
     def chained(self, plan: BoundPlan, planned: Planned) -> Timeline:
         """Status of what an instrument of a plan measures: of its chains, or its own where it is in none."""
@@ -150,9 +150,10 @@ class Lives:
         if planned is not None:
             return self.of_planned(planned, zone)
         entered = self._instruments.get(name)
-        return worst_of(()) if entered is None else self._life(entered, zone)
+        return worst_of(()) if entered is None else self.of(entered, zone)
 
-    def _life(self, subject: Instrument, zone: str) -> Timeline:
+    def of(self, subject: Instrument, zone: str) -> Timeline:
+        """Status of an instrument by itself; ``zone`` is the facility's IANA name."""
         key = (subject, zone)
         if key not in self._found:
             events = self._events.get(subject.id, ())
@@ -163,7 +164,7 @@ class Lives:
         return self._found[key][0]
 
     def _course(self, subject: Instrument, limits: Mpe, zone: str) -> Course:
-        life = self._life(subject, zone)
+        life = self.of(subject, zone)
         events = {event.id: event for event, _ in self._events.get(subject.id, ())}
         return Course(subject, limits, life, self._found[subject, zone][1], events)
 

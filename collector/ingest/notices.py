@@ -7,13 +7,12 @@ again while it does not hold it. A notice changes no figure.
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from calibration.status import VALID, Timeline
+from calibration.status import Timeline
 from collector.books import Books
 from collector.hours.lives import Lives
 from collector.ingest.statuses import Status
@@ -102,15 +101,4 @@ class Notices:
 
 
 def _noticed(instrument: str, serial: str, life: Timeline, at_ms: int) -> Noticed:
-    return Noticed(instrument, serial, life.at(at_ms).state.value, validity_end(life, at_ms))
-
-
-def validity_end(life: Timeline, at_ms: int) -> int:
-    """When the validity ends that holds at an instant, or ended that held last before it; 0: none. [UTC ms]"""
-    place = bisect_right(life.starts, at_ms)
-    if life.statuses[place].state in VALID:
-        ends = (end for end in range(place, len(life.starts)) if life.statuses[end + 1].state not in VALID)
-    else:
-        ends = (end for end in range(place - 1, -1, -1) if life.statuses[end].state in VALID)
-    end = next(ends, None)
-    return 0 if end is None else life.starts[end]
+    return Noticed(instrument, serial, life.at(at_ms).state.value, life.valid_until(at_ms) or 0)

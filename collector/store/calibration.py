@@ -19,9 +19,9 @@ from calibration.instruments import Chain, Instrument, from_plan
 from collector.store.audit import record
 from collector.store.certificates import all_certificates
 from collector.store.log import append_leaf
-from collector.store.plans import PlanBook
+from collector.store.plans import PlanBook, newest_plans
 from collector.store.reached import mark_reached
-from collector.store.schema import calibration_records, plans
+from collector.store.schema import calibration_records
 
 EVENT, INSTRUMENT, CHAIN = "calibration-event", "instrument", "chain"
 """Kinds of leaves."""
@@ -116,8 +116,8 @@ def instruments_known(connection: Connection, book: PlanBook, as_known_at: int |
     """
     entered = instruments_entered(connection, as_known_at)
     known = dict(entered)
-    for _, document in _newest_plans(connection):
-        for planned in book.open(document).plan.instruments:
+    for plan in newest_plans(connection, book).values():
+        for planned in plan.plan.instruments:
             if planned.id not in entered or entered[planned.id].serial != planned.serial:
                 known[planned.id] = from_plan(planned)
     return known
@@ -127,13 +127,6 @@ def chains_known(connection: Connection, as_known_at: int | None = None) -> dict
     """By id, the newest record of each chain known at a size of the log (None: all)."""
     found = all_records(connection, (CHAIN,))
     return {one.id: one for one in _seen(found, as_known_at) if isinstance(one, Chain)}
-
-
-def _newest_plans(connection: Connection) -> list[tuple[str, bytes]]:
-    newest: dict[str, bytes] = {}
-    for row in connection.execute(select(plans.c.agent_id, plans.c.document).order_by(plans.c.item)):
-        newest[row.agent_id] = row.document
-    return sorted(newest.items())
 
 
 def _members_ever(connection: Connection, chain: str) -> set[str]:

@@ -132,12 +132,20 @@ def agent_zone(connection: Connection, book: PlanBook, agent_id: str) -> ZoneInf
     return ZoneInfo("UTC" if plan is None else plan.plan.facility.time_zone)
 
 
+def newest_plans(connection: Connection, book: PlanBook) -> dict[str, BoundPlan]:
+    """The newest plan of every agent, by agent."""
+    newest = select(func.max(plans.c.item)).group_by(plans.c.agent_id)
+    rows = connection.execute(select(plans.c.agent_id, plans.c.document).where(plans.c.item.in_(newest)))
+    return {row.agent_id: book.open(row.document) for row in sorted(rows, key=lambda row: row.agent_id)}
+
+
 def instruments_known(
     connection: Connection, book: PlanBook, agents: Collection[str] | None = None
 ) -> tuple[Instrument, ...]:
     """Every instrument of the newest plan of every agent, or of some."""
-    newest: dict[str, bytes] = {}
-    for row in connection.execute(select(plans.c.agent_id, plans.c.document).order_by(plans.c.item)):
-        newest[row.agent_id] = row.document
-    return tuple(one for agent_id in sorted(newest)
-        if agents is None or agent_id in agents for one in book.open(newest[agent_id]).plan.instruments)
+    return tuple(
+        one
+        for agent_id, plan in newest_plans(connection, book).items()
+        if agents is None or agent_id in agents
+        for one in plan.plan.instruments
+    )

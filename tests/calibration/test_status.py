@@ -392,3 +392,12 @@ def test_many_instruments_at_once_are_as_one_by_one(
     found = statuses_at(Book.of(subjects, ZONE), span[0], size)
 
     assert [STATES[code] for code in found] == [status(i, span[0], size, e, ZONE, r).state for i, r, e in subjects]
+
+
+def test_the_end_of_a_validity_is_the_one_that_counts_now() -> None:
+    """Due soon is valid; of what is over the last end is told, and of what never was there is none."""
+    states = [State.UNKNOWN, State.IN_INTERVAL, State.DUE_SOON, State.OVERDUE, State.SUSPENDED, State.IN_INTERVAL]
+    before, *after = (Status(state, "v", None) for state in states)
+    life = Timeline.of(before, zip((100, 200, 300, 400, 500), after, strict=True))
+
+    assert [None, 300, 300, 300, 300, None] == [life.valid_until(at_ms) for at_ms in (50, 150, 250, 350, 450, 550)]

@@ -8,9 +8,8 @@ from datetime import date
 
 from calibration.events import Event
 from calibration.evidence import Result
-from calibration.status import State, Status, Timeline
 from collector.books import Books
-from collector.ingest.notices import LOOK_S, Notices, validity_end
+from collector.ingest.notices import LOOK_S, Notices
 from collector.ingest.statuses import Status as Told
 from collector.store.calibration import add_record
 from protocols.messages import Ack, Notice
@@ -100,12 +99,3 @@ def test_who_takes_no_notice_or_has_no_plan_gets_none(books: Books, register: Re
 
     assert {} == turns.after(1, {edge.agent_id: Told("{}")})
     assert {} == turns.after(LOOK_S, holding(edge, 0))
-
-
-def test_the_end_of_a_validity_is_the_one_that_counts_now() -> None:
-    """Due soon is valid; of what is over the last end is told, and of what never was there is none."""
-    states = [State.UNKNOWN, State.IN_INTERVAL, State.DUE_SOON, State.OVERDUE, State.SUSPENDED, State.IN_INTERVAL]
-    before, *after = (Status(state, "v", None) for state in states)
-    life = Timeline.of(before, zip((100, 200, 300, 400, 500), after, strict=True))
-
-    assert [0, 300, 300, 300, 300, 0] == [validity_end(life, at_ms) for at_ms in (50, 150, 250, 350, 450, 550)]

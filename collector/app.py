@@ -15,6 +15,7 @@ from collector.accounts.reach import OutsideError
 from collector.accounts.sessions import Lifetime
 from collector.api.alerts import alerts_router
 from collector.api.bundles import bundle_router
+from collector.api.calibration_shares import shares_router
 from collector.api.enrolment import enrolment_router
 from collector.api.explain import explain_router
 from collector.api.findings import findings_router
@@ -58,7 +59,7 @@ def gated(books: Books, metrics: Metrics | None = None, hub: Hub | None = None) 
     pages = page_router(books, authority, frame, hub)
     routers = (
         api_router(books), log_router(books), alerts_router(books), bundle_router(books), explain_router(books),
-        enrolment_router(books), findings_router(books), metrics_router(metrics), pages,
+        enrolment_router(books), findings_router(books), shares_router(books), metrics_router(metrics), pages,
     )  # fmt: skip
     for router in routers:
         app.include_router(router)

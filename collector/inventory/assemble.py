@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from collector.hours.sources import SourceFacts
 from collector.hours.sums import HourSum, add_up
 from collector.inventory.model import Inventory, InventoryRow, Pinned, Total, cell_key
+from collector.inventory.statuses import status_co2e
 from collector.inventory.uncertainty import parts_of
 from protocols.errors import EmitraceError
-from protocols.exact import half_even, sum_exact
+from protocols.exact import sum_exact
 from protocols.ghg.gwp import GwpError, GwpSet, co2e_mg, gwp_set, species
 from protocols.ghg.uncertainty import Parts, across, scaled
 from protocols.plan.model import Method
@@ -90,7 +91,7 @@ def assemble_inventory(
         total=_total("all", lines, with_mass=False),
         covered_ms=sum_exact(line.row.covered_ms for line in lines),
         expected_ms=sum_exact(line.row.period_ms for line in lines),
-        status_co2e_mg=_status_co2e([line.row for line in lines]),
+        status_co2e_mg=status_co2e([line.row for line in lines]),
     )  # fmt: skip
 
 
@@ -150,19 +151,3 @@ def _totals(lines: Sequence[_Line], key_of: _KeyOf, *, with_mass: bool = False) 
     for line in lines:
         groups[key_of(line.row)].append(line)
     return tuple(_total(key, groups[key], with_mass=with_mass) for key in sorted(groups))
-
-
-def _status_co2e(rows: Sequence[InventoryRow]) -> tuple[tuple[str, int], ...]:
-    """Each row's CO2e by its mass per status, by cumulative rounding; the parts add to the rows. [mg]"""
-    shares: dict[str, int] = defaultdict(int)
-    for row in rows:
-        if row.mass_mg == 0:
-            continue
-        ratio_sign = 1 if row.mass_mg > 0 else -1
-        cumulative, given = 0, 0
-        for status, mass in row.status_mg:
-            cumulative += mass
-            up_to = half_even(cumulative * row.co2e_mg * ratio_sign, row.mass_mg * ratio_sign)
-            shares[status] += up_to - given
-            given = up_to
-    return tuple((status, shares[status]) for status in sorted(shares))

@@ -18,6 +18,7 @@ from collector.api.gate import reach_of
 from collector.books import Books
 from collector.clock import now_ms
 from collector.hours.calendar import By
+from collector.inventory.statuses import by_badness, by_category
 from collector.store.healings import Healing, current_healing
 from collector.store.plans import Site, sites_known
 from collector.web.assets import Assets
@@ -88,7 +89,7 @@ class Frame:
         )  # fmt: skip
         self._templates.globals.update(
             percent=percent, unit_of=mass_unit, gas=formula, gas_text=formula_text, count=grouped,
-            asset=self.assets.url,
+            by_badness=by_badness, statuses_of=by_category, asset=self.assets.url,
             lines_html=lines_html, Permission=Permission,
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calibration.status import BADNESS, State
 from collector.inventory.matrix import CATEGORIES, Matrix
 from collector.inventory.matrix import Cell as Place
 from collector.inventory.model import Inventory, InventoryRow
+from collector.inventory.statuses import by_badness
 from collector.web.frame import View
 from collector.web.table import Cell, Column, Kind, Provenance, Table
 
@@ -76,7 +76,7 @@ def _place(place: Place | None, *, with_mass: bool) -> list[Cell]:
 
 def _rows(name: str, caption: str, rows: Sequence[InventoryRow], view: View) -> Table:
     words = view.words
-    states = sorted({state for row in rows for state, _ in row.status_mg}, key=lambda state: BADNESS[State(state)])
+    states = [state for state, _ in by_badness(tuple({state: 0 for row in rows for state, _ in row.status_mg}.items()))]
     columns = [
         Column(words("col.category")), Column(words("col.source")), Column(words("col.agent")),
         Column(words("export.source-id")), Column(words("col.method")), Column(words("col.gas")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from collector.inventory.statuses import by_badness
 from collector.web.addresses import figure_address
 from collector.web.chart.tables import in_unit
 from collector.web.emissions.gather import Explored, Line
@@ -81,7 +82,7 @@ def _status(line: Line, view: View) -> str:
     """Calibration status of the mass, or of the time where there is none: each status with its share."""
     if line.total is None:
         return "\u2013"
-    pairs = line.total.status_mg if line.total.mass_mg else line.total.status_ms
+    pairs = by_badness(line.total.status_mg if line.total.mass_mg else line.total.status_ms)
     whole = sum(abs(amount) for _, amount in pairs)
     words: Callable[[str, str], str] = view.words.of
     return ", ".join(

@@ -50,6 +50,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "/api/v1/windows": (["?agent={here}"], ["?agent={there}", "?agent={here}&from_ms={early}&to_ms={first}"]),
     "/api/v1/hours": ([""], ["?from_ms={early}&to_ms={first}"]),
     "/api/v1/cross-checks": (["?from_ms={first}&to_ms={last}"], ["?from_ms={early}&to_ms={last}"]),
+    "/api/v1/calibration/shares": (["?from_ms={first}&to_ms={last}"], ["?from_ms={early}&to_ms={last}"]),
     "/api/v1/slots": (["?agent={here}"], ["?agent={there}"]),
     "/api/v1/items": (["?agent={here}"], ["?agent={there}"]),
     "/api/v1/items/{item}/bytes": (["{own_item}"], ["{early_item}", "{foreign_item}", "99999"]),

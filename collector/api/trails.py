@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from calibration.certificates import Certificate
 from collector.api.shapes import Json, fate_name, hour
 from collector.inventory.document import plain
 from collector.store.explain import ExplainedHour, StatedWindow
 from collector.store.explain_formula import IndexAt
+from collector.store.explain_instruments import Deciding
 from collector.store.explain_readings import PointTrail, Shown
 from collector.store.explain_signed import SignedBatch
 from collector.store.explain_window import ExplainedWindow
@@ -74,8 +74,10 @@ def _hour(found: ExplainedHour) -> Json:
             {"instrument": one.instrument.model_dump(mode="json"), "points": list(one.points),
              "status": [{"from_ms": start, "to_ms": end, "state": status.state.value, "certificate": status.cause}
                         for start, end, status in one.stretches],
-             "certificate": None if one.certificate is None else _certificate(one.certificate),
-             "certificate_known_ms": one.known_ms, "certificate_known_from": one.known_from}
+             "chain": [{"part": other.part, "instrument": other.instrument,
+                        "status": [{"from_ms": start, "to_ms": end, "state": status.state.value}
+                                   for start, end, status in other.stretches]} for other in one.members],
+             **_deciding(one.deciding)}
             for one in found.instruments
         ],
         "batches": [{"item": one.item, "sequence": one.sequence, "digest": one.digest.hex(), "leaf": one.leaf,
@@ -86,8 +88,18 @@ def _hour(found: ExplainedHour) -> Json:
     }  # fmt: skip
 
 
-def _certificate(one: Certificate) -> object:
-    return one.model_dump(mode="json", by_alias=True)
+def _deciding(one: Deciding | None) -> Json:
+    """The record behind a status; ``certificate`` is null where it was entered as an event."""
+    if one is None:
+        return {
+            "event": None, "certificate": None, "certificate_known_ms": None, "certificate_known_from": None
+        }  # fmt: skip
+    entered = one.certificate
+    return {
+        "event": {"id": one.event.id, "what": one.event.what.value},
+        "certificate": None if entered is None else entered.model_dump(mode="json", by_alias=True),
+        "certificate_known_ms": one.known_ms, "certificate_known_from": one.known_from,
+    }  # fmt: skip
 
 
 def _stated(one: StatedWindow) -> Json:

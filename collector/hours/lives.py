@@ -114,18 +114,32 @@ class Lives:
             self._scales[plan.digest] = Scales({one.id: self._measures(plan, one) for one in plan.plan.instruments})
         return self._scales[plan.digest]
 
+    def members(self, plan: BoundPlan, planned: Planned) -> list[tuple[Member, Timeline]]:
+        """The other members of the chains of a plan's instrument, each once and with its own status."""
+        if self._rules == COARSE:
+            return []
+        own = {one.id: one for one in plan.plan.instruments}
+        zone = plan.plan.facility.time_zone
+        return [
+            (member, self._member(member.instrument, own.get(member.instrument), zone))
+            for member in self._others(planned)
+        ]
+
+    def _others(self, planned: Planned) -> list[Member]:
+        chains = self._chains.get(planned.id, ())
+        return list(dict.fromkeys(one for chain in chains for one in chain.members if one.instrument != planned.id))
+
     def _measures(self, plan: BoundPlan, planned: Planned) -> Measure:
         zone = plan.plan.facility.time_zone
         own = {one.id: one for one in plan.plan.instruments}
-        others: dict[Member, Course] = {}
-        for chain in self._chains.get(planned.id, ()):
-            for member in chain.members:
-                there = own.get(member.instrument)
-                subject = self._instruments.get(member.instrument) if there is None else self.subject(there)
-                if member.instrument != planned.id and subject is not None:
-                    others[member] = self._course(subject, subject.mpe, zone)
+        others = []
+        for member in self._others(planned):
+            there = own.get(member.instrument)
+            subject = self._instruments.get(member.instrument) if there is None else self.subject(there)
+            if subject is not None:
+                others.append((member, self._course(subject, subject.mpe, zone)))
         limits = from_plan(planned).mpe
-        return Measure(self._course(self.subject(planned), limits, zone), tuple(others.items()))
+        return Measure(self._course(self.subject(planned), limits, zone), tuple(others))
 
     def _of_plan(self, plan: BoundPlan) -> Behind:
         inputs: dict[tuple[int, int, int], Timeline] = {}

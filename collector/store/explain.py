@@ -11,20 +11,16 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from calibration.certificates import Certificate
-from calibration.status import Interval
 from collector.hours.calendar import Span
 from collector.hours.cells import cell_of, local_time
-from collector.hours.lives import Lives
-from collector.hours.sources import SourceFacts, instruments_behind, points_of, series_of, source_facts
-from collector.store.certificates import all_certificates
+from collector.hours.sources import SourceFacts, points_of, series_of, source_facts
+from collector.store.explain_instruments import InstrumentBehind, instruments_of_hour
 from collector.store.hours import VersionedHour, row_of, windows_stated
 from collector.store.plans import PlanBook, site_of
 from collector.store.schema import comparisons, dirty_hours, hours, items, plans, slots
-from collector.store.trust import trust_known
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan, BoundSource
-from protocols.plan.model import FactorRecord, Instrument
+from protocols.plan.model import FactorRecord
 from protocols.quantities import DEFINITIONS
 from protocols.records import Window
 
@@ -64,21 +60,6 @@ class PlanBehind:
     item: int
     known_ms: int
     factors: tuple[FactorRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InstrumentBehind:
-    """An instrument, its points, what it was over the hour, and the certificate that decides at its start.
-
-    The certificate is known since ``known_ms`` [UTC ms], from tree size ``known_from`` on.
-    """
-
-    instrument: Instrument
-    points: tuple[str, ...]
-    stretches: tuple[Interval, ...]
-    certificate: Certificate | None
-    known_ms: int | None
-    known_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +149,9 @@ def explain_hour(
         holes=tuple(_holes(stated, cell, _inputs(_bound(in_force[-1].plan, source), gas))),
         batches=_batches(connection, {one.item for one in stated}),
         plans=tuple(PlanBehind(one.plan, one.item, one.known_ms, _factors(one.plan, source, gas)) for one in in_force),
-        instruments=_instruments(connection, in_force[-1].plan, source, gas, cell),
+        instruments=instruments_of_hour(
+            connection, in_force[-1].plan, _points_behind(in_force[-1].plan, source, gas), cell
+        ),
         day=day, slots=_slots(connection, agent, day, in_force[-1].plan, source, gas),
         earlier=connection.scalar(select(func.max(hours.c.from_ms)).where(*series, hours.c.from_ms < cell[0])),
         later=connection.scalar(select(func.min(hours.c.from_ms)).where(*series, hours.c.from_ms > cell[0])),
@@ -246,27 +229,6 @@ def _points_behind(plan: BoundPlan, source: str, gas: str) -> list[int]:
     bound = _bound(plan, source)
     at = bound.gases.index(gas)
     return sorted(frozenset().union(*(points_of(bound, number, at) for number in _inputs(bound, gas))))
-
-
-def _instruments(
-    connection: Connection, plan: BoundPlan, source: str, gas: str, cell: Span
-) -> tuple[InstrumentBehind, ...]:
-    entered = {one.certificate.id: one for one in all_certificates(connection)}
-    lives = Lives(trust_known(connection, [one.id for one in plan.plan.instruments]))
-    points = _points_behind(plan, source, gas)
-    found = []
-    for name in instruments_behind(plan, points):
-        at, instrument = next((n, one) for n, one in enumerate(plan.plan.instruments) if one.id == name)
-        life = lives.of_planned(instrument, plan.plan.facility.time_zone)
-        own = tuple(plan.points[point].id for point in points if plan.points[point].instrument == at)
-        certificate = entered.get(life.at(cell[0]).cause)
-        found.append(
-            InstrumentBehind(
-                instrument, own, tuple(life.between(*cell)), certificate.certificate if certificate else None,
-                certificate.known_ms if certificate else None, certificate.leaf + 1 if certificate else None,
-            )
-        )  # fmt: skip
-    return tuple(found)
 
 
 def _batches(connection: Connection, wanted: set[int]) -> tuple[BatchBehind, ...]:

@@ -5,12 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from calibration.certificates import parse_certificates
+from calibration.events import Event, What
+from calibration.instruments import Chain, Member, Part
 from calibration.status import State
 from collector.books import Books
 from collector.hours.cells import HOUR_MS
 from collector.recompute import Recomputer
+from collector.store.calibration import add_record
 from collector.store.certificates import add_certificate
 from collector.store.explain import ExplainedHour, explain_hour
+from collector.store.explain_instruments import InstrumentBehind
 from collector.store.refresh import refresh_hours
 from protocols.errors import EmitraceError
 from protocols.messages import Ack
@@ -100,13 +104,39 @@ def test_the_instruments_status_then_names_its_certificate(books: Books, edge: E
 
     def stand(found: ExplainedHour) -> list[tuple[str, State, str]]:
         return [
-            (one.instrument.id, one.stretches[0][2].state, one.certificate.number if one.certificate else "")
+            (one.instrument.id, one.stretches[0][2].state, _number(one))
             for one in found.instruments
         ]
 
     assert [("em-1", State.UNKNOWN, "")] == stand(without)
     assert [("em-1", State.IN_INTERVAL, "N 1")] == stand(having)
     assert (False, True) == (without.waiting, having.waiting)
+
+
+def _number(one: InstrumentBehind) -> str:
+    return one.deciding.certificate.number if one.deciding and one.deciding.certificate else ""
+
+
+def test_a_chains_other_members_stand_beside_the_instrument(books: Books, edge: Edge) -> None:
+    """Each with its own status while it is in its place; an event decides like a certificate."""
+    half_ms = START_MS + HOUR_MS // 2
+    out = Event("out", "em-1", "E1", What.OUT_OF_USE, at_ms=START_MS - HOUR_MS)
+    first, second = (
+        Member(Part.CURRENT_TRANSFORMER, name, from_ms, to_ms)
+        for name, from_ms, to_ms in (("ct-1", None, half_ms), ("ct-2", half_ms, None))
+    )
+    gone = Member(Part.VOLTAGE_TRANSFORMER, "pt-1", None, START_MS)
+    with books.database.writing() as connection:
+        for record in (out, Chain("feeder", (Member(Part.METER, "em-1"), first, second, gone))):
+            add_record(connection, books.plans, record, START_MS, "li")
+
+    (one,) = explain(books, edge, "grid").instruments
+
+    assert one.deciding is not None
+    assert (out, None) == (one.deciding.event, one.deciding.certificate)
+    assert [("ct", "ct-1", half_ms), ("ct", "ct-2", START_MS + HOUR_MS)] == [
+        (other.part, other.instrument, other.stretches[-1][1]) for other in one.members
+    ]
 
 
 @pytest.mark.parametrize(("source", "gas"), [("nothing", "CO2"), ("grid", "SF6")])

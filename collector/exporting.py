@@ -28,6 +28,7 @@ from collector.inventory.profile import load_profile, profile_text
 from collector.inventory.scope import WHOLE, Scope
 from collector.pruning import all_leaves, part_of_log, shown_positions
 from collector.store.agents import all_agents
+from collector.store.as_sealed import hours_as_sealed, still_follows
 from collector.store.audit import record
 from collector.store.calibration import all_records
 from collector.store.certificates import all_certificates
@@ -174,7 +175,7 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
     scope, period = wanted.scope, (wanted.from_ms, wanted.to_ms)
     name = books.config.settings.inventory.profile
     profile, _ = load_profile(name)
-    inventory = _inventory(connection, books, wanted, wanted.gwp_set or profile.gwp.default)
+    inventory, hours = _figures(connection, books, wanted, wanted.gwp_set or profile.gwp.default)
     agents = [agent for agent in all_agents(connection) if scope.has_agent(agent.agent_id)]
     found = {agent.agent_id: stretches(connection, agent.agent_id, *period) for agent in agents}
     sent = [row for row in _plans_sent(connection) if scope.has_agent(row[0])]
@@ -191,7 +192,7 @@ def _contents(connection: Connection, books: Books, wanted: Wanted) -> BundleCon
         records=[encode_record(stored.record) for stored in all_records(connection)],
         days=_days(connection, found), leaves=log,
         plans=[(agent, document) for agent, document, _, _ in sent],
-        hours=_hours(connection, wanted),
+        hours=hours,
         inventory=inventory, profile=profile_text(name).encode(),
         sent=[(agent, data) for agent, _, data, _ in sent], scope=scope,
         log=tuple(
@@ -216,21 +217,34 @@ def _key_changes(connection: Connection) -> list[tuple[str, bytes, int]]:
     return [(row.agent_id, row.bytes, row.leaf) for row in connection.execute(query.order_by(items.c.leaf))]
 
 
-def _inventory(connection: Connection, books: Books, wanted: Wanted, gwp_set: str) -> Inventory:
-    """The sealed version of exactly this period where today's books still say the same, else a fresh one."""
+def _figures(
+    connection: Connection, books: Books, wanted: Wanted, gwp_set: str
+) -> tuple[Inventory, Iterator[HourRow]]:
+    """The sealed version of exactly this period where it still follows from the books, else a fresh one; its hours.
+
+    Where today's ledger says the same as the version, its rows are the hours; else they are made as the version's were.
+    """
     profile = books.config.settings.inventory.profile
     fresh = compose_inventory(
         connection, books.plans, wanted.from_ms, wanted.to_ms, gwp_set, profile, wanted.scope
     )
     known = {books.collector_id, *(one.name for one in all_origins(connection))}  # before logs had names, the key
-    for stored in all_versions(connection) if wanted.scope.is_whole else ():
-        sealed = stored.inventory
-        if stored.sealed_ms is None or replace(sealed, pinned=fresh.pinned) != fresh:
-            continue
-        named = replace(sealed.pinned, origin=fresh.pinned.origin, tree_size=fresh.pinned.tree_size)
-        if named == fresh.pinned and sealed.pinned.origin in known:
-            return sealed
-    return fresh
+    now = fresh.pinned
+    versions = [one.inventory for one in all_versions(connection) if one.sealed_ms is not None]
+    sealed = [
+        one for one in versions
+        if wanted.scope.is_whole and (one.from_ms, one.to_ms) == (fresh.from_ms, fresh.to_ms)
+        and one.pinned.origin in known and one.pinned.plans == now.plans
+        and (one.pinned.gwp_set, one.pinned.profile_digest) == (now.gwp_set, now.profile_digest)
+    ]  # fmt: skip
+    for one in sealed:
+        same = replace(one.pinned, origin=now.origin, tree_size=now.tree_size) == now
+        if same and replace(one, pinned=now) == fresh:
+            return one, _hours(connection, wanted)
+    for one in sealed:
+        if still_follows(connection, books.plans, books.hour_rule, one):
+            return one, hours_as_sealed(connection, books.plans, books.hour_rule, one)
+    return fresh, _hours(connection, wanted)
 
 
 def _hours(connection: Connection, wanted: Wanted) -> Iterator[HourRow]:

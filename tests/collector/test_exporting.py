@@ -10,20 +10,28 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from calibration.certificates import parse_certificates
+from calibration.events import Event, What
 from collector.books import Books
 from collector.evidence.verify.report import Report, Verdict
 from collector.evidence.verify.steps import verify_bundle
 from collector.exporting import Wanted, export, export_bundle, scope_of
 from collector.hours.cells import HOUR_MS
+from collector.hours.model import COARSE, RULES
 from collector.inventory.document import encode_inventory
 from collector.recompute import Recomputer
-from collector.store.inventories import build_inventory, seal_inventory
+from collector.store.as_sealed import hours_as_sealed
+from collector.store.calibration import add_record
+from collector.store.certificates import add_certificate
+from collector.store.hours import read_hours
+from collector.store.inventories import build_inventory, read_inventory, seal_inventory
 from collector.store.schema import inventories
 from protocols.messages import Ack
 from protocols.plan.bound import BoundPlan
 from protocols.records import Fate, ReadRequest, Samples
 from protocols.wire.keys import fingerprint
 from tests.collector.edge import START_MS, Edge, stream
+from tests.collector.test_inventory import CERTIFICATE
 from tests.plans import Answer, sample
 
 Register = Callable[[Edge], None]
@@ -153,3 +161,40 @@ def test_a_sealed_inventory_leaves_with_the_checkpoint_of_its_seal(
     assert report.stated is not None
     assert [sealed.leaf + 1, report.stated.tree_size] == [one.size for one in report.checkpoints]
     assert any(f"as known at leaf {before.pinned.tree_size}" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("rules", [COARSE, RULES])
+def test_a_sealed_inventory_leaves_as_it_was_made_whatever_is_known_since(
+    books: Books, register: Register, ingest: Ingest, tmp_path: Path, rules: int
+) -> None:
+    """By the rules of hours of then and as known then, while the ledger of today says another thing."""
+    edge = stream(0, window_s=60)
+    for _ in range(7):
+        edge.add_batch(span_ms=20 * 60_000)
+    register(edge)
+    ingest(edge, *range(5))
+    entered = parse_certificates(CERTIFICATE, "c.toml")[0]
+    with books.database.writing() as connection:
+        add_certificate(connection, books.plans, entered, START_MS)
+    built = build_inventory(books.database, books.plans, START_MS, START_MS + HOUR_MS, "AR6", START_MS).version
+    with books.database.writing() as connection:
+        first = read_inventory(connection, built).inventory
+        before = replace(first, pinned=replace(first.pinned, hour_rules=rules))
+        document = encode_inventory(before)
+        own = update(inventories).where(inventories.c.id == built)
+        connection.execute(own.values(document=document, digest=hashlib.sha256(document).digest()))
+        sealed = seal_inventory(connection, books.log_key, built, START_MS)
+        out = Event("out", "em-1", "E1", What.OUT_OF_USE, at_ms=START_MS)
+        add_record(connection, books.plans, out, START_MS, "li")
+
+    report = _report(books, [edge], START_MS, tmp_path / "bundle.zip")
+
+    assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
+    assert sealed.leaf is not None
+    assert sealed.leaf + 1 in [one.size for one in report.checkpoints]
+    with books.database.reading() as connection:
+        again = list(hours_as_sealed(connection, books.plans, books.hour_rule, before))
+        now = [one.row for one in read_hours(connection, START_MS, START_MS + HOUR_MS)]
+    assert [row.mass_mg for row in again] == [row.mass_mg for row in now]
+    assert {"in-interval"} == {name for row in again if row.source == "grid" for name, _ in row.status_mg}
+    assert {"suspended"} == {name for row in now if row.source == "grid" for name, _ in row.status_mg}

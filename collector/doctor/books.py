@@ -17,13 +17,14 @@ from collector.config import Config
 from collector.doctor.results import Result
 from collector.lock import is_held
 from collector.log import clean
+from collector.store.calibration import EVENT
 from collector.store.comparisons import verdicts
 from collector.store.endings import endings
 from collector.store.healings import current_healing
 from collector.store.log import read_frontier
 from collector.store.plans import PlanBook
 from collector.store.refresh import broken_cells
-from collector.store.schema import certificates, dirty_hours, items, users
+from collector.store.schema import calibration_records, certificates, dirty_hours, items, users
 from collector.store.soundness import fault_of_schema, faults_of_log, faults_of_pages, reading_books, schema_version
 from collector.store.tallies import count_anew, read_tallies
 from collector.store.timestamps import to_be_stamped
@@ -112,11 +113,14 @@ def _contents(connection: Connection, where: str, now_ms: int) -> Iterator[Resul
         "quarantine", where, ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "empty",
         "emitrace-collector quarantine lists them with their reasons." if refused else "",
     )  # fmt: skip
-    for name, table, hint in (
-        ("accounts", users, "emitrace-collector user add NAME --role admin: nobody can sign in."),
-        ("certificates", certificates, "emitrace-collector certificates add: every figure now counts as uncertified."),
-    ):
-        count = int(connection.scalar(select(func.count()).select_from(table)) or 0)
+    events = calibration_records.c.kind == EVENT
+    for name, queries, hint in (
+        ("accounts", [select(func.count()).select_from(users)],
+         "emitrace-collector user add NAME --role admin: nobody can sign in."),
+        ("certificates", [select(func.count()).select_from(certificates), select(func.count()).where(events)],
+         "emitrace-collector certificates add, or enter calibration events: every figure now rests on nothing known."),
+    ):  # fmt: skip
+        count = sum(int(connection.scalar(query) or 0) for query in queries)
         yield Result(name, where, f"{count} entered", "" if count else hint)
     oldest, newest = (
         connection.execute(select(items.c.received_ms, items.c.to_ms).order_by(order).limit(1)).first()

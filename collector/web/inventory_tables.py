@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from collector.inventory.matrix import CATEGORIES, Matrix
 from collector.inventory.matrix import Cell as Place
 from collector.inventory.model import Inventory, InventoryRow
-from collector.inventory.statuses import by_badness
+from collector.inventory.statuses import by_badness, by_category
 from collector.web.frame import View
 from collector.web.table import Cell, Column, Kind, Provenance, Table
 
@@ -15,13 +15,14 @@ K = 2
 """Coverage factor of every uncertainty stated."""
 
 
-def inventory_tables(inventory: Inventory, matrix: Matrix, view: View) -> tuple[Table, Table, Table]:
+def inventory_tables(inventory: Inventory, matrix: Matrix, view: View) -> tuple[Table, Table, Table, Table]:
     """``matrix``, ``rows``, and ``checks``, whose lines are in no total."""
     words = view.words
     return (
         _matrix(matrix, view),
         _rows("rows", words("inventory.rows"), inventory.rows, view),
         _rows("checks", words("inventory.checks"), inventory.cross_checks, view),
+        _statuses(inventory, view),
     )
 
 
@@ -60,6 +61,23 @@ def _matrix(matrix: Matrix, view: View) -> Table:
         *_place(matrix.total, with_mass=False),
     ]
     return Table("matrix", words("matrix.title"), columns, rows, footer)
+
+
+def _statuses(inventory: Inventory, view: View) -> Table:
+    """A line per category and calibration status: CO2e and its share of the category."""
+    words = view.words
+    columns = [
+        Column(words("col.category")), Column(words("col.state")), Column(words("col.co2e"), Kind.MASS),
+        Column(words("col.share"), Kind.SHARE),
+    ]  # fmt: skip
+    rows = [
+        [
+            Cell(words(f"category.{one.category}")), Cell(words.of("calibration", state)), Cell(part),
+            Cell(part / one.co2e_mg if one.co2e_mg else None),
+        ]
+        for one in by_category(inventory.rows) for state, part in one.status_co2e_mg
+    ]  # fmt: skip
+    return Table("statuses", words("inventory.status-by-category"), columns, rows)
 
 
 def _pair(title: str, u: str) -> list[Column]:

@@ -121,6 +121,8 @@ def test_one_source_of_one_hour_leaves_as_a_bundle(
         edge.add_batch(span_ms=30 * 60_000)
     register(edge)
     ingest(edge, *range(7))
+    with books.database.writing() as connection:
+        add_record(connection, books.plans, Event("out", "em-1", "E1", What.OUT_OF_USE, at_ms=START_MS), START_MS, "li")
     while Recomputer(books).step():
         pass
     path = tmp_path / "bundle.zip"
@@ -130,6 +132,7 @@ def test_one_source_of_one_hour_leaves_as_a_bundle(
 
     assert (Verdict.CONSISTENT, []) == (report.verdict, report.findings)
     assert (1, 4) == (report.counts["hour rows"], report.counts["batches"])
+    assert 1 == report.counts["calibration records"]
     assert {"leaves", "hour rows"} <= set(report.left_out)
     assert report.stated is not None
     assert [report.stated.tree_size] == [one.size for one in report.checkpoints]

@@ -22,6 +22,7 @@ from collector.store.database import Database, parse_url
 from collector.store.migrations import check_version, stated_version
 from collector.store.plans import PlanBook
 from collector.store.schema import about
+from collector.store.trust import TrustBook
 from protocols.errors import EmitraceError
 from protocols.wire.keys import KeyFileError, fingerprint, load_key, make_key, public_bytes
 
@@ -35,6 +36,7 @@ class Books:
     log_key: Ed25519PrivateKey
     database: Database
     plans: PlanBook
+    trust: TrustBook
     anchor: Anchor
 
     @property
@@ -72,7 +74,7 @@ def open_books(config: Config) -> Iterator[Books]:
                 ensure_origin(connection, log_key, now_ms())
         anchor = Anchor(config.state_dir)
         notice(database, anchor, public_bytes(log_key))
-        yield Books(config, key, log_key, database, PlanBook(), anchor)
+        yield Books(config, key, log_key, database, PlanBook(), TrustBook(), anchor)
     finally:
         database.close()
 

@@ -159,7 +159,7 @@ def _standings(books: Books, at: str, as_known_at: str) -> tuple[Standing, ...]:
             by_size = as_known_at.isdecimal()
             known_ms = 0 if by_size else instant_of("--as-known-at", as_known_at, zone)
             size = int(as_known_at) if by_size else size_at(connection, known_ms)
-        return standings(connection, books.plans, at_ms, size)
+        return standings(connection, books.plans, books.trust, at_ms, size)
 
 
 def _print(found: Sequence[Standing], *, as_json: bool) -> None:

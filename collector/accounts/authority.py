@@ -39,7 +39,7 @@ from collector.accounts.sessions import (
     open_session,
     sessions_of,
 )
-from collector.accounts.tokens import find_token, note_used
+from collector.accounts.tokens import PREFIX, find_token, note_used
 from collector.accounts.users import AccountError, User, change_user, find_user, note_sign_in, read_name, replace_hash
 from collector.clock import now_ms
 from collector.log import line
@@ -135,9 +135,8 @@ class Authority:
         """The session of a script that sends HTTP Basic; None where it sends none."""
         if not header or not header.lower().startswith("basic "):
             return None
-        try:
-            name, _, password = base64.b64decode(header[6:], validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        name, password = _basic(header)
+        if not name:
             return Refusal()
         user = self._judge(name, password, client, self._script, "script")
         if isinstance(user, Refusal):
@@ -150,14 +149,15 @@ class Authority:
         return Session(user.name, user.role, user.must_change, reach=reach)
 
     def bearer(self, header: str | None, client: Client) -> Session | Refusal | None:
-        """The session of a program that sends an API token; None where it sends none.
+        """The session of a program that sends an API token, or has it as the password of HTTP Basic; None without one.
 
         Wrong tokens are braked so that nobody fills log and audit trail with them; a good one passes at any time.
         """
-        if not header or not header.lower().startswith("bearer "):
+        secret = _token_in(header or "")
+        if secret is None:
             return None
         with self._database.reading() as connection:
-            session = find_token(connection, header[7:].strip(), self._now())
+            session = find_token(connection, secret, self._now())
         if session is not None:
             return session
         if (wait_s := self._token.wait_s("", client.address)) > 0:
@@ -295,3 +295,22 @@ class Authority:
 
 def _actor(user: str, client: Client) -> Actor:
     return Actor(Who.ACCOUNT, user, client.address)
+
+
+def _token_in(header: str) -> str | None:
+    """The API token of an Authorization header; calendars and spreadsheets can only send it as a password."""
+    if header.lower().startswith("bearer "):
+        return header[7:].strip()
+    password = _basic(header)[1]
+    return password if password.startswith(PREFIX) else None
+
+
+def _basic(header: str) -> tuple[str, str]:
+    """Name and password of HTTP Basic; empty where the header has none that can be read."""
+    if not header.lower().startswith("basic "):
+        return "", ""
+    try:
+        name, _, password = base64.b64decode(header[6:], validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password

@@ -13,9 +13,9 @@ from calibration.days import day_of
 from calibration.due import Bucket, bucket_of
 from calibration.instruments import Instrument
 from calibration.status import Status
-from collector.hours.lives import Lives, newest
+from collector.hours.lives import Lives
 from collector.store.plans import PlanBook, newest_plans, site_of, site_zone
-from collector.store.trust import trust_known
+from collector.store.trust import TrustBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Standing:
 
 
 def standings(
-    connection: Connection, book: PlanBook, at_ms: int, as_known_at: int | None = None
+    connection: Connection, book: PlanBook, trust: TrustBook, at_ms: int, as_known_at: int | None = None
 ) -> tuple[Standing, ...]:
     """Every instrument of the agents' newest plans, and every one entered, by site and id.
 
@@ -59,16 +59,15 @@ def standings(
     as_known_at : int or None
         Size of the evidence log; None: all of this snapshot.
     """
-    trust = trust_known(connection)
-    lives = Lives(trust, as_known_at)
+    lives = trust.lives(connection, as_known_at)
     found: dict[tuple[str, str], Standing] = {}
-    for plan in newest_plans(connection, book).values():
+    for plan in newest_plans(connection, book, as_known_at).values():
         site, zone = site_of(plan), plan.plan.facility.time_zone
         for planned in plan.plan.instruments:
             found[site, planned.id] = _standing(lives, lives.subject(planned), site, zone, at_ms)
     seen = {(one.instrument.id, one.instrument.serial) for one in found.values()}
     zone = site_zone(connection, book).key
-    for instrument in newest(trust.instruments, as_known_at).values():
+    for instrument in lives.entered:
         if (instrument.id, instrument.serial) not in seen:
             found["", instrument.id] = _standing(lives, instrument, "", zone, at_ms)
     return tuple(found[key] for key in sorted(found))

@@ -78,6 +78,20 @@ class Lives:
         self._plans: dict[bytes, Behind] = {}
         self._scales: dict[bytes, Scales] = {}
 
+    @property
+    def entered(self) -> tuple[Instrument, ...]:
+        """Every instrument that was entered, as its newest record says."""
+        return tuple(self._instruments.values())
+
+    def events(self, instrument: str) -> tuple[Known, ...]:
+        """Events of an instrument as known, whatever serial number they are for."""
+        found = self._events.get(instrument, ())
+        return tuple(one for one in found if self._as_known_at is None or one[1] <= self._as_known_at)
+
+    def chains(self, instrument: str) -> tuple[Chain, ...]:
+        """Chains that an instrument is or was a member of."""
+        return tuple(self._chains.get(instrument, ()))
+
     def subject(self, planned: Planned) -> Instrument:
         """An instrument of a plan as it is known."""
         entered = self._instruments.get(planned.id)

@@ -14,11 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from calibration.status import Timeline
 from collector.books import Books
-from collector.hours.lives import Lives
 from collector.ingest.statuses import Status
 from collector.log import line
 from collector.store.plans import newest_plan
-from collector.store.trust import trust_known
 from protocols.messages import Notice, Noticed
 
 LOOK_S = 60.0
@@ -87,7 +85,7 @@ class Notices:
             return
         at_ms, book = self._now_ms(), self._books.plans
         with self._books.database.reading() as connection:
-            lives = Lives(trust_known(connection))
+            lives = self._books.trust.lives(connection)
             for agent_id in agents:
                 plan = newest_plan(connection, book, agent_id)
                 self._known[agent_id] = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from calibration.encoding import Kept, decode_record, encode_record
+from calibration.encoding import Kept, encode_record, read_record
 from calibration.errors import CalibrationError
 from calibration.events import Event, Known, from_certificate
 from calibration.instruments import Chain, Instrument, from_plan
@@ -92,7 +92,7 @@ def all_records(connection: Connection, kinds: Collection[str] = (EVENT, INSTRUM
     """Every record of some kinds, in the order of entry."""
     rows = calibration_records
     found = connection.execute(select(rows).where(rows.c.kind.in_(kinds)).order_by(rows.c.leaf))
-    return [StoredRecord(decode_record(row.bytes), row.digest, row.leaf, row.known_ms, row.by) for row in found]
+    return [StoredRecord(read_record(row.bytes), row.digest, row.leaf, row.known_ms, row.by) for row in found]
 
 
 def known_events(connection: Connection) -> tuple[Known, ...]:
@@ -116,7 +116,7 @@ def instruments_known(connection: Connection, book: PlanBook, as_known_at: int |
     """
     entered = instruments_entered(connection, as_known_at)
     known = dict(entered)
-    for plan in newest_plans(connection, book).values():
+    for plan in newest_plans(connection, book, as_known_at).values():
         for planned in plan.plan.instruments:
             if planned.id not in entered or entered[planned.id].serial != planned.serial:
                 known[planned.id] = from_plan(planned)

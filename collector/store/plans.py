@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from collector.hours.sources import SourceFacts, source_facts
-from collector.store.schema import plan_hours, plans
+from collector.store.schema import items, plan_hours, plans
 from collector.store.upsert import upsert
 from protocols.errors import EmitraceError
 from protocols.plan.bound import BoundPlan
@@ -132,9 +132,13 @@ def agent_zone(connection: Connection, book: PlanBook, agent_id: str) -> ZoneInf
     return ZoneInfo("UTC" if plan is None else plan.plan.facility.time_zone)
 
 
-def newest_plans(connection: Connection, book: PlanBook) -> dict[str, BoundPlan]:
-    """The newest plan of every agent, by agent."""
+def newest_plans(
+    connection: Connection, book: PlanBook, as_known_at: int | None = None
+) -> dict[str, BoundPlan]:  # fmt: skip
+    """The newest plan of every agent, by agent, as known at a size of the log (None: of all)."""
     newest = select(func.max(plans.c.item)).group_by(plans.c.agent_id)
+    if as_known_at is not None:
+        newest = newest.join(items, items.c.id == plans.c.item).where(items.c.leaf < as_known_at)
     rows = connection.execute(select(plans.c.agent_id, plans.c.document).where(plans.c.item.in_(newest)))
     return {row.agent_id: book.open(row.document) for row in sorted(rows, key=lambda row: row.agent_id)}
 

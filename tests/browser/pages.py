@@ -57,6 +57,8 @@ PAGES = (
     Page("explain-version", "/inventory/{version:int}/explain", "/inventory/{sealed}/explain?category=1&gas=CO2"),
     Page("explain-rate", "/explain/window", "/explain/window?agent={agent}&source=boiler-stack&gas=CO2&from={from_ms}"),
     Page("explain-counter", "/explain/window", "/explain/window?agent={agent}&source=grid&gas=CO2&from={second_ms}"),
+    Page("calibration", "/calibration", "/calibration?all=1"),
+    Page("instrument", "/calibration/instruments/{instrument}", "/calibration/instruments/em-1"),
     Page("completeness", "/completeness", "/completeness?from={year}-01-01&to={year}-01-02"),
     Page("completeness-day", "/completeness", "/completeness?from={day}&day={day}"),
     Page("quarantine", "/quarantine", "/quarantine"),
@@ -71,6 +73,8 @@ PAGES = (
 )
 
 NO_PAGES = {
+    "/calibration/due.ics": "a calendar",
+    "/calibration/files/{sha256}": "evidence as it was handed in",
     "/metrics": "figures for Prometheus",
     "/live/{org}/{facility}/events": "the stream that the live page of a site listens to",
     "/static/{digest}/{name}": "styles and scripts of every page",

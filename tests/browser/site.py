@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, update
 
 from calibration.certificates import parse_certificates
+from calibration.encoding import Kept
+from calibration.events import Event, Point, What
+from calibration.evidence import Document, Kind, Result
+from calibration.instruments import Chain, Member, Part, Range
 from collector.accounts.register import Register
 from collector.accounts.roles import Role
 from collector.alerts.worker import Watch
 from collector.books import Books, open_books
+from collector.calibration.entering import enter
 from collector.clock import now_ms
 from collector.config import Config
 from collector.enrolling import answer_request, invite
 from collector.hours.cells import HOUR_MS
+from collector.store.calibration import instruments_known
 from collector.store.certificates import add_certificate
 from collector.store.checkpoints import newest_checkpoint
 from collector.store.engagements import Terms, revise
+from collector.store.evidence_files import add_file
 from collector.store.findings import Said, add_answer, add_finding, revise_finding
 from collector.store.hours import windows_stated
 from collector.store.inventories import build_inventory, seal_inventory
@@ -119,6 +129,35 @@ def _keep_findings(connection: Connection, from_ms: int, to_ms: int) -> None:
     add_finding(connection, number, "verifier", Said("clarification", "Which cylinder was the span gas?"), now_ms())
 
 
+def _keep_tests(connection: Connection, books: Books) -> None:
+    """One meter with its limits, a chain, tests with points, a mistake that was superseded, and a scan."""
+    planned = instruments_known(connection, books.plans)["em-1"]
+    meter = replace(
+        planned, regime_basis="JJG 596-2012, trade settlement", location="Substation 3", duty_holder="",
+        range=Range(Decimal(0), Decimal(5000), "kW"),
+    )  # fmt: skip
+    picture = (Path(__file__).parent / "scan.png").read_bytes()
+    scan = add_file(connection, picture, "scan.png", "image/png", now_ms(), "admin")
+    today = datetime.now(UTC).date()
+
+    def test(name: str, days: int, error: str, **more: Any) -> Event:
+        day = today - timedelta(days=days)
+        points = tuple(Point(Decimal(at), error=Decimal(e), unit="%") for at, e in ((5, error), (100, "0.1")))
+        document = Document(Kind.VERIFICATION, f"DN-{name}", "Metrology institute", sha256=scan)
+        fields: dict[str, Any] = {"valid_until": day + timedelta(days=365), "as_found": points} | more
+        fields |= {"result": Result.PASS, "document": document}
+        return Event(name, meter.id, meter.serial, What.VERIFICATION, day, **fields)
+
+    records: list[Kept] = [
+        meter, Chain("feeder", (Member(Part.METER, "em-1"), Member(Part.CURRENT_TRANSFORMER, "ct-1"))),
+        test("v-1", 700, "0.2"), test("v-2", 330, "0.4"), test("v-3", 320, "-0.3", supersedes="v-2"),
+        Event("r-1", meter.id, meter.serial, What.REPAIR, today - timedelta(days=340), reason="new display"),
+        Event("c-1", meter.id, meter.serial, What.CALIBRATION, today - timedelta(days=10), result=Result.PASS,
+              document=Document(Kind.CALIBRATION, "CAL-1")),
+    ]  # fmt: skip
+    enter(connection, books.plans, records, now_ms(), "admin")
+
+
 def _refuse_one(history: History) -> None:
     """Take an item in that someone has changed: it goes into quarantine."""
     changed = history.folder / "changed"
@@ -144,6 +183,7 @@ def _keep_records(config: Config, folder: Path, from_ms: int, to_ms: int) -> Non
         with books.database.writing() as connection:
             for certificate in entered:
                 add_certificate(connection, books.plans, certificate, now_ms())
+            _keep_tests(connection, books)
         for begin_ms in (from_ms, from_ms - 6 * HOUR_MS):
             build_inventory(books.database, books.plans, begin_ms, to_ms, "AR6", now_ms())
         with books.database.writing() as connection:

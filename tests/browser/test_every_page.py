@@ -126,8 +126,8 @@ def _text(pdf: bytes) -> str:
 
 
 def _dense(text: str) -> str:
-    """Without white space, which a PDF does not keep."""
-    return re.sub(r"\s", "", text)
+    """Without white space, which a PDF does not keep, and hyphens, of which it has another at the end of a line."""
+    return re.sub(r"[\s\x02\ufffe-]", "", text)
 
 
 def _pattern(text: str) -> str:

@@ -16,6 +16,7 @@ from collector.web.pages import (
     agents,
     alerts,
     audit,
+    calibration,
     completeness,
     emissions,
     engagement,
@@ -36,7 +37,7 @@ from collector.web.pages import (
 
 ENTRIES = (
     engagement.ENTRY, overview.ENTRY, live.ENTRY, emissions.ENTRY, findings.ENTRY, inventory.ENTRY,
-    completeness.ENTRY, quarantine.ENTRY, log.ENTRY, audit.ENTRY, engagements.ENTRY,
+    completeness.ENTRY, calibration.ENTRY, quarantine.ENTRY, log.ENTRY, audit.ENTRY, engagements.ENTRY,
     alerts.ENTRY, agents.ENTRY, accounts.ENTRY, tokens.ENTRY,
 )  # fmt: skip
 """The navigation, in its order; a verifier has another than the central team."""
@@ -66,6 +67,7 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     hour.add_routes(router, books, frame)
     explain.add_routes(router, books, frame)
     completeness.add_routes(router, books, frame)
+    calibration.add_routes(router, books, frame)
     quarantine.add_routes(router, books, frame)
     log.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,14 +13,20 @@ from fastapi.routing import APIRoute
 from sqlalchemy import select
 
 from calibration.certificates import parse_certificates
+from calibration.evidence import Document, Kind
+from calibration.instruments import Instrument
 from collector.accounts import passwords
 from collector.accounts.reach import EVERYTHING, NOTHING, Limit, OutsideError, Reach
 from collector.accounts.roles import Permission
 from collector.api.gate import limit_of, permission_of
 from collector.app import gated
-from collector.books import open_books
+from collector.books import Books, open_books
 from collector.config import Config, Settings
+from collector.store.calibration import add_record
+from collector.store.evidence_files import add_file
 from collector.store.schema import items
+from protocols.plan.model import Regime
+from tests.calibration.happenings import happened
 from tests.collector.accounts.engaged import EARLY_MS, FROM_MS, INSIDE_MS, TO_MS, Engaged, fill
 
 CERTIFICATES = """
@@ -97,6 +104,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "/inventory/{version:int}": (["wide:1"], ["1", "2", "wide:2"]),
     "/inventory/{version:int}/explain": (["wide:1"], ["1", "2", "wide:2"]),
+    "/calibration": (["", "?all=1", "?all=1&format=csv", "?all=1&known=2025-10-12"], []),
+    "/calibration/due.ics": ([""], []),
+    "/calibration/instruments/{instrument}": (["em-1"], ["spare", "of-another-site"]),
+    "/calibration/files/{sha256}": (["{file}"], ["{foreign_file}", "0" * 64]),
     "/completeness": (["", f"?{DAY}", f"?{DAY}&format=csv"], [f"?{BEFORE}", f"?{BEFORE}&format=csv"]),
 }  # fmt: skip
 """Route that asks -> what of it a verifier gets, and what is refused; ``wide:`` is asked by who sees both facilities.
@@ -116,9 +127,24 @@ def engaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engaged]:
                 parse_certificates(CERTIFICATES.replace("INSTRUMENT", name).replace("c-1", f"c-{name}"), "c.toml")[0]
                 for name in ("em-1", "of-another-site")
             )
-            yield fill(books, (known, foreign))
+            found = fill(books, (known, foreign))
+            keep_files(books)
+            yield found
     finally:
         passwords._HASHER = real
+
+
+def keep_files(books: Books) -> None:
+    """A scan of a meter of every facility, and one of a spare meter that is of none."""
+    with books.database.writing() as connection:
+        for name, serial in (("em-1", "A-1"), ("spare", "A-9")):
+            scan = add_file(connection, name.encode(), f"{name}.pdf", "application/pdf", INSIDE_MS, "manager")
+            document = Document(Kind.VERIFICATION, name, sha256=scan)
+            if name == "spare":
+                spare = Instrument(name, serial, Regime.USER_DEFINED)
+                add_record(connection, books.plans, spare, INSIDE_MS, "manager")
+            test = happened(f"v-{name}", "2025-10-01", instrument=name, serial=serial, document=document)
+            add_record(connection, books.plans, test, INSIDE_MS, "manager")
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +160,7 @@ def names(engaged: Engaged) -> dict[str, object]:
         "start": INSIDE_MS, "window": INSIDE_MS + 10_000,
         "own_item": own[here, INSIDE_MS], "early_item": own[here, EARLY_MS],
         "foreign_item": own[there, INSIDE_MS], "finding": engaged.finding, "foreign_finding": engaged.finding + 1,
+        "file": sha256(b"em-1").hexdigest(), "foreign_file": sha256(b"spare").hexdigest(),
         "bundle": bundle.headers["Content-Location"].rpartition("/")[2],
     }  # fmt: skip
 

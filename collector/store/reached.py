@@ -11,16 +11,16 @@ from collections.abc import Collection
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal, select
 
 from calibration.events import Event
 from calibration.reach_back import changes
 from collector.hours.calendar import Span
 from collector.hours.lives import Lives, Trust
-from collector.store.placing import mark_dirty
 from collector.store.plans import PlanBook
-from collector.store.schema import hours, plans
+from collector.store.schema import dirty_hours, hours, plans
 from collector.store.trust import trust_known
+from collector.store.upsert import upsert
 from protocols.plan.bound import BoundPlan
 
 
@@ -48,10 +48,22 @@ def mark_reached(connection: Connection, book: PlanBook, about: Collection[str],
         first = from_ms
         if event is not None:
             first = min(_reached_from(plan, named, event, before, after, (from_ms, to_ms)) for plan in own)
-        cells = connection.execute(
-            select(hours.c.from_ms, hours.c.to_ms).where(hours.c.agent_id == agent_id, hours.c.to_ms > first).distinct()
+        _mark_from(connection, agent_id, first)
+
+
+def _mark_from(connection: Connection, agent_id: str, from_ms: int) -> None:
+    """Mark every cell of an agent that ends after an instant; in one statement, for there may be a year of them."""
+    cells = (
+        select(hours.c.agent_id, hours.c.from_ms, hours.c.to_ms, literal(1))
+        .where(hours.c.agent_id == agent_id, hours.c.to_ms > from_ms)
+        .distinct()
+    )
+    marked = upsert(connection, dirty_hours).from_select(["agent_id", "from_ms", "to_ms", "marks"], cells)
+    connection.execute(
+        marked.on_conflict_do_update(
+            index_elements=["agent_id", "from_ms"], set_={"marks": dirty_hours.c.marks + 1, "error": None}
         )
-        mark_dirty(connection, agent_id, {(row.from_ms, row.to_ms) for row in cells})
+    )
 
 
 def _plans_of(connection: Connection, book: PlanBook, named: Collection[str]) -> dict[str, list[BoundPlan]]:

@@ -31,6 +31,7 @@ from tests.collector.test_inventory import hour
 
 Register = Callable[[Edge], None]
 Ingest = Callable[..., Ack | None]
+pytestmark = pytest.mark.backends
 DAYS = 10
 
 
@@ -84,6 +85,14 @@ def test_a_certificate_reaches_like_an_event(books: Books, edge: Edge) -> None:
     entered_as = certificate("c", "2026-03-04", "2026-12-31", instrument="em-1", serial="E1")
 
     assert (24 * 7, "2026-03-04") == entered(books, entered_as)
+
+
+def test_a_cell_that_waits_is_marked_again(books: Books, edge: Edge) -> None:
+    """Whoever is making it just then sees that something came in between."""
+    with books.database.writing() as connection:
+        for one in (PASS, replace(PASS, id="another")):
+            add_record(connection, books.plans, one, START_MS, "li")
+        assert {2} == set(connection.scalars(select(dirty_hours.c.marks)))
 
 
 def test_a_failure_reaches_back_to_the_last_good_evidence(books: Books, edge: Edge) -> None:

@@ -124,6 +124,7 @@ class AlertsTable(Table):
 
     silent_minutes: Annotated[int, Field(ge=1, le=100_000)] = 60
     gap_minutes: Annotated[int, Field(ge=1, le=100_000)] = 15
+    due_days: Annotated[int, Field(ge=0, le=90)] = 30
     disk_free_gib: Annotated[float, Field(ge=0, le=100_000)] = 1.0
     remind_hours: Annotated[int, Field(ge=1, le=1000)] = 24
     quiet_from: Clock | None = None

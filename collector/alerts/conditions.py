@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, exists, func, select
 
+from calibration.status import VALID, State
 from collector.alerts.model import Condition, Kind
+from collector.calibration.overview import Standing, due
 from collector.config import AlertsTable
 from collector.store.endings import Ending, endings
 from collector.store.healings import current_healing
@@ -27,6 +29,8 @@ from collector.store.schema import (
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 GIB = 1 << 30
+NAMED = 5
+"""So many instruments are named; the page lists them all."""
 RECENT_MS = DAY_MS
 """What happens once, such as a refused message, is the matter for so long."""
 
@@ -53,6 +57,20 @@ def conditions(connection: Connection, rules: AlertsTable, now_ms: int) -> Itera
     broken = select(dirty_hours.c.agent_id, func.count()).where(dirty_hours.c.error.is_not(None))
     for agent, count in connection.execute(broken.group_by(dirty_hours.c.agent_id)):
         yield Condition(Kind.HOURS, agent, {"name": names.get(agent, agent[:12]), "count": count})
+
+
+def calibration_conditions(found: Iterable[Standing], rules: AlertsTable) -> Iterator[Condition]:
+    """Instruments that failed, are overdue, or end within ``due_days``: one condition per facility and state."""
+    grouped: dict[tuple[str, State], list[Standing]] = {}
+    for one in due(tuple(found)):
+        state = one.status.state
+        soon = state in VALID and one.days is not None and one.days < rules.due_days
+        if soon or state in (State.FAILED, State.OVERDUE):
+            grouped.setdefault((one.site, State.DUE_SOON if soon else state), []).append(one)
+    for (site, state), some in grouped.items():
+        names = ", ".join(one.instrument.id for one in some[:NAMED])
+        facts = {"site": site or "–", "state": state.value, "count": len(some), "names": names[:200]}
+        yield Condition(Kind.CALIBRATION, f"{site}/{state.value}", facts)
 
 
 def disk_condition(folder: Path, rules: AlertsTable) -> Iterator[Condition]:

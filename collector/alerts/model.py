@@ -28,6 +28,8 @@ class Kind(StrEnum):
     """The books are behind what was signed or acknowledged."""
     BROKER = "broker"
     """The collector is cut off from its broker."""
+    CALIBRATION = "calibration"
+    """Instruments that failed, are overdue, or have to be tested soon."""
     DISK = "disk"
     """The books will not fit much longer."""
 

@@ -19,6 +19,8 @@ def sentence(alert: Alert, words: Words, zone: ZoneInfo) -> str:
         facts["since"] = f"{instant(since, zone, TIME)} ({zone.key})"
     if "reason" in facts:
         facts["reason"] = words.of("reason", str(facts["reason"]))
+    if "state" in facts:
+        facts["state"] = words.of("calibration", str(facts["state"]))
     if "cause" in facts:
         facts["cause"] = words.of("healing.cause", str(facts["cause"]))
     return words(f"alert.{alert.kind}", **facts)

@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.alerts.conditions import MINUTE_MS, conditions, disk_condition
+from collector.alerts.conditions import MINUTE_MS, calibration_conditions, conditions, disk_condition
 from collector.alerts.model import URGENT, Condition, Kind
 from collector.alerts.news import News
 from collector.alerts.ways import UNSENT, Way, is_quiet, ways_of
 from collector.books import Books
+from collector.calibration.overview import standings
 from collector.clock import now_ms
 from collector.log import line
 from collector.store.alerts import Alert, note_told, untold, update_alerts
 
 EVERY_S = 30.0
 BROKER_MINUTES = 5
+CALIBRATION_MS = 10 * MINUTE_MS
 HOUR_MS = 60 * MINUTE_MS
 RETRY_MS = (MINUTE_MS, HOUR_MS)
 """Pause after the first failure of a way, doubled with each further one up to the second."""
@@ -41,6 +44,8 @@ class Watch:
     books: Books
     connected: Callable[[], bool]
     _away_since_ms: int | None = None
+    _looked_ms: int = -1
+    _due: tuple[Condition, ...] = ()
     _failed: dict[str, tuple[int, int]] = field(default_factory=dict)  # way -> failures in a row, not before [UTC ms]
 
     def __post_init__(self) -> None:
@@ -50,12 +55,21 @@ class Watch:
         """Look once and tell what is new."""
         rules = self.books.config.settings.alerts
         with self.books.database.reading() as connection:
-            holding = [*conditions(connection, rules, at_ms), *self._around(at_ms)]
+            holding = [*conditions(connection, rules, at_ms), *self._calibration(connection, at_ms)]
+        holding += self._around(at_ms)
         with self.books.database.writing() as connection:
             update_alerts(connection, holding, at_ms)
         for way in self.ways:
             if at_ms >= self._failed.get(way.name, (0, 0))[1]:
                 self._tell(way, at_ms)
+
+    def _calibration(self, connection: Connection, at_ms: int) -> tuple[Condition, ...]:
+        """How instruments stand: looked at again after some minutes, for it changes by the day."""
+        if not 0 <= at_ms - self._looked_ms < CALIBRATION_MS:
+            books, rules = self.books, self.books.config.settings.alerts
+            found = standings(connection, books.plans, books.trust, at_ms)
+            self._due, self._looked_ms = tuple(calibration_conditions(found, rules)), at_ms
+        return self._due
 
     def _around(self, at_ms: int) -> Iterator[Condition]:
         """What the books do not know: the disk and the broker."""

@@ -36,19 +36,22 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 Say = Callable[[Request, int, str], Response]
 """A page that says why something was not done: request, status, and foreign, large, missing, forbidden, outside or
 stale."""
-TOO_LARGE = f"Send at most {LARGEST_BODY} bytes."
+TOO_LARGE = "Send at most {} bytes."
 
 
-def needs(permission: Permission, limit: Limit = Limit.REFUSED) -> Callable[[Endpoint], Endpoint]:
+def needs(
+    permission: Permission, limit: Limit = Limit.REFUSED, *, largest: int = LARGEST_BODY
+) -> Callable[[Endpoint], Endpoint]:
     """Declare what a route asks for: ``@router.get(path)`` above, ``@needs(Permission.READ)`` below it.
 
     ``limit`` is what it does about a session that sees only a part of the books; such a session is refused where the
-    route says nothing of it.
+    route says nothing of it. ``largest`` is the body it takes from who has the permission. [bytes]
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         endpoint.__dict__["permission"] = permission
         endpoint.__dict__["limit"] = limit
+        endpoint.__dict__["largest"] = largest
         return endpoint
 
     return declare
@@ -64,6 +67,12 @@ def limit_of(route: BaseRoute) -> Limit:
     """What a route does about a session that sees only a part of the books."""
     declared = getattr(getattr(route, "endpoint", None), "limit", None)
     return declared if isinstance(declared, Limit) else Limit.REFUSED
+
+
+def largest_of(route: BaseRoute | None) -> int:
+    """The largest body that a route takes. [bytes]"""
+    declared = getattr(getattr(route, "endpoint", None), "largest", None)
+    return declared if isinstance(declared, int) else LARGEST_BODY
 
 
 def reach_of(request: Request) -> Reach:
@@ -122,7 +131,7 @@ class Gate:
         try:
             refusal = await self._judge(request, body)
         except TooLargeError as error:
-            refusal = self._refuse(request, 413, "large", error.detail, TOO_LARGE)
+            refusal = self._refuse(request, 413, "large", error.detail, TOO_LARGE.format(body.largest))
         if refusal is not None:
             await refusal(scope, body.receive, answer.send)
             return
@@ -141,9 +150,10 @@ class Gate:
         if unsafe and (origin := _foreign(request)) is not None:
             hint = "Use this collector's own pages."
             return self._refuse(request, 403, "foreign", f"request from another site ({origin})", hint)
-        if unsafe and (length := _too_long(request)) is not None:
-            return self._refuse(request, 413, "large", f"a body of {length} bytes", TOO_LARGE)
         match, route = self._match(request.scope)
+        largest = largest_of(route) if match is Match.FULL else LARGEST_BODY
+        if unsafe and (length := _too_long(request, largest)) is not None:
+            return self._refuse(request, 413, "large", f"a body of {length} bytes", TOO_LARGE.format(largest))
         permission = permission_of(route) if match is Match.FULL and route is not None else None
         if permission is Permission.PUBLIC:
             return None
@@ -161,6 +171,7 @@ class Gate:
             return self._forbidden(request, session, permission)
         if session.reach.is_limited and (route is None or limit_of(route) is Limit.REFUSED):
             return self._outside(request)
+        body.largest = largest
         if unsafe and session.csrf and not await _has_token(request, body, session.csrf):
             hint = "Send X-CSRF-Token, or use HTTP Basic."
             return self._refuse(request, 403, "stale", "anti-forgery token missing or wrong", hint)
@@ -306,7 +317,7 @@ def _actor(session: Session | None, request: Request) -> Actor:
     return Actor(Who.ACCOUNT, session.user, address)
 
 
-def _too_long(request: Request) -> str | None:
+def _too_long(request: Request, largest: int) -> str | None:
     """The length of a body that says itself that it is too large; what does not say is counted as it comes."""
     length = request.headers.get("Content-Length", "0")
-    return None if length.isdecimal() and len(length) < 10 and int(length) <= LARGEST_BODY else length[:20]
+    return None if length.isdecimal() and len(length) < 10 and int(length) <= largest else length[:20]

@@ -20,7 +20,7 @@ HEADERS = {
 NOT_KEPT = {"Cache-Control": "no-store"}
 STRICT = {"Strict-Transport-Security": "max-age=31536000"}
 LARGEST_BODY = 64 * 1024
-"""No form and no request of the API needs more. [bytes]"""
+"""No form and no request of the API needs more, but those with a file. [bytes]"""
 
 
 class TooLargeError(HTTPException):
@@ -28,9 +28,13 @@ class TooLargeError(HTTPException):
 
 
 class Body:
-    """What comes in, counted whatever the client said of its length, and read again after the gate looked into it."""
+    """What comes in, counted whatever the client said of its length, and read again after the gate looked into it.
+
+    ``largest`` is raised only for who may use a route that takes more.
+    """
 
     def __init__(self, receive: Receive) -> None:
+        self.largest = LARGEST_BODY
         self._receive = receive
         self._size = 0
         self._again: list[Message] = []
@@ -41,8 +45,8 @@ class Body:
             return self._again.pop(0)
         message = await self._receive()
         self._size += len(message.get("body", b""))
-        if self._size > LARGEST_BODY:
-            raise TooLargeError(413, f"a body of more than {LARGEST_BODY} bytes")
+        if self._size > self.largest:
+            raise TooLargeError(413, f"a body of more than {self.largest} bytes")
         return message
 
     def rewind(self, whole: bytes) -> None:

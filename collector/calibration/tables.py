@@ -120,7 +120,7 @@ def _records(sheets: Mapping[str, Sequence[Sequence[str]]], named: Any) -> tuple
         for line, row in enumerate(rows[1:], 2):
             if not any(cell.strip() for cell in row):
                 continue
-            record, wrong = read_record(table, _nested(head, row), (), _complainer(file, line))
+            record, wrong = read_record(table, nested(head, row), (), _complainer(file, line))
             faults += wrong
             if record is not None:
                 found.append(record)
@@ -139,7 +139,7 @@ def _complainer(file: str, line: int) -> Complain:
     return complain
 
 
-def _nested(head: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
+def nested(head: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
     """A row's cells as a table of fields; lists by their numbers."""
     found: dict[str, Any] = {}
     for name, cell in zip(head, row, strict=False):

@@ -17,6 +17,7 @@ from collector.web.pages import (
     alerts,
     audit,
     calibration,
+    calibration_entry,
     completeness,
     emissions,
     engagement,
@@ -68,6 +69,7 @@ def page_router(books: Books, authority: Authority, frame: Frame, hub: Hub) -> A
     explain.add_routes(router, books, frame)
     completeness.add_routes(router, books, frame)
     calibration.add_routes(router, books, frame)
+    calibration_entry.add_routes(router, books, frame)
     quarantine.add_routes(router, books, frame)
     log.add_routes(router, books, frame)
     nowhere.add_routes(router, frame)

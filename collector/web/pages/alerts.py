@@ -27,6 +27,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     rules = books.config.settings.alerts
     limits = {
         "silent_minutes": rules.silent_minutes, "gap_minutes": rules.gap_minutes, "broker_minutes": BROKER_MINUTES,
+        "due_days": rules.due_days,
         "disk_free_gib": f"{rules.disk_free_gib:g}",
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -22,23 +23,30 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from sqlalchemy import delete, insert, update
 from typer.testing import CliRunner
 
-from collector.alerts.conditions import DAY_MS, MINUTE_MS, conditions, disk_condition
+from calibration.instruments import Instrument
+from collector.alerts.conditions import DAY_MS, MINUTE_MS, calibration_conditions, conditions, disk_condition
 from collector.alerts.model import Kind
 from collector.alerts.news import News
 from collector.alerts.ways import is_quiet, ways_of
 from collector.alerts.webhook import SIGNATURE, signature
+from collector.alerts.words import sentence
 from collector.alerts.worker import HOUR_MS, Watch
 from collector.books import Books, open_books
+from collector.calibration.overview import standings
 from collector.commands import app
 from collector.config import AlertsTable, Config, load_config
 from collector.ingest.worker import commit_group
 from collector.store import quarantine
 from collector.store.agents import add_agent
-from collector.store.alerts import acknowledge_alert, open_alerts, past_alerts
+from collector.store.alerts import acknowledge_alert, open_alerts, past_alerts, untold
+from collector.store.calibration import add_record
 from collector.store.decisions import record_decision
 from collector.store.schema import agents, comparisons, dirty_hours, items
+from collector.web.language import Words
 from protocols.errors import EmitraceError
+from protocols.plan.model import Regime
 from protocols.wire import topics
+from tests.calibration.happenings import happened
 from tests.certificates import certify, make_ca, write_key
 from tests.collector.edge import START_MS, Edge, stream
 from tests.services import LOOPBACK, free_port
@@ -188,6 +196,34 @@ def test_everything_that_is_the_matter_is_found(
     assert Kind.QUARANTINE not in {kind for kind, _ in kinds(books, rules, START_MS + 61 * MINUTE_MS)}
     assert {Kind.DISK} == {one.kind for one in disk_condition(tmp_path, AlertsTable(disk_free_gib=100_000))}
     assert [] == list(disk_condition(tmp_path, AlertsTable(disk_free_gib=0)))
+
+
+def test_instruments_to_look_after_are_told_by_facility_and_state(books: Books) -> None:
+    """Overdue, failed, or soon over; one of no evidence stands on its page, and what is fine is nobody's matter."""
+    day = date(2026, 3, 1)
+    with books.database.writing() as connection:
+        for name, ends in (("soon", 20), ("later", 40), ("over", -3), ("over-too", -9)):
+            entered = Instrument(name, "A-1", Regime.USER_DEFINED)
+            test = happened(f"v-{name}", "2025-03-01", instrument=name, valid_until=day + timedelta(days=ends))
+            for record in (entered, test, Instrument("new", "N-1", Regime.USER_DEFINED)):
+                add_record(connection, books.plans, record, START_MS, "li")
+    now_ms = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
+
+    def told(due_days: int) -> dict[str, tuple[object, object]]:
+        with books.database.reading() as connection:
+            found = standings(connection, books.plans, books.trust, now_ms)
+        conditions = calibration_conditions(found, AlertsTable(due_days=due_days))
+        return {one.subject: (one.facts["count"], one.facts["names"]) for one in conditions}
+
+    assert {"/due-soon": (1, "soon"), "/overdue": (2, "over-too, over")} == told(30)
+    assert {"/overdue": (2, "over-too, over")} == told(0)
+    watch = Watch(books, lambda: True)
+    watch.step(now_ms)
+    with books.database.reading() as connection:
+        (raised, _) = untold(connection, "mail", now_ms)
+    alert = next(one for one in raised if one.subject == "/overdue")
+    assert "2 instruments overdue: over-too, over" in sentence(alert, Words("en"), ZoneInfo("UTC"))
+    assert "2 台计量器具超期" in sentence(alert, Words("zh-CN"), ZoneInfo("UTC"))
 
 
 def test_lost_data_is_told_for_a_day(

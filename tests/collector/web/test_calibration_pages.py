@@ -12,6 +12,7 @@ from calibration.due import bucket_of
 from calibration.instruments import Instrument
 from calibration.status import State, Status
 from collector.accounts.register import Register
+from collector.accounts.roles import Role
 from collector.books import open_books
 from collector.calibration.feed import calendar, fold
 from collector.calibration.overview import Standing
@@ -21,7 +22,7 @@ from collector.store.calibration import add_record
 from collector.store.evidence_files import add_file
 from protocols.plan.model import Regime
 from tests.calibration.happenings import happened, meter
-from tests.collector.running import Collector
+from tests.collector.running import PASSWORD, Collector, hidden
 
 MADE_MS = int(datetime(2026, 3, 1, 8, tzinfo=UTC).timestamp() * 1000)
 
@@ -140,3 +141,72 @@ def test_a_calendar_program_sends_a_token_as_its_password(filled: Collector, ent
     assert "DTSTART;VALUE=DATE:20990109" in unfolded(found.content)
     assert asked(token[:-1] + "x").status_code == 401
     assert httpx.get(f"{filled.address}/calibration/due.ics", follow_redirects=False).status_code in {302, 303, 401}
+
+
+VALUES = {
+    "instrument": "meter", "serial": "A-1", "what": "calibration", "performed_on": "2026-05-01", "result": "pass",
+    "valid_until": "2027-04-30", "document.kind": "calibration-certificate", "document.number": "CAL-7",
+    "uncertainty.expanded": "0.1", "uncertainty.k": "2", "uncertainty.unit": "%", "as_found": "5 0.12 %\n100；-0.3；%",
+}  # fmt: skip
+
+
+def test_a_paper_certificate_is_checked_then_kept_with_its_scan(filled: Collector, entered: str) -> None:
+    """Nothing is kept before what the checks found was shown; what is changed after that is shown again."""
+    with filled.browser() as client:
+        csrf = hidden(client.get("/calibration/enter/event?instrument=meter").text)["csrf"]
+
+        def send(values: dict[str, str], data: bytes = b"") -> httpx.Response:
+            files = {"file": ("scan.png", data, "image/png")} if data else {"file": ("", b"", "application/x")}
+            return client.post("/calibration/enter/event", data=values | {"csrf": csrf}, files=files)
+
+        looked = send(VALUES, b"a scan")
+        shown = hidden(looked.text)
+        changed = send(VALUES | shown | {"valid_until": "2028-04-30"})
+        before = client.get("/calibration/instruments/meter").text
+        kept = send(VALUES | shown)
+        after = client.get("/calibration/instruments/meter?lang=en").text
+        again = send(VALUES | shown)
+        broken = send(VALUES | {"performed_on": "2026-02-30", "as_found": "five"})
+        large = send(VALUES, b"x" * (21 * 1024 * 1024))
+        page = send(VALUES, b"x" * 100)
+
+    assert (200, 200, 303, 303, 422) == tuple(
+        one.status_code for one in (looked, changed, kept, again, broken)
+    ), broken.text
+    assert "CAL-7" not in before
+    assert "CAL-7" in after
+    assert shown["sha256"][:12] in after
+    assert "meter-2026-05-01-calibration" in after
+    assert "looked" in hidden(changed.text)
+    assert hidden(changed.text)["looked"] != shown["looked"]
+    assert all(word in broken.text for word in ("2026-02-30", "five"))
+    assert (413, 200) == (large.status_code, page.status_code)
+
+
+def test_an_instrument_is_entered_by_its_form(filled: Collector, entered: str) -> None:
+    """Looked at, then kept; a wrong figure names its field."""
+    values = {"id": "ct-7", "serial": "C-7", "regime": "mandatory-periodic", "uses": "trade", "class_name": "0.2S",
+              "mpe.percent_of_reading": "0.2", "range.low": "0", "range.high": "600", "range.unit": "A"}  # fmt: skip
+    with filled.browser() as client:
+        csrf = hidden(client.get("/calibration/enter/instrument").text)["csrf"]
+        wrong = client.post("/calibration/enter/instrument?lang=en",
+                            data=values | {"csrf": csrf, "mpe.percent_of_reading": "0,2"})  # fmt: skip
+        looked = client.post("/calibration/enter/instrument", data=values | {"csrf": csrf})
+        kept = client.post("/calibration/enter/instrument", data=values | hidden(looked.text))
+        one = client.get("/calibration/instruments/ct-7?lang=en").text
+
+    assert (422, 200, 303) == (wrong.status_code, looked.status_code, kept.status_code)
+    assert "0,2" in wrong.text
+    assert "0.2 %" in one
+    assert "600" in one
+
+
+def test_only_who_may_enter_sees_the_forms(filled: Collector, entered: str) -> None:
+    """A technician reads; a token enters nothing."""
+    with open_books(load_config(filled.folder / "collector.toml")) as books:
+        if "reader" not in {user.name for user, _ in Register(books.database).everybody()}:
+            Register(books.database).add("reader", Role.TECHNICIAN, PASSWORD, by="test")
+    with filled.browser("reader") as client:
+        assert client.get("/calibration?all=1").status_code == 200
+        assert "/calibration/enter" not in client.get("/calibration?all=1").text
+        assert client.get("/calibration/enter/event").status_code == 403

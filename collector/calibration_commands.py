@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
+from sqlalchemy import Connection
 
 from calibration.dcc.importing import import_dcc
 from calibration.encoding import Kept
@@ -17,19 +19,24 @@ from calibration.events import Event
 from calibration.instruments import from_plan
 from collector.books import Books, open_books
 from collector.calibration.entering import Entered, enter
+from collector.calibration.impact import Impact, impacts
 from collector.calibration.overview import Standing, due, standings
 from collector.calibration.reading import read_records
 from collector.calibration.tables import read_csv, read_xlsx, template
 from collector.clock import now_ms
 from collector.command_line import CONFIG, FINDINGS, AsJson, ConfigPath, instant_of, system_user, told
 from collector.config import load_config
+from collector.inventory.document import plain
 from collector.store.calibration import instruments_known
 from collector.store.evidence_files import add_file
 from collector.store.knowledge import size_at
 from collector.store.plans import instruments_known as planned_instruments
 from collector.store.plans import site_zone
+from collector.web.shown import instant, mass_unit
 from protocols.errors import EmitraceError
 from protocols.toml import read_toml
+
+MINUTE = "%Y-%m-%d %H:%M"
 
 calibration_app = typer.Typer(help="Instruments, their events, and what is due.", no_args_is_help=True)
 
@@ -111,6 +118,39 @@ def due_(at: At = "", as_known_at: Known = "", as_json: AsJson = False, config: 
             raise typer.Exit(FINDINGS)
 
 
+@calibration_app.command(name="impact")
+def impact(
+    instruments: Annotated[list[str] | None, typer.Argument(help="Ids; else every instrument.")] = None,
+    as_known_at: Known = "",
+    as_json: AsJson = False,
+    config: ConfigPath = CONFIG,
+) -> None:
+    """Say what late and failed tests reach: the time, sources with hours and mass, sealed versions. Changes nothing."""
+    with told(), open_books(load_config(config)) as books, books.database.reading() as connection:
+        size = _size(books, connection, as_known_at)
+        every = standings(connection, books.plans, books.trust, now_ms(), size)
+        wanted = [one for one in every if not instruments or one.instrument.id in instruments]
+        found = impacts(connection, books.plans, books.trust.lives(connection, size), wanted, size)
+        if as_json:
+            typer.echo(json.dumps([impact_shape(one) for one in found], ensure_ascii=False))
+            return
+        for one in found:
+            zone = ZoneInfo(one.standing.zone)
+            begin = "the beginning" if one.from_ms is None else instant(one.from_ms, zone, MINUTE)
+            off = "" if one.error is None else f", error {100 * one.error:+.3g} %"
+            name, end = one.standing.instrument.id, instant(one.to_ms, zone, MINUTE)
+            typer.echo(f"{name}  {one.why.value}  {begin} to {end}{off}")
+            typer.echo(f"  by {one.event}" + (f", last good {one.last_good}" if one.last_good else ""))
+            for touched in one.touched:
+                unit = mass_unit(touched.mass_mg)
+                mass = f"{unit.text(touched.mass_mg)} {unit.name}"
+                typer.echo(f"  {touched.source}  {touched.gas}  {touched.hours} hours  {mass}")
+            if one.sealed:
+                typer.echo(f"  sealed versions: {', '.join(map(str, one.sealed))}")
+        if not found:
+            typer.echo("no test was late or found an instrument out of its limits")
+
+
 def _enter(books: Books, files: Iterable[Path], *, plan: bool, dry_run: bool) -> tuple[Entered, ...]:
     """Enter what the files hold, in one transaction."""
     with books.database.writing() as connection, connection.begin_nested() as tried:
@@ -152,14 +192,17 @@ def _say(one: Entered) -> None:
 
 def _standings(books: Books, at: str, as_known_at: str) -> tuple[Standing, ...]:
     with books.database.reading() as connection:
-        zone = site_zone(connection, books.plans)
-        at_ms = instant_of("--at", at, zone) if at else now_ms()
-        size = None
-        if as_known_at:
-            by_size = as_known_at.isdecimal()
-            known_ms = 0 if by_size else instant_of("--as-known-at", as_known_at, zone)
-            size = int(as_known_at) if by_size else size_at(connection, known_ms)
-        return standings(connection, books.plans, books.trust, at_ms, size)
+        at_ms = instant_of("--at", at, site_zone(connection, books.plans)) if at else now_ms()
+        return standings(connection, books.plans, books.trust, at_ms, _size(books, connection, as_known_at))
+
+
+def _size(books: Books, connection: Connection, as_known_at: str) -> int | None:
+    """The size of the log that ``--as-known-at`` means; None where it says nothing."""
+    if not as_known_at:
+        return None
+    if as_known_at.isdecimal():
+        return int(as_known_at)
+    return size_at(connection, instant_of("--as-known-at", as_known_at, site_zone(connection, books.plans)))
 
 
 def _print(found: Sequence[Standing], *, as_json: bool) -> None:
@@ -181,4 +224,18 @@ def shape(one: Standing) -> dict[str, Any]:
         "cause": one.status.cause, "until_ms": one.status.until_ms,
         "last_day": None if one.last_day is None else one.last_day.isoformat(), "days": one.days,
         "bucket": None if one.bucket is None else one.bucket.value,
+    }  # fmt: skip
+
+
+def impact_shape(one: Impact) -> dict[str, Any]:
+    """An impact for JSON."""
+    return {
+        "instrument": one.standing.instrument.id, "serial": one.standing.instrument.serial, "site": one.standing.site,
+        "why": one.why.value, "event": one.event, "last_good": one.last_good, "from_ms": one.from_ms,
+        "to_ms": one.to_ms, "error": None if one.error is None else str(one.error), "sealed_versions": list(one.sealed),
+        "touched": [
+            {"agent": row.agent, "source": row.source, "gas": row.gas, "hours": row.hours,
+             "mass_mg": plain(row.mass_mg)}
+            for row in one.touched
+        ],
     }  # fmt: skip

@@ -18,6 +18,7 @@ from calibration.requirements import TRACEABILITY
 from calibration.status import Interval, State
 from collector.accounts.reach import Reach
 from collector.books import Books
+from collector.calibration.impact import Impact, impacts
 from collector.calibration.overview import Standing, standings
 from collector.store.knowledge import KnownAt, known_now, size_at
 from collector.web.period import read_instant
@@ -94,6 +95,7 @@ class InstrumentPage:
     marks: tuple[tuple[int, Event], ...]
     trend: tuple[Trend, ...]
     known: frozenset[str]
+    impacts: tuple[Impact, ...]
 
 
 def asked_of(connection: Connection, known: str, zone: ZoneInfo, now_ms: int) -> Asked:
@@ -148,6 +150,7 @@ def gather_one(
         )),
         tuple(_trend(subject, standing_events, at)),
         frozenset(one.instrument.id for one in inside),
+        impacts(connection, books.plans, lives, [standing], asked.as_known_at),
     )  # fmt: skip
 
 

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from calibration.checks import Finding, examine
-from calibration.events import Event, outcome
+from calibration.events import LABORATORY_TESTS, Event, outcome
 from calibration.evidence import Result
 from calibration.instruments import Chain, Instrument
+from calibration.interval_review import Bounds, Proposal, staircase
 from calibration.requirements import TRACEABILITY
 from calibration.status import Interval, State
 from collector.accounts.reach import Reach
@@ -22,6 +23,7 @@ from collector.calibration.impact import Impact, impacts
 from collector.calibration.overview import Standing, standings
 from collector.store.knowledge import KnownAt, known_now, size_at
 from collector.web.period import read_instant
+from protocols.plan.model import Regime
 
 DAY_MS = 86_400_000
 BACK_MS, AHEAD_MS = 730 * DAY_MS, 400 * DAY_MS
@@ -96,6 +98,7 @@ class InstrumentPage:
     trend: tuple[Trend, ...]
     known: frozenset[str]
     impacts: tuple[Impact, ...]
+    proposal: Proposal | None
 
 
 def asked_of(connection: Connection, known: str, zone: ZoneInfo, now_ms: int) -> Asked:
@@ -151,7 +154,29 @@ def gather_one(
         tuple(_trend(subject, standing_events, at)),
         frozenset(one.instrument.id for one in inside),
         impacts(connection, books.plans, lives, [standing], asked.as_known_at),
+        _proposal(subject, standing_events, at),
     )  # fmt: skip
+
+
+def _proposal(subject: Instrument, events: Sequence[Event], zone: ZoneInfo) -> Proposal | None:
+    """What the staircase makes of the tests as found; None under a legal interval, or where no test says enough."""
+    tests = sorted(
+        (one for one in events if one.what in LABORATORY_TESTS and one.as_found), key=lambda one: one.day(zone)
+    )
+    ratios = [max(found) for one in tests if (found := [r for p in one.as_found if (r := p.ratio(subject.mpe))])]
+    spans = [months for one in tests if (months := _months(one, zone))]
+    if subject.regime is not Regime.USER_DEFINED or not ratios or not spans:
+        return None
+    return staircase(spans[-1], spans[0], ratios, Bounds())
+
+
+def _months(event: Event, zone: ZoneInfo) -> int | None:
+    if event.interval is not None and event.interval.months:
+        return event.interval.months
+    if event.valid_until is None:
+        return None
+    day = event.day(zone)
+    return round((event.valid_until - day).days * 12 / 365.25) or None
 
 
 def _trend(subject: Instrument, events: Sequence[Event], zone: ZoneInfo) -> list[Trend]:

@@ -59,6 +59,7 @@ PAGES = (
     Page("explain-counter", "/explain/window", "/explain/window?agent={agent}&source=grid&gas=CO2&from={second_ms}"),
     Page("calibration", "/calibration", "/calibration?all=1"),
     Page("instrument", "/calibration/instruments/{instrument}", "/calibration/instruments/em-1"),
+    Page("label", "/calibration/instruments/{instrument}/label", "/calibration/instruments/em-1/label"),
     Page("enter-event", "/calibration/enter/event", "/calibration/enter/event?instrument=em-1"),
     Page("enter-instrument", "/calibration/enter/instrument", "/calibration/enter/instrument"),
     Page("completeness", "/completeness", "/completeness?from={year}-01-01&to={year}-01-02"),

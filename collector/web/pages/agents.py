@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from markupsafe import Markup
 
 from collector import enrolling
 from collector.accounts.roles import Permission
@@ -17,6 +15,7 @@ from collector.clock import now_ms
 from collector.store.enrolments import LONGEST_MINUTES, LONGEST_NAME, withdraw_token
 from collector.web.agents import gather_agents
 from collector.web.frame import Entry, Frame, View
+from collector.web.qr import drawn
 from protocols.enrolment import State
 from protocols.errors import EmitraceError
 
@@ -64,7 +63,7 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             )
         except EmitraceError as error:
             return list_of(view, 422, view.words("refused", seen=error), name, facility)
-        return view.render("agent-invited.html", 201, token=token, text=made.text(), qr=_drawn(made.text()))
+        return view.render("agent-invited.html", 201, token=token, text=made.text(), qr=drawn(made.text()))
 
     @router.post("/agents/invitations/{number:int}/withdraw")
     @needs(Permission.AGENTS)
@@ -95,8 +94,3 @@ def _own(request: Request) -> str:
 def _done(view: View) -> str | None:
     done = view.request.query_params.get("done", "")
     return view.words(f"agents.done.{done}") if done in DONE else None
-
-
-def _drawn(text: str) -> Markup:
-    """A QR code as SVG of our own making: nothing is fetched, and no other program sees the text."""
-    return Markup(segno.make(text, error="m", micro=False).svg_inline(border=4, omitsize=True, light="#fff"))  # noqa: S704 - numbers and colours only

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
@@ -24,6 +25,7 @@ from collector.web.calibration import SIGNS, Asked, asked_of, gather, gather_one
 from collector.web.chart.statuses import draw_statuses, draw_trend
 from collector.web.export import exported, provenance_of
 from collector.web.frame import Entry, Frame, View
+from collector.web.qr import drawn
 from collector.web.table import Cell, Column, Kind, Table
 
 ENTRY = Entry("calibration", "/calibration", section="evidence", limited=True)
@@ -36,21 +38,16 @@ Known = Annotated[str, Query(max_length=40)]
 
 def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     """The pages, the calendar and the files."""
+    _add_lists(router, books, frame)
+    _add_one(router, books, frame)
 
-    def found_by(view: View, known: str) -> tuple[Asked, tuple[Standing, ...], Response | None]:
-        with books.database.reading() as connection:
-            try:
-                asked = asked_of(connection, known, view.site_zone, view.now_ms)
-            except ValueError:
-                return Asked(0, None, ""), (), view.error(422, view.words("calibration.known-unreadable", seen=known))
-            found, _ = gather(books, connection, asked, view.reach)
-        return asked, found, None
 
+def _add_lists(router: APIRouter, books: Books, frame: Frame) -> None:
     @router.get("/calibration")
     @needs(Permission.READ, Limit.APPLIED)
     def list_page(request: Request, known: Known = "", state: str = "", all: str = "") -> Response:  # noqa: A002
         view = frame.open(request)
-        asked, found, refused = found_by(view, known)
+        asked, found, refused = _found_by(books, view, known)
         if refused is not None:
             return refused
         if view.site is not None and len(view.sites) > 1:
@@ -78,10 +75,12 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
     @needs(Permission.READ, Limit.APPLIED)
     def feed(request: Request) -> Response:
         view = frame.open(request)
-        _, found, _ = found_by(view, "")
+        _, found, _ = _found_by(books, view, "")
         base = str(request.base_url).rstrip("/")
         return Response(calendar(found, base, now_ms()), media_type=CALENDAR)
 
+
+def _add_one(router: APIRouter, books: Books, frame: Frame) -> None:
     @router.get("/calibration/instruments/{instrument}")
     @needs(Permission.READ, Limit.APPLIED)
     def instrument_page(request: Request, instrument: str, known: Known = "") -> Response:
@@ -104,6 +103,18 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             trend=trend, signs=SIGNS, known=asked.known,
         )  # fmt: skip
 
+    @router.get("/calibration/instruments/{instrument}/label")
+    @needs(Permission.READ, Limit.APPLIED)
+    def label(request: Request, instrument: str) -> Response:
+        view = frame.open(request)
+        _, found, _ = _found_by(books, view, "")
+        one = next((one for one in found if one.instrument.id == instrument), None)
+        if one is None:
+            return view.error(404, view.words("calibration.unknown-instrument", seen=instrument[:64]))
+        base = str(request.base_url).rstrip("/")
+        address = f"{base}/calibration/instruments/{quote(instrument, safe='')}"
+        return view.render("label.html", one=one, qr=drawn(address), address=address)
+
     @router.get("/calibration/files/{sha256}")
     @needs(Permission.READ, Limit.APPLIED)
     def file(request: Request, sha256: str) -> Response:
@@ -121,6 +132,16 @@ def add_routes(router: APIRouter, books: Books, frame: Frame) -> None:
             "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff",
         }  # fmt: skip
         return Response(data, media_type=about.media_type, headers=headers)
+
+
+def _found_by(books: Books, view: View, known: str) -> tuple[Asked, tuple[Standing, ...], Response | None]:
+    with books.database.reading() as connection:
+        try:
+            asked = asked_of(connection, known, view.site_zone, view.now_ms)
+        except ValueError:
+            return Asked(0, None, ""), (), view.error(422, view.words("calibration.known-unreadable", seen=known))
+        found, _ = gather(books, connection, asked, view.reach)
+    return asked, found, None
 
 
 def _within(books: Books, connection: Connection, reach: Reach) -> frozenset[str]:

@@ -107,6 +107,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "/calibration": (["", "?all=1", "?all=1&format=csv", "?all=1&known=2025-10-12"], []),
     "/calibration/due.ics": ([""], []),
     "/calibration/instruments/{instrument}": (["em-1"], ["spare", "of-another-site"]),
+    "/calibration/instruments/{instrument}/label": (["em-1"], ["spare"]),
     "/calibration/files/{sha256}": (["{file}"], ["{foreign_file}", "0" * 64]),
     "/completeness": (["", f"?{DAY}", f"?{DAY}&format=csv"], [f"?{BEFORE}", f"?{BEFORE}&format=csv"]),
 }  # fmt: skip

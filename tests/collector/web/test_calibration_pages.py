@@ -21,7 +21,7 @@ from collector.config import load_config
 from collector.store.calibration import add_record
 from collector.store.evidence_files import add_file
 from protocols.plan.model import Regime
-from tests.calibration.happenings import happened, meter
+from tests.calibration.happenings import happened, meter, percent
 from tests.collector.running import PASSWORD, Collector, hidden
 
 MADE_MS = int(datetime(2026, 3, 1, 8, tzinfo=UTC).timestamp() * 1000)
@@ -199,6 +199,24 @@ def test_an_instrument_is_entered_by_its_form(filled: Collector, entered: str) -
     assert "0,2" in wrong.text
     assert "0.2 %" in one
     assert "600" in one
+
+
+def test_an_interval_is_proposed_to_whom_sets_it_himself(filled: Collector, entered: str) -> None:
+    """Three steady tests lengthen it; under mandatory verification nothing is proposed."""
+    with open_books(load_config(filled.folder / "collector.toml")) as books, books.database.writing() as connection:
+        for name, regime in (("own", Regime.USER_DEFINED), ("legal", Regime.MANDATORY_PERIODIC)):
+            add_record(connection, books.plans, meter(regime, id=name, serial="P-1"), now_ms(), "li")
+            for year in (2022, 2023, 2024):
+                test = happened(
+                    f"{name}-{year}", f"{year}-05-01", instrument=name, serial="P-1", as_found=(percent("5", "0.3"),),
+                    valid_until=date(year + 1, 4, 30),
+                )
+                add_record(connection, books.plans, test, now_ms(), "li")
+    with filled.browser() as client:
+        own, legal = (client.get(f"/calibration/instruments/{name}?lang=en").text for name in ("own", "legal"))
+
+    assert "Proposed interval: 15 months." in own
+    assert "Proposed interval" not in legal
 
 
 def test_only_who_may_enter_sees_the_forms(filled: Collector, entered: str) -> None:

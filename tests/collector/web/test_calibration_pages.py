@@ -8,18 +8,23 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from calibration.due import bucket_of
-from calibration.instruments import Instrument
-from calibration.status import State, Status
+from calibration.due import Bucket, bucket_of
+from calibration.events import What
+from calibration.evidence import Kind, Result
+from calibration.instruments import Instrument, Level, Part, Use
+from calibration.status import Reason, State, Status
 from collector.accounts.register import Register
 from collector.accounts.roles import Role
 from collector.books import open_books
 from collector.calibration.feed import calendar, fold
+from collector.calibration.form import EVENT_FIELDS, INSTRUMENT_FIELDS
+from collector.calibration.impact import Why
 from collector.calibration.overview import Standing
 from collector.clock import now_ms
 from collector.config import load_config
 from collector.store.calibration import add_record
 from collector.store.evidence_files import add_file
+from collector.web.language import LANGUAGES, messages
 from protocols.plan.model import Regime
 from tests.calibration.happenings import happened, meter, percent
 from tests.collector.running import PASSWORD, Collector, hidden
@@ -71,6 +76,28 @@ def test_a_line_is_folded_within_75_octets(text: str) -> None:
     assert text == data.decode().replace("\r\n ", "").removesuffix("\r\n")
     for piece in data.split(b"\r\n"):
         piece.decode()
+
+
+def test_every_word_of_a_closed_list_is_translated() -> None:
+    """States, reasons, events, documents, results, parts of chains, buckets, regimes, and the fields of the forms."""
+    lists: dict[str, list[str]] = {
+        "calibration": [one.value for one in State],
+        "calibration.reason": [one.value for one in Reason if one.value],
+        "calibration.what": [one.value for one in What],
+        "calibration.kind": [one.value for one in Kind],
+        "calibration.result": [one.value for one in Result],
+        "calibration.part": [one.value for one in Part],
+        "calibration.bucket": [one.value for one in Bucket],
+        "calibration.why": [one.value for one in Why],
+        "calibration.use": [one.value for one in Use],
+        "calibration.level": [one.value for one in Level],
+        "regime": [one.value for one in Regime],
+        "entry.field": [one.name for one in (*EVENT_FIELDS, *INSTRUMENT_FIELDS)],
+    }
+    for language in LANGUAGES:
+        known = messages()[language]
+        assert [] == [f"{prefix}.{word}" for prefix, words in lists.items() for word in words
+                      if f"{prefix}.{word}" not in known]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,11 @@ from protocols.plan.model import Regime
 MOST = 4000
 """Characters of one field."""
 MOST_POINTS = 100
+OWN = "-"
+_PLAIN = str.maketrans(
+    {";": " ", "\uff1b": " ", "\uff05": "%", "\u2212": "-", "\uff0d": "-", "\uff0b": "+", "\u3002": "."}
+)
+"""Signs as a Chinese keyboard gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,11 @@ def read_event(values: Mapping[str, str], sha256: str = "") -> Filled:
     if not given.get("id", "").strip():
         parts = (given.get("instrument", ""), given.get("performed_on", ""), given.get("what", ""))
         given["id"] = "-".join(part.strip() for part in parts)
-    if sha256 and any(name.startswith("document.") for name in given):
-        given["document.sha256"] = sha256
     faults: list[tuple[str, str]] = []
+    if sha256 and not given.get("document.kind", "").strip():
+        faults.append(("document.kind", "\u2013"))  # a file that no document names would prove nothing
+    elif sha256:
+        given["document.sha256"] = sha256
     for when in ("as_found", "as_left"):
         points, wrong = _points(when, given.pop(when, ""))
         given |= points
@@ -130,17 +137,21 @@ def _read(table: str, given: Mapping[str, str], faults: list[tuple[str, str]]) -
 
 
 def _points(when: str, text: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Test points, one a line: where, the error, its unit, and U with k where they are known."""
+    """Test points, one a line: where, the error, its unit, and U with k where they are known.
+
+    The unit is ``%``, ``1``, or ``-`` for the instrument's own, as where none stands; any other is a fault, for a
+    figure compared with the wrong limit would pass or fail by mistake.
+    """
     names = ("nominal", "error", "unit", "uncertainty", "k")
     found: dict[str, str] = {}
     wrong = []
     lines = [line for line in text.splitlines() if line.strip()]
     for number, line in enumerate(lines, 1):
-        parts = line.replace(";", " ").replace("\uff1b", " ").split()
-        if not 2 <= len(parts) <= len(names) or number > MOST_POINTS:
+        parts = line.translate(_PLAIN).replace("%", " % ").split()
+        known = len(parts) < 3 or parts[2] in ("%", "1", OWN)
+        if not 2 <= len(parts) <= len(names) or not known or number > MOST_POINTS:
             wrong.append((f"{when}.{number}", line.strip()[:80]))
             continue
-        if len(parts) > 2 and parts[2] not in ("%", "1"):  # in the instrument's own unit
-            parts[2] = ""
+        parts[2:3] = ["" if parts[2] == OWN else parts[2]] if len(parts) > 2 else []
         found |= {f"{when}.{number}.{name}": part for name, part in zip(names, parts, strict=False) if part}
     return found, wrong

@@ -100,6 +100,15 @@ def impacts(
     return tuple(sorted(made, key=lambda one: (-one.to_ms, one.standing.instrument.id, one.why.value)))
 
 
+def sources_behind(
+    connection: Connection, book: PlanBook, lives: Lives, one: Standing, as_known_at: int | None = None
+) -> tuple[tuple[str, str], ...]:
+    """(agent, source) of what an instrument measures for, by itself or in a chain."""
+    names, sources = _behind(one, lives), _sources(connection, book, as_known_at)
+    found = _of_site(sources, one.site)
+    return tuple((agent, source) for agent, source, instruments in found if instruments.intersection(names))
+
+
 _Window = tuple[Why, str, str, int | None, int, Decimal | None]
 
 

@@ -19,7 +19,7 @@ from calibration.requirements import TRACEABILITY
 from calibration.status import Interval, State
 from collector.accounts.reach import Reach
 from collector.books import Books
-from collector.calibration.impact import Impact, impacts
+from collector.calibration.impact import Impact, impacts, sources_behind
 from collector.calibration.overview import Standing, standings
 from collector.store.knowledge import KnownAt, known_now, size_at
 from collector.web.period import read_instant
@@ -99,6 +99,7 @@ class InstrumentPage:
     known: frozenset[str]
     impacts: tuple[Impact, ...]
     proposal: Proposal | None
+    sources: tuple[tuple[str, str], ...]
 
 
 def asked_of(connection: Connection, known: str, zone: ZoneInfo, now_ms: int) -> Asked:
@@ -155,6 +156,7 @@ def gather_one(
         frozenset(one.instrument.id for one in inside),
         impacts(connection, books.plans, lives, [standing], asked.as_known_at),
         _proposal(subject, standing_events, at),
+        sources_behind(connection, books.plans, lives, standing, asked.as_known_at),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from calibration.events import Event
 from calibration.instruments import Chain, Instrument
 from collector.books import Books, open_books
 from collector.calibration.entering import enter
+from collector.calibration.form import read_event
 from collector.calibration.reading import read_records
 from collector.calibration.tables import read_csv, read_xlsx, template
 from collector.commands import app
@@ -59,6 +60,12 @@ v-1,em-1,A-1,verification,2025-03-15,pass,2027-03-14,verification-certificate,N1
 ,,,,,,,,,,,
 v-2,em-1,A-1,verification,2026-03-15,pass,2028-03-14,verification-certificate,N2,5,0.7,%
 """
+
+
+POINTED = {
+    "instrument": "em-1", "serial": "A-1", "what": "verification", "performed_on": "2026-01-05", "result": "pass",
+    "valid_until": "2027-01-04", "document.kind": "verification-certificate", "document.number": "N1",
+}  # fmt: skip
 
 
 def faults(text: str) -> list[str]:
@@ -136,6 +143,37 @@ def test_a_fault_of_a_table_names_row_and_column(data: bytes, said: str) -> None
     with pytest.raises(InputErrors) as refused:
         read_csv(data, "events.csv")
     assert any(str(error).startswith(said) for error in refused.value.errors), refused.value.errors
+
+
+@pytest.mark.parametrize(
+    ("line", "unit", "error"),
+    [("5 0.12 %", "%", "0.12"), ("5 0.12%", "%", "0.12"), ("5 0.12 \uff05", "%", "0.12"),
+     ("5\uff1b\u22120.3\uff1b%", "%", "-0.3"), ("5 0.002 1", "1", "0.002"), ("5 0.12", "", "0.12"),
+     ("5 0.12 - 0.02 2", "", "0.12")],
+)  # fmt: skip
+def test_a_test_point_is_read_as_it_was_written(line: str, unit: str, error: str) -> None:
+    """Also with the signs of a Chinese keyboard."""
+    read = read_event(POINTED | {"as_found": line}).record
+
+    assert isinstance(read, Event)
+    assert [(Decimal(5), Decimal(error), unit)] == [(one.nominal, one.error, one.unit) for one in read.as_found]
+
+
+@pytest.mark.parametrize("line", ["5 0.12 kW", "5 2 \u2030", "5 0.12 ppm", "5", "5 0.1 % 0.02 2 7", "five 0.1 %"])
+def test_a_test_point_of_another_unit_is_a_fault(line: str) -> None:
+    """Nothing is guessed about a figure that decides whether a test was passed."""
+    read = read_event(POINTED | {"as_found": line})
+
+    assert read.record is None
+    assert read.faults[0][0].startswith("as_found.1")
+
+
+def test_a_file_needs_a_document_that_names_it() -> None:
+    """Else it would be kept and prove nothing."""
+    moved = {"instrument": "em-1", "serial": "A-1", "what": "move", "performed_on": "2026-01-05"}
+
+    assert ("document.kind", "\u2013") == read_event(moved, "ab" * 32).faults[0]
+    assert read_event(moved).record is not None
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04nonsense", b"id,what\n"], ids=["empty", "half", "csv"])

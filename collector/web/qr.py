@@ -7,5 +7,6 @@ from markupsafe import Markup
 
 
 def drawn(text: str) -> Markup:
-    """A text as a QR code, for a page."""
-    return Markup(segno.make(text, error="m", micro=False).svg_inline(border=4, omitsize=True, light="#fff"))  # noqa: S704 - numbers and colours only
+    """A text as a QR code, for a page; what it says stands beside it, so that it is hidden from screen readers."""
+    svg = segno.make(text, error="m", micro=False).svg_inline(border=4, omitsize=True, light="#fff")
+    return Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1))  # noqa: S704 - numbers and colours only

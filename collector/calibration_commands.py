@@ -201,7 +201,7 @@ def _size(books: Books, connection: Connection, as_known_at: str) -> int | None:
     if not as_known_at:
         return None
     if as_known_at.isdecimal():
-        return int(as_known_at)
+        return min(int(as_known_at[:19]), 2**62)
     return size_at(connection, instant_of("--as-known-at", as_known_at, site_zone(connection, books.plans)))
 
 

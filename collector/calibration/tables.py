@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from calibration.encoding import Kept
@@ -20,6 +23,12 @@ from protocols.errors import InputError, InputErrors
 from protocols.toml import nearest
 
 MOST_ROWS = 100_000
+DEEPEST = 4
+BROKEN = (
+    AttributeError, BadZipFile, EOFError, KeyError, IndexError, LookupError, NotImplementedError, OSError,
+    OverflowError, ParseError, RuntimeError, TypeError, ValueError, zlib.error,
+)  # fmt: skip
+"""What a damaged workbook raises while it is read."""
 _LISTS = frozenset({"uses"})
 _SPLIT = ";"
 
@@ -43,19 +52,20 @@ def read_csv(data: bytes, file: str) -> tuple[Kept, ...]:
 def read_xlsx(data: bytes, file: str) -> tuple[Kept, ...]:
     """Records of a workbook; InputErrors with file, sheet, row and column of every problem."""
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-    except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError) as error:
-        raise InputErrors([InputError(file, 0, "", f"no workbook: {error}", "save it as .xlsx")]) from error
-    sheets = {
-        name: [[_cell(value) for value in row] for row in book[name].iter_rows(max_row=MOST_ROWS, values_only=True)]
-        for name in TABLES
-        if name in book.sheetnames
-    }
+        named = list(book.sheetnames)
+        sheets = {
+            name: [list(map(_cell, row)) for row in islice(book[name].iter_rows(values_only=True), MOST_ROWS + 2)]
+            for name in TABLES
+            if name in named
+        }
+    except BROKEN as error:
+        seen = f"no workbook: {type(error).__name__} {error}"[:200]
+        raise InputErrors([InputError(file, 0, "", seen, "save it as .xlsx")]) from error
     if not sheets:
-        seen = f"sheets {', '.join(book.sheetnames)}"
+        seen = f"sheets {', '.join(named)}"
         raise InputErrors([InputError(file, 0, "", seen, f"name them {', '.join(TABLES)}")])
     return _records(sheets, lambda sheet: f"{file} [{sheet}]")
 
@@ -112,13 +122,19 @@ def _records(sheets: Mapping[str, Sequence[Sequence[str]]], named: Any) -> tuple
     for table in (one for one in TABLES if one in sheets):
         file, rows = named(table), sheets[table]
         head = [cell.strip() for cell in rows[0]] if rows else []
-        twice = sorted({name for name in head if name and head.count(name) > 1})
-        if not any(head) or twice:
-            seen = f"column {', '.join(twice)} stands twice" if twice else "no names of columns"
-            faults.append(InputError(file, 1, "", seen, "the first row names the columns, each once"))
+        wrong_head = _fault_of(head)
+        if wrong_head:
+            faults.append(InputError(file, 1, "", wrong_head, "the first row names the columns, each once"))
+            continue
+        if len(rows) > MOST_ROWS + 1:
+            faults.append(InputError(file, 0, "", f"more than {MOST_ROWS} rows", "split it"))
             continue
         for line, row in enumerate(rows[1:], 2):
             if not any(cell.strip() for cell in row):
+                continue
+            if any(cell.strip() for cell in row[len(head) :]):
+                seen = "a cell without a named column"
+                faults.append(InputError(file, line, "", seen, "see whether the row is shifted"))
                 continue
             record, wrong = read_record(table, nested(head, row), (), _complainer(file, line))
             faults += wrong
@@ -129,6 +145,21 @@ def _records(sheets: Mapping[str, Sequence[Sequence[str]]], named: Any) -> tuple
     if faults:
         raise InputErrors(faults)
     return tuple(found)
+
+
+def _fault_of(head: Sequence[str]) -> str:
+    """What is wrong with the names of the columns; empty where nothing is."""
+    names = [name for name in head if name]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        return f"column {', '.join(twice)} stands twice"[:200]
+    whole = sorted(name for name in names if any(other.startswith(f"{name}.") for other in names))
+    if whole:
+        return f"column {whole[0]} beside columns inside it"[:200]
+    deep = [name for name in names if name.count(".") >= DEEPEST]
+    if deep:
+        return f"column {deep[0][:80]} goes too deep"
+    return "" if names else "no names of columns"
 
 
 def _complainer(file: str, line: int) -> Complain:

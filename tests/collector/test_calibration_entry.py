@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from calibration.events import Event
 from calibration.instruments import Chain, Instrument
 from collector.books import Books, open_books
+from collector.calibration import tables
 from collector.calibration.entering import enter
 from collector.calibration.form import read_event
 from collector.calibration.reading import read_records
@@ -62,6 +66,7 @@ v-2,em-1,A-1,verification,2026-03-15,pass,2028-03-14,verification-certificate,N2
 """
 
 
+WORKBOOK = template()
 POINTED = {
     "instrument": "em-1", "serial": "A-1", "what": "verification", "performed_on": "2026-01-05", "result": "pass",
     "valid_until": "2027-01-04", "document.kind": "verification-certificate", "document.number": "N1",
@@ -129,14 +134,17 @@ def test_a_table_says_the_same_as_toml() -> None:
     ("data", "said"),
     [
         (EVENTS.replace("2026-03-15", "2026-02-30").encode(), 'events.csv:4: performed_on: "2026-02-30"'),
-        (EVENTS.replace("0.7", "0,7").encode(), "events.csv:4: test point 5: unit '7'"),
+        (EVENTS.replace("0.7", "0,7").encode(), "events.csv:4: a cell without a named column"),
         (b"id,id\n1,2\n", "events.csv:1: column id stands twice"),
         (b"", "events.csv:1: no names of columns"),
         (b"id,serial,regime\n", "events.csv: no row in it"),
         (b"id,what\n\xff,2\n", "events.csv:2: byte 0xff is not UTF-8"),
         (b"id,wha\n1,2\n", "events.csv:2: wha: no such field"),
+        (b"id,mpe,mpe.span\n1,2,3\n", "events.csv:1: column mpe beside columns inside it"),
+        (b"id," + b"a." * 5000 + b"b\n1,2\n", "events.csv:1: column a.a."),
+        (b"id,serial\n1,2,3\n", "events.csv:2: a cell without a named column"),
     ],
-    ids=["day", "comma", "twice", "empty", "no-row", "bytes", "column"],
+    ids=["day", "comma", "twice", "empty", "no-row", "bytes", "column", "inside", "deep", "shifted"],
 )  # fmt: skip
 def test_a_fault_of_a_table_names_row_and_column(data: bytes, said: str) -> None:
     """Counted as a spreadsheet counts."""
@@ -181,6 +189,26 @@ def test_what_is_no_workbook_is_refused(data: bytes) -> None:
     """Whatever the bytes are."""
     with pytest.raises(InputErrors, match="no workbook"):
         read_xlsx(data, "events.xlsx")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_workbook_is_refused_or_read(data: st.DataObject) -> None:
+    """Whatever is flipped in it, there is no other end."""
+    damaged = bytearray(WORKBOOK)
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(InputErrors):
+        read_xlsx(bytes(damaged), "events.xlsx")
+
+
+def test_more_rows_than_are_taken_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All or none: nothing is cut off."""
+    monkeypatch.setattr(tables, "MOST_ROWS", 1)
+
+    with pytest.raises(InputErrors, match="more than 1 rows"):
+        read_csv(EVENTS.encode(), "events.csv")
+    assert len(read_xlsx(WORKBOOK, "template.xlsx")) == 2, "a row a sheet"
 
 
 def test_an_event_says_at_once_whether_it_counts(books: Books) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -85,9 +86,15 @@ def due(found: tuple[Standing, ...]) -> tuple[Standing, ...]:
     return tuple(one for *_, one in sorted(keys(), key=lambda key: key[:4]))
 
 
+@lru_cache(maxsize=64)
+def _today(at_ms: int, zone: str) -> tuple[date, ZoneInfo]:
+    at = ZoneInfo(zone)
+    return day_of(at_ms, at), at
+
+
 def _standing(lives: Lives, instrument: Instrument, site: str, zone: str, at_ms: int) -> Standing:
-    life, at = lives.of(instrument, zone), ZoneInfo(zone)
+    life, (today, at) = lives.of(instrument, zone), _today(at_ms, zone)
     status, until_ms = life.at(at_ms), life.valid_until(at_ms)
     last = None if until_ms is None else day_of(until_ms - 1, at)
-    days = None if last is None else (last - day_of(at_ms, at)).days
+    days = None if last is None else (last - today).days
     return Standing(instrument, site, zone, status, last, days, bucket_of(status.state, days))
